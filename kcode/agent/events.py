@@ -1,0 +1,104 @@
+"""What happens during a turn, as typed events. UIs and headless output only listen to these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from kcode.tools.base import ToolOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    prompt: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStarted:
+    """A model request left. ``prompt_tokens`` is the budget's estimate."""
+
+    step: int
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningText:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerText:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDiscarded:
+    """What was streamed since the request started does not count (a retry): erase or mark it."""
+
+    why: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A tool call was collected and is about to be judged and run."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, Any]
+    title: str  # one line for people: "read kcode/errors.py"
+
+
+@dataclass(frozen=True, slots=True)
+class CallFinished:
+    call_id: str
+    name: str
+    outcome: ToolOutcome
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """After each request. Costs are decimal strings; ``""`` where no price is known."""
+
+    prompt: int
+    cached: int
+    completion: int
+    reasoning: int
+    cost: str
+    currency: str
+    session_cost: str
+    window: int
+    hit_rate: float  # cached / prompt over the session
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+FinishReason = Literal["answered", "interrupted", "limit", "loop", "error", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFinished:
+    reason: FinishReason
+    text: str  # the final answer
+    steps: int
+    files_changed: tuple[str, ...] = ()
+    detail: str = ""
+
+
+Event = (
+    TurnStarted
+    | RequestStarted
+    | ReasoningText
+    | AnswerText
+    | AnswerDiscarded
+    | CallStarted
+    | CallFinished
+    | UsageReported
+    | Notice
+    | TurnFinished
+)

@@ -1,0 +1,48 @@
+"""Where kcode keeps things: the XDG folders, on every platform.
+
+Own lines rather than a library: this is on the path of every start, and XDG variables are honoured
+on macOS and Windows too, which is what people with dotfiles expect.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def _folder(variable: str, unix: str, windows: str) -> Path:
+    named = os.environ.get(variable, "")
+    if named and os.path.isabs(named):  # the XDG specification ignores relative ones
+        return Path(named) / "kcode"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home() / windows))) / "kcode" / unix.rsplit("/", 1)[-1]
+    return Path.home() / unix / "kcode"
+
+
+def config_dir() -> Path:
+    return _folder("XDG_CONFIG_HOME", ".config", "AppData/Local")
+
+
+def data_dir() -> Path:
+    """Models and checkpoints live here."""
+    return _folder("XDG_DATA_HOME", ".local/share", "AppData/Local")
+
+
+def state_dir() -> Path:
+    """Sessions, history and logs live here."""
+    return _folder("XDG_STATE_HOME", ".local/state", "AppData/Local")
+
+
+def cache_dir() -> Path:
+    return _folder("XDG_CACHE_HOME", ".cache", "AppData/Local")
+
+
+def user_config_file() -> Path:
+    """The user's TOML; ``KCODE_CONFIG`` names another."""
+    named = os.environ.get("KCODE_CONFIG", "")
+    return Path(named).expanduser() if named else config_dir() / "config.toml"
+
+
+def project_config_file(root: Path) -> Path:
+    return root / ".kcode" / "config.toml"

@@ -1,0 +1,74 @@
+"""The typed settings. Layers and where each value came from: :mod:`kcode.config.layers`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Mode = Literal["plan", "ask", "edits", "auto"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProviderSettings(Section):
+    name: str = Field("auto", description="provider profile; auto: the first with a key, else embedded")
+    model: str = Field("", description="model id; empty: the profile's best live model")
+    base_url: str = Field("", description="address of the API, for self-hosted and compatible servers")
+    api_key: str = Field("", description="API key; better kept in the environment")
+    timeout_s: float = Field(600.0, gt=0, description="longest silence of the server, seconds")
+    retries: int = Field(4, ge=0, le=20, description="how often a failed request is sent again")
+    temperature: float | None = Field(None, ge=0, le=2, description="overrides the model's own")
+    max_output_tokens: int = Field(0, ge=0, description="answer limit; 0: the model's default")
+    context: int = Field(0, ge=0, description="window in tokens; 0: from the catalogue or the server")
+
+
+class AgentSettings(Section):
+    mode: Mode = Field("ask", description="plan: read only; ask; edits: edits accepted; auto: all accepted")
+    max_turns: int = Field(60, ge=1, description="model requests in one turn of the user's")
+    max_seconds: float = Field(3600.0, gt=0, description="time limit of one turn, seconds")
+    max_cost: float = Field(0.0, ge=0, description="cost limit of a session, in the billing currency; 0: none")
+
+
+class EmbeddedSettings(Section):
+    model: str = Field("qwen2.5-coder-1.5b", description="a name `kcode models list` shows, or a GGUF path")
+    threads: int = Field(0, ge=0, description="0: from the machine")
+    context: int = Field(0, ge=0, description="window in tokens; 0: from the machine's memory")
+    kv_cache_mb: int = Field(512, ge=0, description="disk space for saved prompt prefixes, MB")
+
+
+class TestSettings(Section):
+    command: str = Field("", description="command that runs the tests; empty: detected")
+    timeout_s: float = Field(300.0, gt=0, description="time limit of one test run, seconds")
+    python: str = Field("", description="interpreter for the tests; empty: the project's own")
+
+
+class FixSettings(Section):
+    max_seconds: float = Field(90.0, gt=0, description="time for one repair with the embedded model, seconds")
+
+
+class UiSettings(Section):
+    show_reasoning: bool = Field(True, description="stream the model's reasoning, dimmed")
+    theme: Literal["auto", "dark", "light", "none"] = Field("auto", description="colours")
+
+
+class SafetySettings(Section):
+    sandbox: Literal["auto", "off"] = Field("auto", description="confine commands where the machine can")
+    command_timeout_s: float = Field(120.0, gt=0, description="time limit of one command, seconds")
+
+
+class HookSettings(Section):
+    fail_closed: bool = Field(False, description="block the commit when a check itself cannot run")
+
+
+class Settings(Section):
+    provider: ProviderSettings = ProviderSettings()
+    agent: AgentSettings = AgentSettings()
+    embedded: EmbeddedSettings = EmbeddedSettings()
+    tests: TestSettings = TestSettings()
+    fix: FixSettings = FixSettings()
+    ui: UiSettings = UiSettings()
+    safety: SafetySettings = SafetySettings()
+    hooks: HookSettings = HookSettings()

@@ -1,0 +1,147 @@
+"""The ledger: what was said and done, append-only. The journal is its copy on disk.
+
+Wire entries (``System Tools User Assistant ToolResult``) are projected into requests; the others
+record facts beside them. An :class:`Epoch` is the only thing that may change what earlier entries
+project to, and it says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+EpochReason = Literal["start", "compaction", "model", "tools", "clear", "rewind"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A tool call as the model spelled it: ``arguments`` is its raw JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The tool declarations of this epoch: one JSON array, spelled once and stored as sent."""
+
+    json: str
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """``text`` is what is sent; ``typed`` is what the person typed, without the appended context."""
+
+    text: str
+    typed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assistant:
+    """``reasoning`` is None when the model sent none; ``""`` is kept apart from None (k2 quirk B.4)."""
+
+    content: str
+    reasoning: str | None = None
+    calls: tuple[Call, ...] = ()
+    finish: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """The answer to one call, bounded when it enters and never edited later."""
+
+    call_id: str
+    name: str
+    text: str
+    ok: bool = True
+    brief: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """From here on the wire starts anew: with nothing, or (``keep_upto``) with the first entries kept.
+
+    ``keep_upto`` counts entries of the whole ledger: a rewind keeps those before that position.
+    """
+
+    reason: EpochReason
+    detail: str = ""
+    keep_upto: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageEntry:
+    """One request's tokens and price. ``cost`` is a decimal string in ``currency``, ``""`` unknown."""
+
+    model: str
+    prompt: int
+    cached: int
+    completion: int
+    reasoning: int = 0
+    cost: str = ""
+    currency: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A snapshot of the files about to change, restored by ``/undo``."""
+
+    id: str
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    call_id: str
+    answer: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Anything worth keeping that is not sent: a retry, an interruption, a notice."""
+
+    kind: str
+    text: str = ""
+    data: dict[str, str] = field(default_factory=dict)
+
+
+WireEntry = System | Tools | User | Assistant | ToolResult
+Entry = WireEntry | Epoch | UsageEntry | Checkpoint | Approval | Note
+WIRE_TYPES = (System, Tools, User, Assistant, ToolResult)
+
+
+def live_entries(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries that count today: epochs applied, in order. Pure."""
+    live: list[tuple[int, Entry]] = []
+    for position, entry in enumerate(entries):
+        if isinstance(entry, Epoch):
+            upto = entry.keep_upto
+            live = [] if upto is None else [(p, e) for p, e in live if p < upto]
+        else:
+            live.append((position, entry))
+    return [entry for _, entry in live]
+
+
+def wire_entries(entries: Sequence[Entry]) -> list[WireEntry]:
+    """The entries that are sent, in order."""
+    return [entry for entry in live_entries(entries) if isinstance(entry, WIRE_TYPES)]
+
+
+def open_calls(entries: Iterable[Entry]) -> list[Call]:
+    """Calls of the live conversation that have no result yet, in call order."""
+    pending: dict[str, Call] = {}
+    for entry in live_entries(list(entries)):
+        if isinstance(entry, Assistant):
+            pending.update((call.id, call) for call in entry.calls)
+        elif isinstance(entry, ToolResult):
+            pending.pop(entry.call_id, None)
+    return list(pending.values())

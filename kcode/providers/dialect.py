@@ -1,0 +1,51 @@
+"""Where providers differ, as data: one record per wire dialect, no subclass per vendor.
+
+Sources for each rule: the fact sheet's sections, summarised in ``docs/providers.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one kind of server wants to be spoken to.
+
+    ``reasoning_field`` is the name under which reasoning is echoed in history, ``None`` for never.
+    ``call_ids`` is ``keep`` (send the ids as received) or ``k2`` (rewrite to ``functions.name:index``
+    with one counter over the whole conversation, which raw K2 engines need).
+    ``sampling`` says which sampling fields are sent: ``none`` (the model refuses them), ``temperature``,
+    or ``full`` (temperature and top_p, because the server's defaults are wrong for K2).
+    """
+
+    name: str
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    sampling: Literal["none", "temperature", "full"] = "temperature"
+    reasoning_field: str | None = "reasoning_content"
+    call_ids: Literal["keep", "k2"] = "keep"
+    tool_message_name: bool = True  # send `name` on tool messages (K2's template renders it)
+    stream_usage: bool = True  # send stream_options.include_usage
+    prompt_cache_key: bool = False
+    strict_tools: bool | None = None  # value of function.strict, None for not sent
+    max_call_id_length: int | None = None
+    extra_body: tuple[tuple[str, object], ...] = ()  # constant fields for the body, in order
+
+
+DIALECTS: dict[str, Dialect] = {
+    d.name: d
+    for d in (
+        Dialect("moonshot", prompt_cache_key=True, strict_tools=False),
+        Dialect(
+            "ark",
+            max_tokens_field="max_tokens",
+            sampling="full",
+            call_ids="k2",
+            strict_tools=None,
+        ),
+        Dialect("openai", max_tokens_field="max_tokens", call_ids="keep"),
+        Dialect("k2-raw", max_tokens_field="max_tokens", call_ids="k2"),
+        Dialect("embedded", max_tokens_field="max_tokens", reasoning_field=None),
+    )
+}

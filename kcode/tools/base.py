@@ -1,0 +1,98 @@
+"""What a tool is: a name, a description, a pydantic argument model, a plan and a run.
+
+A tool first states its :class:`Intent` (what it would do, shown for approval), then runs. Its
+:class:`ToolOutcome` has three faces: text for the model, a brief for people, a payload for renderers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from kcode.config.settings import Settings
+    from kcode.workspace.workspace import Workspace
+
+
+class Arguments(BaseModel):
+    """Base of all argument models: unknown fields are refused, so that the model learns of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """One file of a planned change. ``before``/``after`` are None where the file is not there."""
+
+    path: str  # relative to the workspace, with forward slashes
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a call would do. ``kind`` is what the policy judges.
+
+    ``read`` looks; ``edit`` changes files of the workspace; ``command`` starts a process of the user's
+    choosing; ``test`` runs the project's tests; ``note`` changes only kcode's own state.
+    ``sensitive`` names why a yes is needed in every mode (a key file, ``.git/config``), or is empty.
+    """
+
+    kind: Literal["read", "edit", "command", "test", "note"]
+    edits: tuple[FileEdit, ...] = ()
+    command: str = ""
+    sensitive: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutcome:
+    """The three faces of a result, and the files it changed (workspace-relative)."""
+
+    text: str
+    brief: str
+    ok: bool = True
+    payload: Any = None
+    changed: tuple[str, ...] = ()
+
+
+class ToolRefused(Exception):
+    """The call cannot be done as asked; the message goes to the model, which can correct itself."""
+
+
+@dataclass(slots=True)
+class ToolContext:
+    """What tools work on. One per session."""
+
+    workspace: Workspace
+    settings: Settings
+    todo: list[dict[str, str]] = field(default_factory=list)
+    progress: Callable[[str], None] = lambda text: None
+    scratch: Path | None = None
+
+
+A = TypeVar("A", bound=Arguments)
+
+
+class Tool(ABC, Generic[A]):
+    """One tool. Subclasses set the class variables and implement ``plan`` and ``run``."""
+
+    name: ClassVar[str]
+    read_only: ClassVar[bool] = False
+    arguments: type[A]
+
+    def title(self, args: A) -> str:
+        """One line for people: the verb and the object."""
+        return self.name
+
+    async def plan(self, args: A, context: ToolContext) -> Intent:
+        """What ``run`` would do. Raises :class:`ToolRefused` where it cannot be done."""
+        return Intent("read")
+
+    @abstractmethod
+    async def run(self, args: A, context: ToolContext) -> ToolOutcome:
+        """Do it. Called only after approval; must check again what may have changed since ``plan``."""
