@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from kcode.errors import KcodeError
 from kcode.tools.base import ToolOutcome
 
 
@@ -88,6 +89,7 @@ class TurnFinished:
     steps: int
     files_changed: tuple[str, ...] = ()
     detail: str = ""
+    error: KcodeError | None = None  # the cause, where reason is "error" or "limit"
 
 
 Event = (

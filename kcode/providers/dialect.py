@@ -29,7 +29,6 @@ class Dialect:
     stream_usage: bool = True  # send stream_options.include_usage
     prompt_cache_key: bool = False
     strict_tools: bool | None = None  # value of function.strict, None for not sent
-    max_call_id_length: int | None = None
     extra_body: tuple[tuple[str, object], ...] = ()  # constant fields for the body, in order
 
 
@@ -42,7 +41,6 @@ DIALECTS: dict[str, Dialect] = {
             max_tokens_field="max_tokens",
             sampling="full",
             call_ids="k2",
-            strict_tools=None,
         ),
         Dialect("openai", max_tokens_field="max_tokens", call_ids="keep"),
         Dialect("k2-raw", max_tokens_field="max_tokens", call_ids="k2"),
