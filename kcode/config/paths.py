@@ -13,10 +13,14 @@ from pathlib import Path
 
 def _folder(variable: str, unix: str, windows: str) -> Path:
     named = os.environ.get(variable, "")
-    if named and os.path.isabs(named):  # the XDG specification ignores relative ones
+    if named and Path(named).is_absolute():  # the XDG specification ignores relative ones
         return Path(named) / "kcode"
     if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", str(Path.home() / windows))) / "kcode" / unix.rsplit("/", 1)[-1]
+        return (
+            Path(os.environ.get("LOCALAPPDATA", str(Path.home() / windows)))
+            / "kcode"
+            / unix.rsplit("/", 1)[-1]
+        )
     return Path.home() / unix / "kcode"
 
 
@@ -46,3 +50,15 @@ def user_config_file() -> Path:
 
 def project_config_file(root: Path) -> Path:
     return root / ".kcode" / "config.toml"
+
+
+def project_root(start: Path) -> Path:
+    """The nearest folder at or above ``start`` that holds ``.git``; ``start`` where there is none.
+
+    Looks at names only and starts no git: this is on the path of ``kcode config``.
+    """
+    start = Path.cwd() / start
+    for folder in (start, *start.parents):
+        if os.path.lexists(folder / ".git"):
+            return folder
+    return start

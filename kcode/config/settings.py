@@ -29,7 +29,9 @@ class AgentSettings(Section):
     mode: Mode = Field("ask", description="plan: read only; ask; edits: edits accepted; auto: all accepted")
     max_turns: int = Field(60, ge=1, description="model requests in one turn of the user's")
     max_seconds: float = Field(3600.0, gt=0, description="time limit of one turn, seconds")
-    max_cost: float = Field(0.0, ge=0, description="cost limit of a session, in the billing currency; 0: none")
+    max_cost: float = Field(
+        0.0, ge=0, description="cost limit of a session, in the billing currency; 0: none"
+    )
 
 
 class EmbeddedSettings(Section):
