@@ -1,0 +1,93 @@
+"""What a test run produced, as data. Every runner adapter ends in a :class:`TestReport`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["passed", "failed", "error", "skipped"]
+
+OUTPUT_LIMIT = 4_000  # characters of captured output and of failure text kept per test
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A line of a traceback that lies inside the repository. ``path`` is relative, with slashes."""
+
+    path: str
+    line: int
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """One test. ``id`` can be given back to the runner as a target; frames go from outer to inner."""
+
+    id: str
+    status: Status
+    seconds: float = 0.0
+    message: str = ""  # one line: the exception's type and text
+    assertion: str = ""  # the runner's explanation of what did not hold
+    expected: str = ""
+    actual: str = ""
+    frames: tuple[Frame, ...] = ()
+    output: str = ""  # captured stdout and stderr, bounded
+
+    @property
+    def failing(self) -> bool:
+        return self.status in ("failed", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class TestReport:
+    """A whole run. ``cannot_run`` is a reason with its remedy where there are no results; else empty.
+
+    ``cases`` may hold fewer entries than the counts say where only totals were visible (text output of
+    an unknown runner). ``note`` tells what a reader should know: a borrowed interpreter, a time limit.
+    """
+
+    passed: int = 0
+    failed: int = 0
+    errors: int = 0
+    skipped: int = 0
+    cases: tuple[TestCase, ...] = ()
+    command: str = ""
+    seconds: float = 0.0
+    cannot_run: str = ""
+    raw_tail: str = ""
+    note: str = ""
+    timed_out: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Everything that ran passed, and something ran."""
+        return not (self.cannot_run or self.failed or self.errors or self.timed_out) and self.passed > 0
+
+    @property
+    def failing(self) -> tuple[TestCase, ...]:
+        return tuple(case for case in self.cases if case.failing)
+
+
+def report_of(cases: list[TestCase], **more: object) -> TestReport:
+    """A report whose counts are those of ``cases``."""
+    count = {status: sum(1 for case in cases if case.status == status) for status in _STATUSES}
+    return TestReport(
+        passed=count["passed"],
+        failed=count["failed"],
+        errors=count["error"],
+        skipped=count["skipped"],
+        cases=tuple(cases),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+_STATUSES: tuple[Status, ...] = ("passed", "failed", "error", "skipped")
+
+
+def bounded(text: str, limit: int = OUTPUT_LIMIT) -> str:
+    """Head and tail of ``text``, saying how much was left out between them."""
+    text = text.strip("\n")
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
