@@ -1,0 +1,147 @@
+"""Running the calls of one answer: read-only ones side by side, the others one by one, after approval.
+
+Results enter the ledger in call order, whatever finished first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from kcode.agent.approval import Question
+from kcode.agent.events import CallFinished, CallStarted, Event
+from kcode.conversation.journal import JournalProblem
+from kcode.conversation.ledger import Approval, Assistant, Call, ToolResult
+from kcode.errors import KcodeError
+from kcode.safety.policy import judge
+from kcode.tools.base import Arguments, Tool, ToolOutcome, ToolRefused
+from kcode.tools.registry import parse_call
+
+if TYPE_CHECKING:
+    from kcode.agent.session import Session
+
+Emit = Callable[[Event], None]
+
+CUT_OFF = (
+    "the arguments were cut off at the output limit, so nothing was done. "
+    "Send the change again in smaller pieces: several calls with less text each."
+)
+
+
+@dataclass(slots=True)
+class _Job:
+    call: Call
+    tool: Tool[Arguments] | None = None
+    args: Arguments | None = None
+    outcome: ToolOutcome | None = None
+    seconds: float = 0.0
+
+    @property
+    def alone(self) -> bool:
+        """Must not run beside others."""
+        return self.tool is not None and not self.tool.read_only
+
+
+async def run_calls(
+    session: Session, assistant: Assistant, emit: Emit, cut_id: str = ""
+) -> list[ToolOutcome]:
+    """Run them and record their results. Cancelled, the results of what did run are still recorded."""
+    jobs = [_prepare(session, call, call.id == cut_id) for call in assistant.calls]
+    for alone, group in groupby(jobs, key=lambda job: job.alone):
+        batch = list(group)
+        try:
+            if alone:
+                for job in batch:
+                    await _run_one(session, job, emit)
+                    _record(session, [job])
+            else:
+                await asyncio.gather(*(_run_one(session, job, emit) for job in batch))
+        finally:
+            if not alone:
+                _record(session, batch)
+    return [job.outcome for job in jobs if job.outcome is not None]
+
+
+def _prepare(session: Session, call: Call, cut: bool) -> _Job:
+    if cut:
+        return _Job(call, outcome=_refusal(CUT_OFF))
+    try:
+        tool, args = parse_call(call.name, call.arguments)
+        if tool.name not in session.declared:
+            raise ToolRefused(
+                f"no tool {call.name!r} in this session; there are: {', '.join(session.declared)}"
+            )
+    except ToolRefused as error:
+        return _Job(call, outcome=_refusal(str(error)))
+    return _Job(call, tool, args)
+
+
+async def _run_one(session: Session, job: _Job, emit: Emit) -> None:
+    started = time.monotonic()
+    title = job.tool.title(job.args) if job.tool and job.args is not None else job.call.name
+    emit(CallStarted(job.call.id, job.call.name, _shown(job.call.arguments), title))
+    if job.outcome is None:
+        job.outcome = await _outcome(session, job, title)
+    job.seconds = time.monotonic() - started
+    emit(CallFinished(job.call.id, job.call.name, job.outcome, job.seconds))
+
+
+async def _outcome(session: Session, job: _Job, title: str) -> ToolOutcome:
+    tool, args = job.tool, job.args
+    assert tool is not None and args is not None
+    try:
+        refused = await _approve(session, job.call, tool, args, title)
+        return refused or await tool.run(args, session.context)
+    except ToolRefused as error:
+        return _refusal(str(error))
+    except JournalProblem:
+        raise
+    except KcodeError as error:
+        return _refusal(f"{error.message} {error.remedy}".strip())
+    except Exception as error:  # outer door: a defect in one tool must not end the user's turn
+        session.defect(error)
+        return _refusal(f"{tool.name} failed inside kcode: {type(error).__name__}: {error}")
+
+
+async def _approve(
+    session: Session, call: Call, tool: Tool[Arguments], args: Arguments, title: str
+) -> ToolOutcome | None:
+    """None when the call may run; else the outcome that tells the model why not."""
+    intent = await tool.plan(args, session.context)
+    judgement = judge(intent, tool.read_only, session.mode, frozenset(session.granted))
+    if judgement.verdict == "allow":
+        return None
+    if judgement.verdict == "deny":
+        return _refusal(f"not allowed: {judgement.why}")
+    answer = await session.approver.ask(Question(call.id, tool.name, title, intent, judgement.why))
+    session.record(Approval(call.id, answer.verdict, answer.reason))
+    if answer.verdict == "no":
+        because = f" Their reason: {answer.reason}" if answer.reason else ""
+        return ToolOutcome(f"The user declined this; nothing was done.{because}", "declined", ok=False)
+    if answer.verdict == "all" and not intent.sensitive:
+        session.granted.add(intent.kind)
+    return None
+
+
+def _record(session: Session, jobs: Sequence[_Job]) -> None:
+    for job in jobs:
+        if job.outcome is not None:
+            outcome = job.outcome
+            session.record(ToolResult(job.call.id, job.call.name, outcome.text, outcome.ok, outcome.brief))
+
+
+def _refusal(text: str) -> ToolOutcome:
+    return ToolOutcome(f"Error: {text}", text.split("\n", 1)[0][:120], ok=False)
+
+
+def _shown(arguments: str) -> dict[str, Any]:
+    try:
+        value = json.loads(arguments or "{}")
+    except ValueError:
+        return {"malformed": arguments}
+    return value if isinstance(value, dict) else {"malformed": arguments}

@@ -1,0 +1,87 @@
+"""From chunks to an answer: what the model said in one request, put together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from kcode.conversation.ledger import Assistant, Call
+from kcode.providers.base import CallDelta, Chunk, Finish, ReasoningDelta, TextDelta, Usage
+
+
+@dataclass(slots=True)
+class _OpenCall:
+    id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer while it streams. ``reasoning`` stays None until the model sends some."""
+
+    text: list[str] = field(default_factory=list)
+    reasoning: list[str] | None = None
+    calls: dict[int, _OpenCall] = field(default_factory=dict)
+    usage: Usage | None = None
+    finish: str = ""
+
+    def take(self, chunk: Chunk) -> None:
+        if isinstance(chunk, TextDelta):
+            self.text.append(chunk.text)
+        elif isinstance(chunk, ReasoningDelta):
+            if self.reasoning is None:
+                self.reasoning = []
+            self.reasoning.append(chunk.text)
+        elif isinstance(chunk, CallDelta):
+            call = self.calls.setdefault(chunk.index, _OpenCall())
+            call.id = call.id or chunk.id or ""
+            call.name = call.name or chunk.name or ""
+            call.arguments.append(chunk.arguments)
+        elif isinstance(chunk, Usage):
+            self.usage = chunk
+        elif isinstance(chunk, Finish):
+            self.finish = chunk.reason
+
+    @property
+    def content(self) -> str:
+        return "".join(self.text)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing to show and nothing to run: reasoning alone is not an answer."""
+        return not self.content.strip() and not self.calls
+
+    def partial(self) -> Assistant:
+        """What really was said when the turn was interrupted: text and reasoning, no unfinished calls."""
+        return Assistant(self.content, self._reasoning(), (), "interrupted")
+
+    def assistant(self, taken_ids: Collection[str], calls_so_far: int) -> Assistant:
+        """The ledger entry. Ids that are missing or already taken are replaced by unique ones: models
+        restart their counters, and results are matched by id."""
+        calls: list[Call] = []
+        seen = set(taken_ids)
+        for offset, (_, call) in enumerate(sorted(self.calls.items())):
+            call_id, number = call.id, calls_so_far + offset
+            while not call_id or call_id in seen:
+                call_id = f"functions.{call.name}:{number}"
+                number += 1
+            seen.add(call_id)
+            calls.append(Call(call_id, call.name, "".join(call.arguments)))
+        return Assistant(self.content, self._reasoning(), tuple(calls), self.finish or "stop")
+
+    def _reasoning(self) -> str | None:
+        return None if self.reasoning is None else "".join(self.reasoning)
+
+
+def cut_off(assistant: Assistant) -> str:
+    """The id of the call that the output limit cut, or ``""``: only the last one can be."""
+    if assistant.finish != "length" or not assistant.calls:
+        return ""
+    last = assistant.calls[-1]
+    try:
+        json.loads(last.arguments)
+    except ValueError:
+        return last.id
+    return ""

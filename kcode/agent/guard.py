@@ -1,0 +1,54 @@
+"""Limits and the loop guard: they stop a turn in code, not by a reminder."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from kcode.config.settings import AgentSettings
+
+REPEATS = 5  # the fifth identical (call, result) pair within the window stops the turn
+WINDOW = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why the turn must end. ``kind`` is ``limit`` or ``loop``."""
+
+    kind: str
+    text: str
+
+
+@dataclass(slots=True)
+class Guard:
+    """One turn's limits. Steps are model requests; money is the session's."""
+
+    settings: AgentSettings
+    currency: str
+    started: float = field(default_factory=time.monotonic)
+    steps: int = 0
+    _recent: deque[str] = field(default_factory=lambda: deque(maxlen=WINDOW))
+
+    def before_request(self, spent: Decimal) -> Stop | None:
+        """Called before each request; counts it."""
+        limits = self.settings
+        if self.steps >= limits.max_turns:
+            return Stop("limit", f"stopped after {self.steps} steps (agent.max_turns)")
+        if time.monotonic() - self.started > limits.max_seconds:
+            return Stop("limit", f"stopped after {limits.max_seconds:.0f} s (agent.max_seconds)")
+        if limits.max_cost and spent >= Decimal(str(limits.max_cost)):
+            return Stop("limit", f"stopped at {spent:.4f} {self.currency} (agent.max_cost {limits.max_cost})")
+        self.steps += 1
+        return None
+
+    def after_call(self, name: str, arguments: str, result: str) -> Stop | None:
+        """Called with every result; identical pairs are counted over a window, so that loops of two or
+        three alternating calls are seen as well."""
+        pair = hashlib.blake2b(f"{name}\0{arguments}\0{result}".encode("utf-8", "replace"), digest_size=16)
+        self._recent.append(pair.hexdigest())
+        if Counter(self._recent)[self._recent[-1]] >= REPEATS:
+            return Stop("loop", f"stopped: {name} was called {REPEATS} times with the same result")
+        return None

@@ -1,0 +1,65 @@
+"""What the model is told: the system text, which never changes, and the context of a user message.
+
+The system text holds no clock, no git status and no file list (the prefix law); what changes is appended
+to the user's message instead.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from pathlib import Path
+
+from kcode.config.prompts import load_prompt
+from kcode.errors import KcodeError
+from kcode.workspace.workspace import Workspace
+
+GUIDE_NAMES = ("AGENTS.md", "KIMI.md", "CLAUDE.md")
+_GUIDE_LIMIT = 8_000  # characters: about 2,000 tokens, a long page
+_LISTING_LIMIT = 40
+
+
+def system_text() -> str:
+    return load_prompt("system")
+
+
+def first_context(workspace: Workspace) -> str:
+    """The block appended to a conversation's first user message: where we are."""
+    lines = [f"date: {time.strftime('%Y-%m-%d')}", f"system: {platform.system()}", *_place(workspace)]
+    guide = _guide(workspace.root)
+    block = "\n".join(["<context>", *lines, "</context>"])
+    return f"{block}\n{guide}" if guide else block
+
+
+def _place(workspace: Workspace) -> list[str]:
+    names = sorted(
+        f"{entry.name}/" if entry.is_dir() else entry.name
+        for entry in workspace.root.iterdir()
+        if not entry.name.startswith(".") and entry.name != "__pycache__"
+    )
+    more = f" (+{len(names) - _LISTING_LIMIT} more)" if len(names) > _LISTING_LIMIT else ""
+    lines = [f"workspace top level: {' '.join(names[:_LISTING_LIMIT]) or '(empty)'}{more}"]
+    if not workspace.is_git:
+        return [*lines, "git: not a repository"]
+    from kcode.workspace.repo import branch_and_changes
+
+    try:
+        branch, changed = branch_and_changes(workspace.root)
+    except KcodeError as error:
+        return [*lines, f"git: {error.message}"]
+    return [*lines, f"git: on {branch}, {changed} changed files"]
+
+
+def _guide(root: Path) -> str:
+    for name in GUIDE_NAMES:
+        path = root / name
+        if not path.is_file():
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        if len(text) > _GUIDE_LIMIT:
+            text = (
+                text[:_GUIDE_LIMIT] + f"\n[cut: {name} has {len(text)} characters; read_file shows the rest]"
+            )
+        if text:
+            return f'<project-guide file="{name}">\n{text}\n</project-guide>'
+    return ""

@@ -1,0 +1,323 @@
+"""A session: the conversation, what it works on and with, and its turns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import traceback
+from collections.abc import AsyncIterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from kcode import __version__
+from kcode.agent.approval import Approver, RefuseAll
+from kcode.agent.collect import Answer
+from kcode.agent.compaction import compact
+from kcode.agent.events import Event, UsageReported
+from kcode.agent.loop import run_turn
+from kcode.agent.prompt import first_context, system_text
+from kcode.config.settings import Mode, Settings
+from kcode.conversation.budget import Budget
+from kcode.conversation.cost import SessionCost, price
+from kcode.conversation.journal import Journal, find_session
+from kcode.conversation.ledger import (
+    Assistant,
+    Checkpoint,
+    Entry,
+    Epoch,
+    Note,
+    System,
+    ToolResult,
+    Tools,
+    UsageEntry,
+    User,
+    live_entries,
+    open_calls,
+    wire_entries,
+)
+from kcode.conversation.projection import NOT_RUN, Projection, Projector, project
+from kcode.errors import UsageError
+from kcode.providers.base import ContextOverflow, Provider, Request
+from kcode.tools.base import FileEdit, ToolContext
+from kcode.tools.registry import all_tools, declarations
+from kcode.workspace.workspace import Workspace
+
+SMALLEST_ANSWER = 256  # tokens: with less room than this a request is not sent
+_THINKING_ANSWER = 16_000  # K2 thinking models: reasoning and answer share the limit
+
+
+class Session:
+    """One conversation in one workspace. Not for use from several tasks at once.
+
+    ``turn`` yields events; ``interrupt`` ends the running turn and leaves a true history.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: Settings,
+        provider: Provider,
+        journal: Journal,
+        ledger: list[Entry],
+    ) -> None:
+        self.workspace = workspace
+        self.settings = settings
+        self.provider = provider
+        self.journal = journal
+        self.ledger = ledger
+        self.mode: Mode = settings.agent.mode
+        self.approver: Approver = RefuseAll()
+        self.granted: set[str] = set()
+        self.compaction_stuck = False
+        self.cost = SessionCost.of(ledger)
+        self.context = ToolContext(workspace, settings)
+        self.declared: tuple[str, ...] = ()
+        self._running: asyncio.Task[None] | None = None
+        self._news: list[str] = []
+        self._use(provider)
+        workspace.on_checkpoint = lambda checkpoint, paths: self.record(Checkpoint(checkpoint, tuple(paths)))
+
+    @classmethod
+    def open(
+        cls, start: Path, settings: Settings, provider: Provider, *, resume: bool | str = False
+    ) -> Session:
+        """A new session in the workspace around ``start``, or the last (or named) one continued.
+
+        Raises UsageError where there is nothing to continue, EnvironmentProblem where the session cannot
+        be written.
+        """
+        workspace = Workspace.open(start)
+        if resume:
+            path = find_session(workspace.root, "" if resume is True else resume)
+            journal, ledger = Journal.open(path)
+            session = cls(workspace, settings, provider, journal, ledger)
+            session._heal()
+        else:
+            session = cls(workspace, settings, provider, Journal.create(workspace.root), [])
+            session.record(Note("session", data={"kcode": __version__, **session._who()}))
+            session._begin(Epoch("start"), System(system_text()), Tools(declarations(all_tools())))
+        return session
+
+    # --- a turn --------------------------------------------------------------------------------
+
+    async def turn(self, text: str) -> AsyncIterator[Event]:
+        """Run one turn; the last event is a TurnFinished. Closing the iterator interrupts the turn."""
+        if not text.strip():
+            raise UsageError("the message is empty", "type what you want done")
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+        task = asyncio.create_task(run_turn(self, text, events.put_nowait))
+        task.add_done_callback(lambda _: events.put_nowait(None))
+        self._running = task
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+            await task
+        finally:
+            self._running = None
+            if not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    def interrupt(self) -> bool:
+        """End the running turn, if there is one."""
+        return self._running is not None and self._running.cancel()
+
+    def say(self, text: str) -> None:
+        """Record a message of the user's, with what the model has to know appended."""
+        self.compaction_stuck = False
+        context = list(self._news)
+        if not any(isinstance(entry, User) for entry in wire_entries(self.ledger)):
+            context.insert(0, first_context(self.workspace))
+        entry = User("\n\n".join([text, *context]), typed=text)
+        self._refuse_oversized(entry)
+        self.record(entry)
+        self._news.clear()
+
+    def request(self, reserve: int = 0) -> Request:
+        """The next request. Raises ContextOverflow where no answer would fit beside it."""
+        projection = self.projection()
+        wanted = reserve or self.answer_tokens()
+        room = self.budget.room_for_output(projection, wanted)
+        if room < min(SMALLEST_ANSWER, wanted):
+            raise ContextOverflow(
+                f"the conversation fills the window ({self.context_tokens()} of {self.window} tokens)",
+                "use /compact or /clear, or a model with a larger window",
+            )
+        return Request(
+            model=self.provider.model.id,
+            tools=projection.tools,
+            messages=projection.messages,
+            max_output_tokens=room,
+            session_id=self.id,
+            temperature=self.settings.provider.temperature,
+        )
+
+    def take_answer(self, answer: Answer) -> Assistant:
+        """Record what the model said."""
+        earlier = [c for e in self.ledger if isinstance(e, Assistant) for c in e.calls]
+        assistant = answer.assistant({call.id for call in earlier}, len(earlier))
+        self.record(assistant)
+        return assistant
+
+    def take_usage(self, answer: Answer, request: Request, seconds: float) -> UsageReported:
+        """Record the request's tokens and price; tokens the server did not report count as unpriced."""
+        usage, model = answer.usage, self.provider.model
+        cost: Decimal | None = None
+        prompt = self.budget.estimate(Projection(request.tools, request.messages))
+        cached = completion = reasoning = 0
+        if usage is not None:
+            prompt, cached, completion = usage.prompt, usage.cached, usage.completion
+            reasoning = usage.reasoning
+            self.budget.calibrate(Projection(request.tools, request.messages), prompt)
+            cost = price(model, prompt=prompt, cached=cached, completion=completion)
+        entry = UsageEntry(
+            model.id, prompt, cached, completion, reasoning,
+            "" if cost is None else str(cost), model.currency, round(seconds, 3),
+        )  # fmt: skip
+        self.record(entry)
+        self.cost.add(entry)
+        return UsageReported(
+            prompt, cached, completion, reasoning, entry.cost, model.currency,
+            self.cost.text(), self.window, self.cost.hit_rate,
+        )  # fmt: skip
+
+    # --- what is asked about -------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        return self.journal.header.session
+
+    @property
+    def root(self) -> Path:
+        return self.workspace.root
+
+    @property
+    def window(self) -> int:
+        """Tokens of context."""
+        return self.budget.window
+
+    def answer_tokens(self) -> int:
+        """Output tokens a request asks for, before the window is looked at."""
+        model, settings = self.provider.model, self.settings.provider
+        wanted = settings.max_output_tokens or model.default_output
+        if model.thinking != "no":
+            wanted = max(wanted, _THINKING_ANSWER)
+        return min(wanted, model.max_output, max(self.window // 2, SMALLEST_ANSWER))
+
+    def projection(self) -> Projection:
+        return self._projector.update(self.ledger)
+
+    def context_tokens(self) -> int:
+        """Tokens of the next prompt."""
+        return self.budget.estimate(self.projection())
+
+    def context_by_kind(self) -> dict[str, int]:
+        """Tokens by kind: tools, system, user, assistant, tool results."""
+        kinds: list[tuple[str, bytes]] = []
+        names = {System: "system", User: "user", Assistant: "assistant", ToolResult: "tool results"}
+        for entry in wire_entries(self.ledger):
+            single = project([entry], self.provider.dialect)
+            if isinstance(entry, Tools):
+                kinds.append(("tools", single.tools))
+            elif isinstance(entry, ToolResult):
+                kinds.append(("tool results", entry.text.encode("utf-8", "replace")))
+            else:
+                kinds.extend((names[type(entry)], message) for message in single.messages)
+        return self.budget.by_kind(kinds)
+
+    def spent(self) -> Decimal:
+        return self.cost.spent(self.provider.model.currency)
+
+    def changes(self) -> list[FileEdit]:
+        """What this session changed and has not undone: the files as they were first, and as they are."""
+        return self.workspace.changes_since([c.id for c in self._checkpoints()])
+
+    # --- what is done to it --------------------------------------------------------------------
+
+    def record(self, entry: Entry) -> None:
+        """To the disk first, then to the ledger."""
+        self.journal.append(entry)
+        self.ledger.append(entry)
+
+    def clear(self) -> None:
+        """A new conversation in the same session; the journal keeps the old one."""
+        self._begin(Epoch("clear"), System(system_text()), Tools(declarations(all_tools())))
+
+    async def compact(self, keep: str = "") -> str:
+        return await compact(self, keep)
+
+    def undo(self, *, force: bool = False) -> list[str]:
+        """Take back the file changes of the last turn that has any; the paths that were restored."""
+        last: list[Checkpoint] = []
+        for entry in reversed(live_entries(self.ledger)):
+            if isinstance(entry, User) and entry.typed and last:
+                break
+            if isinstance(entry, Checkpoint) and entry in self._checkpoints():
+                last.append(entry)
+        restored: dict[str, None] = {}
+        for checkpoint in last:
+            restored.update(dict.fromkeys(self.workspace.undo(checkpoint.id, force=force)))
+            self.record(Note("undo", data={"checkpoint": checkpoint.id}))
+        if restored:
+            self._news.append(f"<news>The user took back your changes to: {', '.join(restored)}</news>")
+        return list(restored)
+
+    def switch(self, provider: Provider) -> None:
+        """Go on with another model; the conversation is kept, the cache of the old one is not."""
+        self._use(provider)
+        self.record(Epoch("model", str(self._who()), keep_upto=len(self.ledger)))
+
+    def defect(self, error: Exception) -> None:
+        """Keep the trace of a defect that was answered, for the bug report."""
+        self.record(Note("defect", "".join(traceback.format_exception(error))[-4_000:]))
+
+    async def close(self) -> None:
+        await self.provider.close()
+        self.journal.close()
+
+    # --- inside --------------------------------------------------------------------------------
+
+    def _use(self, provider: Provider) -> None:
+        self.provider = provider
+        self._projector = Projector(provider.dialect)
+        self.budget = Budget(self.settings.provider.context or provider.model.context)
+        self._read_declared(self.ledger)
+
+    def _who(self) -> dict[str, str]:
+        return {"provider": self.provider.name, "model": self.provider.model.id}
+
+    def _begin(self, *entries: Entry) -> None:
+        for entry in entries:
+            self.record(entry)
+        self._read_declared(entries)
+
+    def _read_declared(self, entries: Sequence[Entry]) -> None:
+        """The tools frozen for this epoch, by name."""
+        import json
+
+        for entry in entries:
+            if isinstance(entry, Tools):
+                self.declared = tuple(tool["function"]["name"] for tool in json.loads(entry.json))
+
+    def _heal(self) -> None:
+        """After a crash: answer the calls that were open, and say so if another model goes on."""
+        for call in open_calls(self.ledger):
+            self.record(
+                ToolResult(call.id, call.name, f"{NOT_RUN} (kcode was ended)", ok=False, brief="not run")
+            )
+        last = next((e.model for e in reversed(self.ledger) if isinstance(e, UsageEntry)), "")
+        if last and last != self.provider.model.id:
+            self.record(Epoch("model", str(self._who()), keep_upto=len(self.ledger)))
+
+    def _checkpoints(self) -> list[Checkpoint]:
+        undone = {e.data.get("checkpoint") for e in self.ledger if isinstance(e, Note) and e.kind == "undo"}
+        return [e for e in self.ledger if isinstance(e, Checkpoint) and e.id not in undone]
+
+    def _refuse_oversized(self, entry: User) -> None:
+        tokens = self.budget.estimate(project([entry], self.provider.dialect))
+        if tokens > self.window * 0.8:
+            raise ContextOverflow(
+                f"the message alone is about {tokens} tokens; the window has {self.window}",
+                "put the text into a file and ask about the file: kcode reads it in parts",
+            )
