@@ -68,7 +68,9 @@ def new_session_id() -> str:
 def find_session(root: Path, wanted: str = "") -> Path:
     """The journal to resume: the latest, or the one whose id starts with ``wanted``."""
     folder = sessions_dir(root)
-    found = sorted(folder.glob("*.jsonl"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    found = sorted(
+        filter(_begun, folder.glob("*.jsonl")), key=lambda path: (path.stat().st_mtime_ns, path.name)
+    )
     if wanted:
         found = [path for path in found if path.stem.startswith(wanted)]
     if not found:
@@ -78,6 +80,12 @@ def find_session(root: Path, wanted: str = "") -> Path:
         names = ", ".join(path.stem for path in found[-5:])
         raise UsageError(f"{wanted!r} fits several sessions: {names}", "give more of the id")
     return found[-1]
+
+
+def _begun(path: Path) -> bool:
+    """Whether its header reached the disk: a kcode killed before that has nothing to continue."""
+    with path.open("rb") as file:
+        return file.readline(4_096).endswith(b"\n")
 
 
 class Journal:
@@ -213,7 +221,7 @@ def _corrupt(name: str, number: int) -> JournalProblem:
 def _cannot_write(path: Path, error: OSError) -> JournalProblem:
     return JournalProblem(
         f"the session cannot be written to {path.parent}: {error.strerror or error}",
-        "free some space or set XDG_STATE_HOME to a folder you may write; nothing was done that is not in the session",
+        "free some space, or set XDG_STATE_HOME to a folder you may write",
     )
 
 
