@@ -1,0 +1,62 @@
+"""What commands begin with: the project's folder, the settings, the provider, the session."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kcode.agent.session import Session
+    from kcode.cli.root import Flags
+    from kcode.config.layers import LoadedSettings
+    from kcode.config.settings import Settings
+    from kcode.providers.base import Provider
+    from kcode.providers.endpoint import Endpoint
+
+
+@dataclass(frozen=True)
+class Start:
+    """The project and its settings, read once per command."""
+
+    root: Path
+    loaded: LoadedSettings
+
+    @property
+    def settings(self) -> Settings:
+        return self.loaded.settings
+
+
+def begin(flags: Flags, more: dict[str, object] | None = None) -> Start:
+    """Read the settings for the current folder. ``more`` are further flags by dotted key."""
+    from kcode.config.layers import load_settings
+    from kcode.config.paths import project_root
+
+    root = project_root(Path.cwd())
+    return Start(root, load_settings(root, {**flags.overrides(), **(more or {})}))
+
+
+def endpoint_of(settings: Settings) -> Endpoint:
+    from kcode.providers.registry import resolve
+
+    return resolve(settings, os.environ)
+
+
+def open_provider(settings: Settings) -> Provider:
+    """The provider the settings name; an embedded model that is not there yet may be fetched first."""
+    from kcode.providers.registry import open_provider as open_
+
+    endpoint = endpoint_of(settings)
+    if endpoint.profile.embedded:
+        from kcode.cli.firstrun import ensure_model
+
+        ensure_model(settings, endpoint)
+    return open_(endpoint, settings)
+
+
+def open_session(start: Start, flags: Flags) -> Session:
+    from kcode.agent.session import Session
+
+    resume: bool | str = flags.resume if flags.resume is not None else flags.continue_
+    return Session.open(Path.cwd(), start.settings, open_provider(start.settings), resume=resume)
