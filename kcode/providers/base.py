@@ -202,6 +202,12 @@ class Unreachable(ProviderError):
     """Nothing listens there, the name does not resolve, TLS failed: tried again only briefly."""
 
 
+class WrongAddress(ProviderError):
+    """Something answers there, but not this API: the base URL is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+
 class ModelNotFound(ProviderError):
     exit_code = ExitCode.USAGE
 

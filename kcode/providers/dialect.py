@@ -30,6 +30,9 @@ class Dialect:
     prompt_cache_key: bool = False
     strict_tools: bool | None = None  # value of function.strict, None for not sent
     extra_body: tuple[tuple[str, object], ...] = ()  # constant fields for the body, in order
+    needs_done: bool = True  # a stream without [DONE] is truncated, whatever came before (facts B.4)
+    structured: Literal["json_schema", "json_object"] = "json_schema"  # response_format for a schema
+    request_id_header: str = ""  # header under which the server accepts the client's own request id
 
 
 DIALECTS: dict[str, Dialect] = {

@@ -1,0 +1,77 @@
+"""The request body, spelled from bytes that are already there.
+
+Order is the prefix law's: model, tools, messages, and only then what may vary from step to step. So the
+body of step N+1 begins byte for byte with the body of step N up to the end of its last message.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kcode.providers.base import Request
+from kcode.providers.catalog import Model
+from kcode.providers.dialect import Dialect
+
+THINKING_FLOOR = 16000
+"""Least room for an answer of a thinking model, tokens: reasoning counts in it (facts F.3)."""
+
+
+def spell(request: Request, model: Model, dialect: Dialect, *, stream: bool = True) -> bytes:
+    """The body of a chat request. ``request.model`` wins over ``model.id``."""
+    tools = b',"tools":' + request.tools if request.tools not in (b"", b"[]") else b""
+    head = b'{"model":' + _json(request.model or model.id) + tools + b',"messages":['
+    tail = b"".join(
+        b"," + _json(name) + b":" + _json(value)
+        for name, value in _tail(request, model, dialect, stream).items()
+    )
+    return head + b",".join(request.messages) + b"]" + tail + b"}"
+
+
+def answer_room(request: Request, model: Model) -> int:
+    """Tokens the answer may have: what was asked for, raised for thinking models, within the model's."""
+    wanted = request.max_output_tokens or model.default_output
+    if model.thinking != "no":
+        wanted = max(wanted, THINKING_FLOOR)
+    return min(wanted, model.max_output)
+
+
+def temperature(request: Request, model: Model, dialect: Dialect) -> float | None:
+    """The temperature to send, None for none.
+
+    A model without one in the catalogue refuses the field; a thinking model's is fixed (facts G).
+    """
+    if dialect.sampling == "none" or model.temperature is None:
+        return None
+    if model.thinking == "forced" or request.temperature is None:
+        return model.temperature
+    return request.temperature
+
+
+def _tail(request: Request, model: Model, dialect: Dialect, stream: bool) -> dict[str, Any]:
+    tail: dict[str, Any] = {dialect.max_tokens_field: answer_room(request, model)}
+    degree = temperature(request, model, dialect)
+    if degree is not None:
+        tail["temperature"] = degree
+        if dialect.sampling == "full":
+            tail["top_p"] = 1.0
+    tail["stream"] = stream
+    if stream and dialect.stream_usage:
+        tail["stream_options"] = {"include_usage": True}
+    if dialect.prompt_cache_key and request.session_id:
+        tail["prompt_cache_key"] = request.session_id
+    if request.response_schema is not None:
+        tail["response_format"] = _response_format(request, dialect)
+    tail.update(dialect.extra_body)
+    return tail
+
+
+def _response_format(request: Request, dialect: Dialect) -> dict[str, Any]:
+    if dialect.structured == "json_object":
+        return {"type": "json_object"}
+    schema = {"name": "answer", "strict": True, "schema": dict(request.response_schema or {})}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")

@@ -1,0 +1,45 @@
+"""The endpoint of a session: which service, which model, which address, whose key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from kcode.providers.catalog import Model
+from kcode.providers.dialect import Dialect
+from kcode.providers.profiles import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What :func:`kcode.providers.registry.resolve` found. ``why`` says how it was chosen.
+
+    ``model.id`` is empty where the server's own list decides; the provider asks it before the first
+    request. The key is left out of ``repr``.
+    """
+
+    profile: Profile
+    model: Model
+    dialect: Dialect
+    base_url: str
+    api_key: str = field(default="", repr=False)
+    why: str = ""
+
+    @property
+    def own_address(self) -> bool:
+        """Whether the address is the profile's own, not one the user gave."""
+        return self.base_url == self.profile.base_url
+
+    @property
+    def host(self) -> str:
+        """Host and port, without user names or paths: safe to show."""
+        parts = urlsplit(self.base_url)
+        name = parts.hostname or ""
+        return f"{name}:{parts.port}" if parts.port else name
+
+    @property
+    def label(self) -> str:
+        """How error messages name the other side."""
+        if self.profile.embedded:
+            return self.profile.title
+        return f"{self.profile.title} ({self.host})"
