@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments[:2] == ["hook", "run"]:
+    if arguments[:3] == ["hook", "run", "pre-commit"]:
         # Every commit waits for this one: the argument parser alone would cost more than the check.
         from kcode.githooks.run import main as run_hook
 
