@@ -6,6 +6,7 @@ import itertools
 import json
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -139,6 +140,10 @@ class Simulator:
         except Refusal as refusal:
             record.refusal = refusal.message
             return self._refuse(record, refusal)
+        except Exception as error:  # outer door: a script's callable may raise anything, an assertion too
+            traceback.print_exc()
+            record.refusal = f"the script failed: {error!r}"
+            return self._refuse(record, Refusal("script", record.refusal))
 
     def _authenticate(self, record: Record) -> None:
         if self.api_key is None:
