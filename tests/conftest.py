@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.k2sim.fixtures"]
+
 settings.register_profile("ci", deadline=None, print_blob=True)
 settings.load_profile("ci")
 
