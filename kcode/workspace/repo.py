@@ -1,0 +1,137 @@
+"""The git repository: commands through the process door, state of HEAD through GitPython.
+
+Commands are one spawn each and bounded like any other process. What a repository's own configuration
+could make them execute (file system monitor, external diff, text conversion, hooks, pager) is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kcode.errors import EnvironmentProblem
+from kcode.safety.process import OUTPUT_LIMIT, Finished, child_environment, run, run_sync
+
+TIMEOUT_S = 60.0
+_GUARDED = (
+    "git", "--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false",
+    "-c", "color.ui=false", "-c", "diff.external=", "-c", "core.hooksPath=/dev/null",
+    "-c", "log.showSignature=false",
+)  # fmt: skip
+NO_PROGRAMS = ("--no-ext-diff", "--no-textconv")  # for diff, log -p and show
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where HEAD is. ``commit`` is empty in a repository without commits, ``branch`` when detached."""
+
+    branch: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """One line of ``git status``: the two-letter code and the path (the new one of a rename)."""
+
+    code: str
+    path: str
+
+
+def find_root(start: Path) -> Path | None:
+    """The top level of the working tree that ``start`` is in, without starting git."""
+    for folder in (start, *start.parents):
+        if (folder / ".git").exists():
+            return folder
+    return None
+
+
+def environment() -> dict[str, str]:
+    return child_environment({"GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": ":", "LC_ALL": "C.UTF-8"})
+
+
+async def git(
+    root: Path, *arguments: str, timeout_s: float = TIMEOUT_S, max_output: int = OUTPUT_LIMIT
+) -> Finished:
+    """Run a git command in ``root``. The caller judges the exit code."""
+    return await run(
+        [*_GUARDED, *arguments], cwd=root, env=environment(), timeout_s=timeout_s, max_output=max_output
+    )
+
+
+def git_sync(
+    root: Path,
+    *arguments: str,
+    timeout_s: float = TIMEOUT_S,
+    max_output: int = OUTPUT_LIMIT,
+    input: bytes | None = None,
+) -> Finished:
+    return run_sync(
+        [*_GUARDED, *arguments],
+        cwd=root,
+        env=environment(),
+        timeout_s=timeout_s,
+        max_output=max_output,
+        input=input,
+    )
+
+
+def head(root: Path) -> Head:
+    """The branch and commit of HEAD; works detached and without commits.
+
+    Raises :class:`EnvironmentProblem` where this is no repository or a damaged one.
+    """
+    import git as gitpython
+
+    try:
+        with gitpython.Repo(root) as repo:
+            commit = repo.head.commit.hexsha if repo.head.is_valid() else ""
+            return Head("" if repo.head.is_detached else repo.active_branch.name, commit)
+    except (gitpython.GitError, OSError, ValueError, TypeError) as problem:
+        raise EnvironmentProblem(
+            f"the git repository at {root} cannot be read", "run: git status; git fsck"
+        ) from problem
+
+
+def changed_files(root: Path) -> list[Changed]:
+    """What ``git status`` lists, untracked files included. Raises :class:`EnvironmentProblem`."""
+    done = git_sync(root, "status", "--porcelain", "-z", "--untracked-files=all", max_output=64_000_000)
+    check(done, "git status")
+    fields = iter(done.stdout.split("\0"))
+    found = []
+    for field in fields:
+        if len(field) < 4:
+            continue
+        found.append(Changed(field[:2], field[3:]))
+        if field[0] in "RC":
+            next(fields, "")  # the old name
+    return found
+
+
+def list_files(root: Path) -> list[str] | None:
+    """Tracked and untracked files that are on disk and not ignored; None where git cannot tell."""
+    try:
+        listed = git_sync(
+            root, "ls-files", "-co", "--exclude-standard", "--deduplicate", "-z", max_output=256_000_000
+        )
+        deleted = git_sync(root, "ls-files", "-d", "-z", max_output=256_000_000)
+    except EnvironmentProblem:
+        return None
+    if listed.code or listed.cut_bytes or deleted.code or deleted.cut_bytes:
+        return None
+    gone = set(deleted.stdout.split("\0"))
+    return sorted(path for path in listed.stdout.split("\0") if path and path not in gone)
+
+
+def check(done: Finished, what: str, allowed: Sequence[int] = (0,)) -> None:
+    """Raise :class:`EnvironmentProblem` in git's own words where a command failed."""
+    if done.timed_out:
+        raise EnvironmentProblem(f"{what} took too long and was stopped")
+    if done.code in allowed:
+        return
+    words = done.stderr.strip().splitlines()
+    message = words[0].removeprefix("fatal: ") if words else f"exit code {done.code}"
+    remedy = ""
+    if "dubious ownership" in done.stderr:
+        remedy = "the repository belongs to another user: git config --global --add safe.directory FOLDER"
+    raise EnvironmentProblem(f"{what}: {message}", remedy)

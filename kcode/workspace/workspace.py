@@ -1,0 +1,284 @@
+"""The workspace: the one door through which files of the user's are read and changed."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from kcode.config.paths import config_dir, data_dir, state_dir
+from kcode.errors import UsageError
+from kcode.safety import sensitive
+from kcode.workspace import ignore, repo
+from kcode.workspace.checkpoints import CheckpointRecord, CheckpointStore, fingerprint
+from kcode.workspace.errors import NotAFile, NotThere, PathOutside, StaleFile, WorkspaceError
+from kcode.workspace.files import Stored, TextFile, check_writable, read_stored, read_text
+from kcode.workspace.nearest import nearest_names
+from kcode.workspace.transaction import commit, missing_folders, remove_empty
+
+
+class PlannedEdit(Protocol):
+    """What :meth:`Workspace.apply` takes: ``before``/``after`` are whole texts, None for "not there"."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def before(self) -> str | None: ...
+    @property
+    def after(self) -> str | None: ...
+
+
+class Workspace:
+    """A folder the user works in. ``root`` is the git top level, or the start folder without git."""
+
+    def __init__(self, root: Path, is_git: bool) -> None:
+        self.root = root
+        self.is_git = is_git
+        self.checkpoints = CheckpointStore(root)
+        self._seen: dict[str, str] = {}
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, start: Path) -> Workspace:
+        """Raises :class:`UsageError` where ``start`` is not a folder."""
+        folder = start.expanduser().resolve()
+        if not folder.is_dir():
+            raise UsageError(f"{start} is not a folder")
+        top = repo.find_root(folder)
+        return cls(top or folder, top is not None)
+
+    # --- paths ---
+
+    def resolve(self, path: str, *, must_exist: bool = False) -> Path:
+        """The real path of ``path`` (relative to the workspace, or absolute inside it), links followed.
+
+        Raises :class:`PathOutside`, and :class:`NotThere` with ``must_exist``.
+        """
+        real = Path(os.path.realpath(self._join(path)))
+        if not real.is_relative_to(self.root):
+            raise self._outside(path)
+        if must_exist and not real.exists():
+            raise self._not_there(path)
+        return real
+
+    def locate(self, path: str) -> Path:
+        """Like :meth:`resolve`, but a symlink at ``path`` itself is not followed: for moving and deleting."""
+        joined = Path(os.path.normpath(self._join(path)))
+        if joined == self.root:
+            return joined
+        real = Path(os.path.realpath(joined.parent)) / joined.name
+        if not real.is_relative_to(self.root) or real == self.root:
+            raise self._outside(path)
+        return real
+
+    def relative(self, path: Path) -> str:
+        """``path`` relative to the workspace with forward slashes; ``.`` for the root."""
+        try:
+            return path.relative_to(self.root).as_posix()
+        except ValueError:
+            raise self._outside(str(path)) from None
+
+    def sensitive(self, path: str) -> str:
+        """Why ``path`` needs a yes in every mode, or an empty string."""
+        why = sensitive.reason(path.replace(os.sep, "/"))
+        try:
+            real = self.resolve(path)
+        except WorkspaceError:
+            return why
+        if not why:
+            why = sensitive.reason(self.relative(real))
+        if not why and any(real.is_relative_to(own()) for own in (config_dir, state_dir, data_dir)):
+            why = f"{path}: kcode's own data"
+        return why
+
+    def _join(self, path: str) -> Path:
+        if "\0" in path:
+            raise WorkspaceError("the path has a NUL character")
+        if path.startswith("~"):
+            raise PathOutside(f"{path}: give paths relative to the workspace, not to a home folder")
+        try:
+            return self.root / path
+        except (ValueError, OSError) as problem:
+            raise WorkspaceError(f"{path!r} is not a path: {problem}") from None
+
+    def _outside(self, path: str) -> PathOutside:
+        inside = Path(os.path.normpath(self.root / path)).is_relative_to(self.root)
+        why = "is a link that leads outside the workspace" if inside else "is outside the workspace"
+        return PathOutside(f"{path} {why}", "paths are relative to the workspace and stay inside it")
+
+    def _not_there(self, path: str) -> NotThere:
+        near = nearest_names(path, self.list_files())
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        return NotThere(f"{path} does not exist{hint}")
+
+    # --- reading ---
+
+    def read(self, path: str) -> TextFile:
+        """Raises what :func:`kcode.workspace.files.read_text` does, and :class:`PathOutside`."""
+        return read_text(self.resolve(path, must_exist=True), path)
+
+    def list_files(self) -> list[str]:
+        """Files that are not ignored, relative with forward slashes, sorted."""
+        if self.is_git:
+            listed = repo.list_files(self.root)
+            if listed is not None:
+                return listed
+        return sorted(ignore.walk(self.root))
+
+    def saw(self, path: str, text: str) -> None:
+        """The model was shown ``text`` as the content of ``path``, or wrote it itself."""
+        self._seen[self.relative(self.resolve(path))] = _digest(text)
+
+    def freshness(self, path: str, text: str) -> str:
+        """``unread``, ``fresh`` or ``changed``: how ``text`` on disk stands to what the model last saw."""
+        seen = self._seen.get(self.relative(self.resolve(path)))
+        if seen is None:
+            return "unread"
+        return "fresh" if seen == _digest(text) else "changed"
+
+    # --- changing ---
+
+    def apply(self, edits: Sequence[PlannedEdit], *, label: str) -> str:
+        """Make the edits, all or none, after a checkpoint whose id is returned.
+
+        Encoding, BOM, mode bits and symlinks of existing files are kept; new files are UTF-8.
+        Raises :class:`StaleFile` where the disk is not as ``before`` says, and
+        :class:`kcode.errors.EnvironmentProblem` where it cannot be written.
+        """
+        with self._lock:
+            changes: dict[Path, tuple[Stored | None, Stored | None]] = {}
+            for edit in edits:
+                path = self.resolve(edit.path)
+                if path in changes:
+                    raise WorkspaceError(f"{edit.path} is changed twice in one edit")
+                changes[path] = self._planned(path, edit)
+            return self._commit(changes, label)
+
+    def move(self, path: str, to: str, *, label: str) -> str:
+        """Move a file, link or folder, bytes unchanged; nothing is overwritten. Returns the checkpoint id."""
+        source, target = self.locate(path), self.locate(to)
+        if target.is_dir() and not target.is_symlink():
+            target = target / source.name
+        if os.path.lexists(target):
+            raise WorkspaceError(
+                f"{self.relative(target)} exists already", "delete it first, or choose another name"
+            )
+        if target.is_relative_to(source):
+            raise WorkspaceError(f"{to} is inside {path}")
+        changes: dict[Path, tuple[Stored | None, Stored | None]] = {}
+        for file in self.files_below(path):
+            content = read_stored(file, self.relative(file))
+            changes[file] = (content, None)
+            changes[target / file.relative_to(source)] = (None, content)
+        with self._lock:
+            identity = self._commit(changes, label)
+            self._remove_emptied(source)
+        return identity
+
+    def delete(self, path: str, *, label: str) -> str:
+        """Delete a file, link or folder. Returns the checkpoint id, from which it can be restored."""
+        source = self.locate(path)
+        changes = {file: (read_stored(file, self.relative(file)), None) for file in self.files_below(path)}
+        with self._lock:
+            identity = self._commit(changes, label)
+            self._remove_emptied(source)
+        return identity
+
+    def files_below(self, path: str, limit: int = 2000, max_bytes: int = 200_000_000) -> list[Path]:
+        """The files and links that moving or deleting ``path`` concerns. Raises where they are too many."""
+        source = self.locate(path)
+        if source == self.root:
+            raise WorkspaceError("this is the workspace itself")
+        if not os.path.lexists(source):
+            raise self._not_there(path)
+        if not source.is_dir() or source.is_symlink():
+            return [source]
+        found = [
+            Path(folder) / name
+            for folder, folders, names in os.walk(source)
+            for name in (*names, *(link for link in folders if (Path(folder) / link).is_symlink()))
+        ]
+        size = sum(file.lstat().st_size for file in found)
+        if not found:
+            raise NotAFile(f"{path} is a folder without files")
+        if len(found) > limit or size > max_bytes:
+            raise WorkspaceError(
+                f"{path} has {len(found)} files, {size / 1e6:.0f} MB: too much for one undoable step",
+                "name smaller parts, or use run_command",
+            )
+        return sorted(found)
+
+    def undo(self, checkpoint_id: str, *, force: bool = False) -> list[str]:
+        """Restore the files of a checkpoint exactly, created ones removed. Returns their paths.
+
+        Raises :class:`StaleFile` where a file was changed since by someone else, unless ``force``;
+        the state that is overwritten is itself kept in a checkpoint.
+        """
+        with self._lock:
+            record = self.checkpoints.load(checkpoint_id)
+            changes: dict[Path, tuple[Stored | None, Stored | None]] = {}
+            for number, entry in enumerate(record.entries):
+                path = self.locate(entry.path)
+                now = read_stored(path, entry.path) if os.path.lexists(path) else None
+                if fingerprint(now) not in (entry.before, entry.after) and not force:
+                    raise StaleFile(
+                        f"{entry.path} was changed after {record.label}; undoing would lose that",
+                        "undo it by hand, or force the undo",
+                    )
+                changes[path] = (now, self.checkpoints.content(record, number))
+            self._commit(changes, f"undo of {record.label}")
+            remove_empty(self.root / folder for folder in record.folders)
+            return [entry.path for entry in record.entries]
+
+    def history(self) -> list[CheckpointRecord]:
+        """The checkpoints of this workspace, oldest first."""
+        return [self.checkpoints.load(identity) for identity in self.checkpoints.ids()]
+
+    def _planned(self, path: Path, edit: PlannedEdit) -> tuple[Stored | None, Stored | None]:
+        if edit.before is None:
+            if path.exists():
+                raise StaleFile(f"{edit.path} exists already", "read it first")
+            if edit.after is None:
+                raise WorkspaceError(f"{edit.path}: nothing to do")
+            return None, Stored(TextFile("").encode(edit.after), 0o666 & ~_umask())
+        file = read_text(path, edit.path)
+        if file.text != edit.before:
+            raise StaleFile(f"{edit.path} changed on disk meanwhile", "read it again")
+        check_writable(path, edit.path)
+        before = Stored(file.encode(file.text), file.mode)
+        return before, None if edit.after is None else Stored(file.encode(edit.after), file.mode)
+
+    def _commit(self, changes: Mapping[Path, tuple[Stored | None, Stored | None]], label: str) -> str:
+        written = [path for path, (_, after) in changes.items() if after is not None]
+        folders = tuple(self.relative(folder) for folder in missing_folders(self.root, written))
+        record = self.checkpoints.save(
+            label,
+            {self.relative(path): before for path, (before, _) in changes.items()},
+            {self.relative(path): after for path, (_, after) in changes.items()},
+            folders,
+        )
+        try:
+            commit(self.root, changes)
+        except BaseException:
+            self.checkpoints.drop(record.id)
+            raise
+        return record.id
+
+    def _remove_emptied(self, source: Path) -> None:
+        if source.is_dir() and not source.is_symlink():
+            remove_empty([Path(folder) for folder, _, _ in os.walk(source)])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@functools.cache
+def _umask() -> int:
+    mask = os.umask(0o077)  # it can only be read by setting it
+    os.umask(mask)
+    return mask
