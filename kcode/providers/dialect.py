@@ -44,9 +44,12 @@ DIALECTS: dict[str, Dialect] = {
             max_tokens_field="max_tokens",
             sampling="full",
             call_ids="k2",
+            structured="json_object",
+            request_id_header="X-Client-Request-Id",
         ),
-        Dialect("openai", max_tokens_field="max_tokens", call_ids="keep"),
+        Dialect("openai", max_tokens_field="max_tokens", call_ids="keep", needs_done=False),
         Dialect("k2-raw", max_tokens_field="max_tokens", call_ids="k2"),
+        Dialect("vllm", max_tokens_field="max_tokens", call_ids="k2", reasoning_field="reasoning"),
         Dialect("embedded", max_tokens_field="max_tokens", reasoning_field=None),
     )
 }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from kcode.providers.catalog import Model
-from kcode.providers.dialect import Dialect
+from kcode.providers.dialect import DIALECTS, Dialect
 from kcode.providers.profiles import Profile
 
 
@@ -43,3 +43,15 @@ class Endpoint:
         if self.profile.embedded:
             return self.profile.title
         return f"{self.profile.title} ({self.host})"
+
+
+def dialect_for(profile: Profile, model_id: str) -> Dialect:
+    """How to speak to this model there.
+
+    No server but Moonshot's own renames the ids of earlier tool calls, and K2 needs them in its own form
+    (facts E.4): so a Kimi model behind any compatible server gets K2 ids.
+    """
+    dialect = DIALECTS[profile.dialect]
+    if dialect.name == "openai" and "kimi" in model_id.lower():
+        return replace(dialect, call_ids="k2")
+    return dialect

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ class RetryPolicy:
 
 async def with_retries(
     attempt: Callable[[], AsyncGenerator[Chunk, None]], policy: RetryPolicy
-) -> AsyncIterator[Chunk]:
+) -> AsyncGenerator[Chunk, None]:
     """The chunks of the first attempt that succeeds, with a :class:`Retrying` before each new one."""
     tried = 0
     while True:

@@ -1,0 +1,226 @@
+"""Which provider a session uses, decided from the settings and the environment without any network.
+
+``auto`` takes, in this order: the profile whose address ``base_url`` is; the profile of the first key found
+(``provider.api_key``, MOONSHOT_API_KEY, KIMI_API_KEY, ARK_API_KEY); ``openai-compatible`` where a base URL
+is set; the embedded model. A KIMI_API_KEY is a Kimi Code key where it begins with ``sk-kimi-`` and a key of
+Moonshot's open platform otherwise (kimi-cli reads it for either).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kcode.config.settings import ProviderSettings, Settings
+from kcode.errors import ConfigError
+from kcode.providers import catalog
+from kcode.providers.base import AuthError, ModelNotFound, Provider
+from kcode.providers.catalog import Model
+from kcode.providers.endpoint import Endpoint, dialect_for
+from kcode.providers.profiles import NOT_YET, PROFILES, Profile
+
+_KEY_PROFILES = (
+    ("MOONSHOT_API_KEY", "moonshot"),
+    ("KIMI_API_KEY", "moonshot"),
+    ("ARK_API_KEY", "ark"),
+)
+_WITHOUT_KEY = "Without any key: `--provider embedded`."
+
+
+def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
+    """The endpoint these settings mean.
+
+    Raises ConfigError for an unknown profile or a bad address, AuthError for a missing key and
+    ModelNotFound for a model that the profile's own service no longer serves. Touches no network.
+    """
+    wanted = settings.provider
+    profile, why = _profile(wanted, environ)
+    if profile.embedded:
+        return Endpoint(profile, _embedded_model(settings), dialect_for(profile, ""), "", "", why)
+    base_url = _address(wanted.base_url, profile) if wanted.base_url else profile.base_url
+    if not base_url:
+        raise ConfigError(
+            f"The provider `{profile.name}` needs an address.",
+            "Give it with KCODE_BASE_URL or provider.base_url, such as http://127.0.0.1:8000/v1.",
+        )
+    own = base_url == profile.base_url
+    model = _model(profile, wanted, own)
+    dialect = dialect_for(profile, model.id)
+    if dialect.name == "moonshot" and (wanted.temperature or 0) > 1:
+        raise ConfigError(
+            f"provider.temperature is {wanted.temperature}; Moonshot takes 0 to 1.", "0.6 is its own advice."
+        )
+    return Endpoint(profile, model, dialect, base_url, _key(profile, wanted, environ, own), why)
+
+
+def open_provider(endpoint: Endpoint, settings: Settings) -> Provider:
+    """A provider for the endpoint; it connects at its first request.
+
+    Raises EmbeddedUnavailable where the embedded model's file or runtime is not there.
+    """
+    if endpoint.profile.embedded:
+        from kcode.providers.embedded.provider import EmbeddedProvider
+        from kcode.providers.embedded.store import locate
+
+        chosen = settings.provider.model or settings.embedded.model
+        embedded = settings.embedded.model_copy(update={"model": chosen})
+        return EmbeddedProvider(
+            locate(settings.model_copy(update={"embedded": embedded})), endpoint.model, embedded
+        )
+    from kcode.providers.chat import ChatProvider
+    from kcode.providers.retry import RetryPolicy
+
+    wanted = settings.provider
+    return ChatProvider(endpoint, timeout_s=wanted.timeout_s, policy=RetryPolicy(wanted.retries))
+
+
+# --- the profile -------------------------------------------------------------------------------
+
+
+def _profile(wanted: ProviderSettings, environ: Mapping[str, str]) -> tuple[Profile, str]:
+    name = wanted.name.strip().lower()
+    if name in PROFILES:
+        return PROFILES[name], f"provider.name is {name}"
+    if name in NOT_YET:
+        raise ConfigError(f"The provider `{name}` is not available: {NOT_YET[name][0]}", NOT_YET[name][1])
+    if name not in ("auto", ""):
+        near = difflib.get_close_matches(name, PROFILES, 1, 0.4)
+        hint = f"Did you mean `{near[0]}`? " if near else ""
+        raise ConfigError(
+            f"There is no provider `{wanted.name}`.", f"{hint}There are: {', '.join(PROFILES)}."
+        )
+    return _automatic(wanted, environ)
+
+
+def _automatic(wanted: ProviderSettings, environ: Mapping[str, str]) -> tuple[Profile, str]:
+    host = urlsplit(wanted.base_url).hostname if wanted.base_url else None
+    for profile in sorted(PROFILES.values(), key=lambda p: -len(p.base_url)):
+        theirs = urlsplit(profile.base_url)
+        if (
+            profile.remote
+            and host == theirs.hostname
+            and urlsplit(wanted.base_url).path.startswith(theirs.path)
+        ):
+            return profile, f"provider.base_url is an address of {profile.title}"
+    if wanted.api_key and not wanted.base_url:
+        return PROFILES[_owner(wanted.api_key)], "provider.api_key is set"
+    for variable, name in _KEY_PROFILES:
+        key = environ.get(variable, "").strip()
+        if key:
+            chosen = "kimi-code" if key.startswith("sk-kimi-") and variable == "KIMI_API_KEY" else name
+            return PROFILES[chosen], f"{variable} is set"
+    if wanted.base_url:
+        return PROFILES["openai-compatible"], "provider.base_url is set"
+    model = wanted.model
+    if model and not _is_embedded(model):
+        raise AuthError(
+            f"The model `{model}` is not an embedded one, and no key is set for another provider.",
+            f"Set MOONSHOT_API_KEY, KIMI_API_KEY or ARK_API_KEY, or KCODE_BASE_URL. {_WITHOUT_KEY}",
+        )
+    return PROFILES["embedded"], "no key and no base URL is set"
+
+
+def _owner(key: str) -> str:
+    """Whose key it is, by its form: Kimi Code's prefix, Ark's UUIDs, else Moonshot's open platform."""
+    if key.startswith("sk-kimi-"):
+        return "kimi-code"
+    return "ark" if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", key) else "moonshot"
+
+
+# --- the address -------------------------------------------------------------------------------
+
+
+def _address(given: str, profile: Profile) -> str:
+    """The base URL without a trailing slash or /chat/completions; the usual path where it has none."""
+    url = given.strip().rstrip("/")
+    url = re.sub(r"/(chat/completions|completions|models)$", "", url).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(
+            f"provider.base_url is not a web address: {re.sub(r'//[^/@]*@', '//', given)}",
+            "It begins with http:// or https://, such as http://127.0.0.1:8000/v1.",
+        )
+    if parts.query or parts.fragment:
+        raise ConfigError("provider.base_url must not have a query (?…) or a fragment (#…).")
+    return url if parts.path else url + profile.path
+
+
+# --- the key -----------------------------------------------------------------------------------
+
+
+def _key(profile: Profile, wanted: ProviderSettings, environ: Mapping[str, str], own_address: bool) -> str:
+    source, key = "provider.api_key", wanted.api_key.strip()
+    for variable in profile.key_variables:
+        if not key:
+            source, key = variable, environ.get(variable, "").strip()
+    if not key and profile.needs_key and own_address:
+        names = " or ".join(profile.key_variables)
+        raise AuthError(
+            f"{profile.title} needs a key, and none is set.",
+            f"Set {names} (keys are made at {profile.console}). {_WITHOUT_KEY}",
+        )
+    if key and not re.fullmatch(r"[!-~]+", key):
+        raise ConfigError(
+            f"The key in {source} has a space, a line break or a letter outside ASCII: no key has.",
+            "Copy it again, without anything around it.",
+        )
+    return key
+
+
+# --- the model ---------------------------------------------------------------------------------
+
+
+def _model(profile: Profile, wanted: ProviderSettings, own_address: bool) -> Model:
+    model_id = wanted.model.strip() or profile.default_model
+    known = catalog.find(model_id, profile.name) if model_id else None
+    if known is None and model_id and not (profile.remote and own_address):
+        elsewhere = catalog.find(model_id)
+        if elsewhere is not None:  # the same weights on someone else's server: its prices are not known here
+            known = replace(elsewhere, provider=profile.name, currency="", prices=(), cache_storage=None)
+    if known is not None and known.status == "retired" and profile.remote and own_address:
+        live = ", ".join(m.id for m in catalog.live_models(profile.name))
+        instead = f"Its successor there is `{known.replaced_by}`. " if known.replaced_by else ""
+        raise ModelNotFound(
+            f"{profile.title} retired `{model_id}` on {known.retired_on}.",
+            f"{instead}Live are: {live}. KCODE_BASE_URL names another server of its weights.",
+        )
+    model = known or catalog.unknown_model(model_id, profile.name, wanted.context)
+    if not wanted.context:
+        return model
+    return replace(
+        model,
+        context=wanted.context,
+        max_output=min(model.max_output, wanted.context),
+        default_output=min(model.default_output, max(wanted.context // 4, 256)),
+    )
+
+
+def _is_embedded(model: str) -> bool:
+    return catalog.find(model, "embedded") is not None or model.endswith(".gguf") or Path(model).is_file()
+
+
+def _embedded_model(settings: Settings) -> Model:
+    name = settings.provider.model or settings.embedded.model
+    known = catalog.find(name, "embedded")
+    if known is None and not _is_embedded(name):
+        names = [m.id for m in catalog.live_models("embedded")]
+        near = difflib.get_close_matches(name, names, 1)
+        hint = f"Did you mean `{near[0]}`? " if near else ""
+        raise ModelNotFound(
+            f"There is no embedded model `{name}`.",
+            f"{hint}There are: {', '.join(names)}, or the path of a GGUF file.",
+        )
+    if known is None:
+        free = catalog.PriceStep(*(Decimal(0),) * 3)
+        known = replace(catalog.unknown_model(Path(name).stem, "embedded"), prices=(free,), temperature=0.2)
+    context = settings.embedded.context
+    return replace(known, context=context) if context else known
