@@ -256,7 +256,7 @@ class ChatProvider:
         self._log.response(number, raw)
         error = classify(response.status_code, _headers(response), raw, self._endpoint)
         if isinstance(error, ModelNotFound):
-            error.remedy = f"{error.remedy} {await self._live_ids()}".strip()
+            error.remedy = f"{await self._live_ids()} {error.remedy}".strip()
         return error
 
     async def _live_ids(self) -> str:
@@ -271,7 +271,7 @@ class ChatProvider:
             ids = [m.id for m in catalog.live_models(self.name) if m.id != self.model.id]
             source = "Known there are"
         shown = ", ".join(ids[:12]) + (", …" if len(ids) > 12 else "")
-        return f"{source}: {shown}. Choose one with --model." if ids else "Choose another with --model."
+        return f"{source}: {shown}." if ids else ""
 
     async def _model_rows(self, timeout_s: float | None = None) -> list[dict[str, Any]]:
         client = await self._connected()

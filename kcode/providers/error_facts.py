@@ -21,7 +21,7 @@ def read_facts(status: int, headers: Mapping[str, str], body: bytes, key: str = 
     """What the server said, whatever shape it said it in; never contains the key."""
     facts = HttpFacts(
         status=status,
-        request_id=request_id(headers),
+        request_id=redact(request_id(headers), key),
         retry_after_s=_retry_after(headers),
         headers={name: redact(headers[name], key) for name in _KEPT_HEADERS if name in headers},
     )

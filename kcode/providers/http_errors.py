@@ -173,7 +173,7 @@ _RULES = (
     ),
     _Rule(
         ModelNotFound,
-        "",
+        "Choose another with --model.",
         types=("resource_not_found_error",),
         codes=(
             "InvalidEndpointOrModel",
@@ -227,7 +227,7 @@ def _by_status(facts: HttpFacts, endpoint: Endpoint) -> ProviderError:
     if status == 404 and (
         re.search(r"model\b.*(not found|not exist|unknown)", said) or _plan_without_model(facts, endpoint)
     ):
-        return _error(ModelNotFound, "", facts, endpoint)
+        return _error(ModelNotFound, "Choose another with --model.", facts, endpoint)
     if status in (404, 405) or 300 <= status < 400:
         return _error(WrongAddress, _address_remedy(facts, endpoint), facts, endpoint)
     if status == 0 or status >= 500:

@@ -406,8 +406,9 @@ def test_the_client_never_loads_the_openai_sdk():
 
 def test_resolving_an_endpoint_loads_no_network_library():
     code = (
-        "import json, sys; from kcode.providers.registry import resolve; from kcode.config.settings import Settings;"
-        "resolve(Settings(), {}); print(json.dumps([m for m in ('httpx2', 'ssl', 'openai') if m in sys.modules]))"
+        "import json, sys; from kcode.providers.registry import resolve;"
+        "from kcode.config.settings import Settings; resolve(Settings(), {});"
+        "print(json.dumps([m for m in ('httpx2', 'ssl', 'openai') if m in sys.modules]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
