@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,7 @@ class Record:
     ``raw`` is the body byte for byte, ``json`` the same parsed (None when it is not JSON), ``headers`` have
     lower-case names, ``time`` is in seconds since the epoch. ``sent`` is the answer's body as it went
     out, without chunk framing. ``client_left`` says that the client closed the connection before the end.
+    ``over`` is set once the answer has ended, however it ended, and is in the log.
     """
 
     number: int
@@ -87,7 +89,7 @@ class Record:
     sent: bytes = b""
     answer_headers: list[tuple[str, str]] = field(default_factory=list)
     client_left: bool = False
-    finished: bool = False
+    over: threading.Event = field(default_factory=threading.Event)
 
     @property
     def is_chat(self) -> bool:

@@ -131,8 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
                     self._begin(action, record)
                 case wire.Send(data=data):
                     self._check_client()
-                    self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
                     record.sent += data
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
                 case wire.Wait(seconds=seconds):
                     self._wait(seconds)
                 case wire.End():

@@ -25,6 +25,7 @@ from tests.k2sim.script import Script, Speaker, load
 from tests.k2sim.server import Server
 from tests.k2sim.shapes import SHAPES, Refusal
 
+_LAST_WORDS_S = 5.0
 TEST_KEY = "sk-test-not-a-real-key"
 
 
@@ -81,7 +82,10 @@ class Simulator:
         return self
 
     def stop(self) -> None:
+        """Stop listening, end what is under way, wait until its log is written."""
         self._server.stop()
+        for record in self.requests:
+            record.over.wait(_LAST_WORDS_S)
 
     def __enter__(self) -> Simulator:
         return self.start()
@@ -128,9 +132,9 @@ class Simulator:
         return record
 
     def finish(self, record: Record) -> None:
-        record.finished = True
         if self._log:
             self._log.answer(record)
+        record.over.set()
 
     def respond(self, record: Record) -> wire.Program:
         """The program that answers ``record``."""
