@@ -34,7 +34,8 @@ def post(sim: Simulator, body: Any = None, **fields: Any) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", sim.port), timeout=20)
     head = (
         f"POST {sim.shape.base_path}/chat/completions HTTP/1.1\r\nHost: k2sim\r\n"
-        f"Authorization: Bearer {TEST_KEY}\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
+        f"Authorization: Bearer {TEST_KEY}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(raw)}\r\n\r\n"
     )
     connection.sendall(head.encode() + raw)
     return connection
