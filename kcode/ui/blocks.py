@@ -1,0 +1,62 @@
+"""Where streamed Markdown may be cut: what later text can no longer change is finished."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+FENCE_OPENER = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)\n")
+
+
+def split_finished(text: str) -> tuple[list[str], str]:
+    """Cut ``text`` into finished blocks and the rest, which may still grow. Joined, they are ``text``.
+
+    A block is a top-level Markdown block, or one item of a list. Only complete lines are judged, since
+    the beginning of a line does not say yet what it will be.
+    """
+    complete = text[: text.rfind("\n") + 1]
+    if not complete.strip():
+        return [], text
+    lines = complete.splitlines(keepends=True)
+    starts = _block_starts(complete)
+    if len(starts) < 2:
+        return [], text
+    finished = ["".join(lines[a:b]) for a, b in pairwise(starts)]
+    finished[0] = "".join(lines[: starts[0]]) + finished[0]
+    return finished, text[sum(map(len, finished)) :]
+
+
+def split_all(text: str) -> list[str]:
+    """Cut a text that is complete into its blocks."""
+    finished, rest = split_finished(text if text.endswith("\n") else text + "\n")
+    return [block for block in (*finished, rest) if block.strip()]
+
+
+def is_list_item(block: str) -> bool:
+    return re.match(r"\s{0,3}([-*+]|\d{1,9}[.)])(\s|$)", block) is not None
+
+
+@lru_cache(maxsize=1)
+def parser() -> MarkdownIt:
+    """CommonMark with tables. HTML stays visible text: what a model writes is shown, not interpreted."""
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).enable(["strikethrough", "table"])
+
+
+def _block_starts(text: str) -> list[int]:
+    """Line numbers at which top-level blocks and top-level list items begin."""
+    starts: list[int] = []
+    for token in parser().parse(text):
+        if token.map is None or token.nesting < 0:
+            continue
+        is_block = token.level == 0 and not token.type.endswith("_list_open")
+        is_item = token.level == 1 and token.type == "list_item_open"
+        if is_block or is_item:
+            starts.append(token.map[0])
+    return sorted(set(starts))

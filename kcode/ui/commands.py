@@ -1,0 +1,231 @@
+"""The slash commands, as a table."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from kcode.errors import UsageError
+from kcode.ui import figures
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from kcode.agent.session import Session
+    from kcode.ui.repl import Repl
+
+T = TypeVar("T")
+BAR_CELLS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """``argument`` is how the argument is written in the help, ``""`` for none."""
+
+    name: str
+    argument: str
+    help: str
+    run: Callable[[Repl, Session, str], Awaitable[None]]
+
+
+def looks_like_command(message: str) -> bool:
+    """``/model kimi`` is one; ``/usr/bin is full`` is a message."""
+    return re.match(r"/[A-Za-z?][\w-]*(\s|$)", message) is not None
+
+
+async def run(repl: Repl, message: str) -> None:
+    """Run the command of ``message``. Raises UsageError for one that is not there, naming the nearest."""
+    name, _, argument = message[1:].partition(" ")
+    name = {"?": "help", "quit": "exit", "q": "exit"}.get(name.strip(), name.strip())
+    command = next((c for c in COMMANDS if c.name == name), None)
+    if command is None:
+        near = get_close_matches(name, [c.name for c in COMMANDS], n=1, cutoff=0.5)
+        raise UsageError(f"no command /{name}", f"/{near[0]}" if near else "/help lists the commands")
+    if argument.strip() and not command.argument:
+        raise UsageError(f"/{name} takes nothing behind it", f"/{name}")
+    await command.run(repl, await repl.ready(), argument.strip())
+
+
+async def _help(repl: Repl, session: Session, argument: str) -> None:
+    repl.say(_table([(f"/{c.name} {c.argument}".rstrip(), c.help) for c in COMMANDS]))
+    repl.say()
+    keys = [
+        ("Enter", "send; after a \\ at the end, a new line"),
+        ("Alt-Enter", "a new line"),
+        ("Shift-Tab", "the next mode"),
+        ("Esc, Ctrl-C", "interrupt the model; at the prompt, Ctrl-C clears the line, twice quits"),
+        ("Up, Ctrl-R", "earlier messages, search in them"),
+        ("Ctrl-D", "quit"),
+    ]
+    repl.say(_table(keys))
+
+
+async def _model(repl: Repl, session: Session, argument: str) -> None:
+    if argument:
+        await _switch(repl, session, argument)
+    model = session.provider.model
+    facts = [("model", model.id), ("provider", session.provider.name)]
+    facts += [("window", f"{figures.tokens(session.window)} tokens")]
+    if not argument:
+        facts += [("listed now", ", ".join(await _listed(repl, session)) or "the provider gives no list")]
+    repl.say(_table(facts))
+
+
+async def _listed(repl: Repl, session: Session) -> list[str]:
+    from kcode.providers.base import ProviderError
+
+    try:
+        return await _interruptible(repl, session.provider.list_models()) or []
+    except ProviderError:
+        return []
+
+
+async def _switch(repl: Repl, session: Session, name: str) -> None:
+    """Open the provider anew for the model and go on with it; the old one is closed."""
+    from kcode.providers.registry import open_provider, resolve
+
+    settings = session.settings
+    section = settings.provider.model_copy(update={"model": name})
+    settings = settings.model_copy(update={"provider": section})
+    provider = await asyncio.to_thread(lambda: open_provider(resolve(settings, os.environ), settings))
+    old = session.provider
+    session.switch(provider)
+    await old.close()
+
+
+async def _cost(repl: Repl, session: Session, argument: str) -> None:
+    cost = session.cost
+    rows = [
+        ("requests", str(cost.requests)),
+        ("input", f"{figures.tokens(cost.prompt)} tokens"),
+        ("  of it cached", f"{figures.tokens(cost.cached)} tokens ({figures.percent(cost.hit_rate)})"),
+        ("output", f"{figures.tokens(cost.completion)} tokens"),
+        ("  of it reasoning", f"{figures.tokens(cost.reasoning)} tokens"),
+        ("model time", figures.seconds(cost.seconds)),
+        ("cost", cost.text()),
+    ]
+    if cost.unpriced and cost.money:
+        rows.append(("without a price", f"{cost.unpriced} requests"))
+    repl.say(_table(rows))
+
+
+async def _context(repl: Repl, session: Session, argument: str) -> None:
+    from rich.table import Table
+
+    window, kinds = session.window, session.context_by_kind()
+    used = session.context_tokens()
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    table.add_column(justify="right")
+    table.add_column()
+    rows = [*kinds.items(), ("free", max(0, window - used))]
+    for kind, count in rows:
+        share = count / window if window else 0.0
+        table.add_row(kind, figures.tokens(count), figures.percent(share), _bar(repl, share))
+    repl.say(f"{figures.tokens(used)} of {figures.tokens(window)} tokens")
+    repl.say(table)
+
+
+def _bar(repl: Repl, share: float) -> str:
+    filled, empty = ("█", "·") if repl.look.unicode else ("#", ".")
+    cells = min(BAR_CELLS, round(share * BAR_CELLS))
+    return filled * cells + empty * (BAR_CELLS - cells)
+
+
+async def _clear(repl: Repl, session: Session, argument: str) -> None:
+    session.clear()
+    repl.say("a new conversation; files stay as they are", "dim")
+
+
+async def _diff(repl: Repl, session: Session, argument: str) -> None:
+    import sys
+
+    from kcode.ui.diffview import print_edits
+    from kcode.ui.terminal import make_console
+
+    edits = session.changes()
+    if not edits:
+        repl.say("this session has changed no files", "dim")
+        return
+    print_edits(make_console(sys.stdout, repl.look), edits, repl.look)
+
+
+async def _undo(repl: Repl, session: Session, argument: str) -> None:
+    if argument not in ("", "force"):
+        raise UsageError(f"/undo does not know {argument!r}", "/undo, or /undo force")
+    restored = session.undo(force=argument == "force")
+    if not restored:
+        repl.say("nothing to undo", "dim")
+    for path in restored:
+        repl.say(f"restored {figures.one_line(path)}")
+
+
+async def _mode(repl: Repl, session: Session, argument: str) -> None:
+    from kcode.config.settings import Mode
+
+    modes = get_args(Mode)
+    if argument and argument not in modes:
+        raise UsageError(f"no mode {argument!r}", f"one of: {', '.join(modes)}")
+    if argument:
+        repl.set_mode(argument)
+    meaning = {
+        "plan": "read only: nothing is changed, nothing is run",
+        "ask": "asks before files are changed and commands are run",
+        "edits": "changes files without asking, asks before commands",
+        "auto": "changes files and runs commands without asking",
+    }
+    repl.say(_table([(f"{'* ' if mode == repl.mode else '  '}{mode}", meaning[mode]) for mode in modes]))
+
+
+async def _compact(repl: Repl, session: Session, argument: str) -> None:
+    repl.say("compacting…", "dim")
+    said = await _interruptible(repl, session.compact(argument))
+    repl.say(said if said is not None else "interrupted", "dim")
+
+
+async def _exit(repl: Repl, session: Session, argument: str) -> None:
+    repl.leaving = True
+
+
+async def _interruptible(repl: Repl, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of ``work``, or None where the user interrupted it."""
+    task = asyncio.ensure_future(work)
+
+    async def wait() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
+
+    await repl.during(wait, task.cancel)
+    return None if task.cancelled() else task.result()
+
+
+def _table(rows: list[tuple[str, str]]) -> RenderableType:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim", overflow="fold")
+    for left, right in rows:
+        table.add_row(figures.one_line(left) if not left.startswith(" ") else left, figures.one_line(right))
+    return table
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("help", "", "what there is", _help),
+    Command("model", "[NAME]", "show the model, or go on with another", _model),
+    Command("mode", "[plan|ask|edits|auto]", "show the mode, or change it", _mode),
+    Command("context", "", "where the window goes", _context),
+    Command("cost", "", "tokens and money of this session", _cost),
+    Command("diff", "", "what this session changed in the files", _diff),
+    Command("undo", "[force]", "take back the file changes of the last turn", _undo),
+    Command("compact", "[KEEP]", "replace the conversation by a hand-off", _compact),
+    Command("clear", "", "begin a new conversation", _clear),
+    Command("exit", "", "leave", _exit),
+)

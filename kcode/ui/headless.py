@@ -1,0 +1,197 @@
+"""One-shot runs (``kcode -p``): stdout carries the answer or JSON, stderr everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
+
+from kcode.agent.events import (
+    AnswerDiscarded,
+    CallFinished,
+    CallStarted,
+    Event,
+    Notice,
+    TurnFinished,
+    UsageReported,
+)
+from kcode.errors import ExitCode
+from kcode.safety.sanitize import clean
+from kcode.ui import figures
+from kcode.ui.plain import finished_call
+from kcode.ui.tally import Tally
+from kcode.ui.terminal import tolerate
+from kcode.ui.wire import RESULT_SCHEMA, encode, event_object
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from kcode.agent.session import Session
+
+Output = Literal["text", "json", "stream-json"]
+
+EXIT_CODES: dict[str, ExitCode] = {
+    "answered": ExitCode.OK,
+    "interrupted": ExitCode.INTERRUPTED,
+    "limit": ExitCode.LIMIT,
+    "loop": ExitCode.LIMIT,
+    "refused": ExitCode.NOT_ACHIEVED,
+    "error": ExitCode.INTERNAL,
+}
+
+
+async def run_headless(session: Session, prompt: str, output: Output) -> int:
+    """Run one turn and write it as ``output`` says. The exit code is one of :class:`ExitCode`.
+
+    Where stdout's reader goes away during ``stream-json``, the turn is interrupted: nobody listens.
+    """
+    tolerate(sys.stdout)
+    tolerate(sys.stderr)
+    report = _Report(session, output)
+    with _signals(session):
+        turn = session.turn(prompt)
+        async with contextlib.aclosing(cast("AsyncGenerator[Event, None]", turn)):
+            await report.follow(turn)
+    return int(report.conclude())
+
+
+def exit_code(finished: TurnFinished | None) -> ExitCode:
+    """An error's own code where there is one, else the one of the reason the turn ended for."""
+    if finished is None:
+        return ExitCode.INTERRUPTED
+    if finished.reason == "error" and finished.error is not None:
+        return finished.error.exit_code
+    return EXIT_CODES[finished.reason]
+
+
+class _Report:
+    """What is written while the turn runs and when it has ended."""
+
+    def __init__(self, session: Session, output: Output) -> None:
+        self._session = session
+        self._output = output
+        self._out = _Pipe(sys.stdout)
+        self._err = _Pipe(sys.stderr)
+        self._titles: dict[str, str] = {}
+        self._tally = Tally()
+        self._finished: TurnFinished | None = None
+
+    async def follow(self, events: AsyncIterator[Event]) -> None:
+        async for event in events:
+            if isinstance(event, UsageReported):
+                self._tally.add(event)
+            elif isinstance(event, TurnFinished):
+                self._finished = event
+            if self._output == "stream-json":
+                self._out.write(encode(event_object(event)))
+                if self._out.broken:
+                    self._session.interrupt()
+            else:
+                self._narrate(event)
+
+    def conclude(self) -> ExitCode:
+        code = exit_code(self._finished)
+        answer = self._finished.text if self._finished is not None else ""
+        if self._output == "text":
+            if answer.strip():
+                self._out.write_text(clean(answer).rstrip("\n") + "\n")
+        else:
+            self._out.write(encode(self._result(answer, code)))
+        return code
+
+    def _narrate(self, event: Event) -> None:
+        if isinstance(event, CallStarted):
+            self._titles[event.call_id] = event.title or event.name
+        elif isinstance(event, CallFinished):
+            self._err.write_text(finished_call(self._titles.pop(event.call_id, event.name), event) + "\n")
+        elif isinstance(event, AnswerDiscarded):
+            self._err.write_text(
+                f"[retry] {figures.one_line(event.why)}; asking again in {event.wait_s:.0f}s\n"
+            )
+        elif isinstance(event, Notice):
+            self._err.write_text(f"[{event.level}] {figures.one_line(event.text)}\n")
+        elif isinstance(event, TurnFinished):
+            self._narrate_end(event)
+
+    def _narrate_end(self, event: TurnFinished) -> None:
+        if event.reason != "answered":
+            detail = f": {figures.one_line(event.detail)}" if event.detail else ""
+            self._err.write_text(f"[{event.reason}]{detail}\n")
+            if event.error is not None and event.error.remedy:
+                self._err.write_text(f"  try: {figures.one_line(event.error.remedy)}\n")
+        self._err.write_text(f"[usage] {self._tally.line()}\n")
+
+    def _result(self, answer: str, code: ExitCode) -> dict[str, Any]:
+        finished, tally = self._finished, self._tally
+        error = finished.error if finished is not None else None
+        return {
+            "schema": RESULT_SCHEMA,
+            "type": "result",
+            "answer": answer,
+            "session_id": self._session.id,
+            "model": self._session.provider.model.id,
+            "exit_reason": finished.reason if finished is not None else "interrupted",
+            "exit_code": int(code),
+            "detail": finished.detail if finished is not None else "",
+            "remedy": error.remedy if error is not None else "",
+            "steps": finished.steps if finished is not None else 0,
+            "files_changed": list(finished.files_changed) if finished is not None else [],
+            "usage": {
+                "requests": tally.requests,
+                "prompt_tokens": tally.prompt,
+                "cached_tokens": tally.cached,
+                "completion_tokens": tally.completion,
+                "reasoning_tokens": tally.reasoning,
+            },
+            "cost": [
+                {"amount": format(amount, "f"), "currency": currency}
+                for currency, amount in tally.money.items()
+            ],
+            "cost_complete": not tally.unpriced,
+            "seconds": round(tally.seconds, 3),
+        }
+
+
+class _Pipe:
+    """A stream whose reader may go away: from then on, what is written is dropped."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.broken = False
+
+    def write_text(self, text: str) -> None:
+        self.write(text.encode(self._stream.encoding or "utf-8", "replace"))
+
+    def write(self, data: bytes) -> None:
+        if self.broken:
+            return
+        try:
+            self._stream.flush()
+            self._stream.buffer.write(data)
+            self._stream.buffer.flush()
+        except BrokenPipeError:
+            self.broken = True
+            # At exit Python flushes the stream once more: let that go nowhere.
+            descriptor = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(descriptor, self._stream.fileno())
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _signals(session: Session) -> Iterator[None]:
+    """Ctrl-C and a polite kill interrupt the turn, so that its history stays true."""
+    loop = asyncio.get_running_loop()
+    caught = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(number, session.interrupt)
+            caught.append(number)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,225 @@
+"""Streamed Markdown as terminal lines: finished lines come out once, the unfinished block on demand."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kcode.safety.sanitize import clean
+from kcode.ui.blocks import FENCE_OPENER, is_list_item, split_all, split_finished
+from kcode.ui.highlight import highlight_lines
+from kcode.ui.terminal import CONTROL_SEQUENCE, Look, make_console
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+    from rich.text import Text
+
+CONTEXT_LINES = 200  # of a code block, kept so that the lexer knows where it is
+CODE_INDENT = 2
+
+
+class Drawer:
+    """Renders Markdown blocks, code and dim text into styled lines narrower than the terminal."""
+
+    def __init__(self, stream: TextIO, look: Look) -> None:
+        self._console = make_console(stream, look, width=80)
+        self._look = look
+        self._code_theme = "ansi_dark" if look.dark else "ansi_light"
+
+    def markdown(self, block: str, width: int) -> list[str]:
+        return _trimmed(self._lines(_markdown(block, self._code_theme), width))
+
+    def code(self, context: list[str], lines: list[str], language: str, width: int) -> list[str]:
+        """Colour ``lines`` of a code block, ``context`` being the lines before them."""
+        from rich.padding import Padding
+
+        coloured = highlight_lines("\n".join([*context, *lines, ""]), language, self._look)
+        out: list[str] = []
+        for text in coloured[len(context) :]:
+            text.expand_tabs(4)
+            text.overflow = "fold"
+            out += self._lines(Padding(text, (0, 0, 0, CODE_INDENT)), width) if text.plain.strip() else [""]
+        return out
+
+    def dim(self, line: str, width: int) -> list[str]:
+        from rich.text import Text
+
+        return self._lines(Text(line, style="dim italic"), width) if line.strip() else [""]
+
+    def text(self, text: Text, width: int) -> list[str]:
+        return self._lines(text, width)
+
+    def _lines(self, renderable: object, width: int) -> list[str]:
+        with self._console.capture() as captured:
+            self._console.print(renderable, width=max(10, width - 1), markup=False)
+        return [line.rstrip(" ") for line in captured.get().rstrip("\n").split("\n")]
+
+
+@dataclass
+class _Fence:
+    """An open code block at the top level: its lines are finished one by one."""
+
+    mark: str
+    language: str
+    context: list[str] = field(default_factory=list)
+
+    def closes(self, line: str) -> bool:
+        stripped = line.strip()
+        return (
+            len(stripped) >= len(self.mark)
+            and set(stripped) == {self.mark[0]}
+            and len(line) - len(line.lstrip(" ")) < 4
+        )
+
+
+class MarkdownStream:
+    """Feed text as it comes; ``take`` yields lines that are finished, ``pending`` draws the rest."""
+
+    def __init__(self, drawer: Drawer) -> None:
+        self._drawer = drawer
+        self._text = ""
+        self._fence: _Fence | None = None
+        self._last = ""  # the block drawn last, which decides on the blank line before the next
+
+    def feed(self, text: str) -> None:
+        self._text += text
+
+    def discard(self) -> None:
+        """Forget what has not been taken."""
+        self._text, self._fence, self._last = "", None, ""
+
+    @property
+    def started(self) -> bool:
+        """Whether lines were taken since the beginning or the last ``finish``."""
+        return bool(self._last)
+
+    def take(self, width: int) -> list[str]:
+        """The lines that became finished since the last call."""
+        out: list[str] = []
+        while True:
+            if self._fence is not None:
+                more = self._take_code(width)
+            else:
+                more = self._take_blocks(width)
+            if more is None:
+                return out
+            out += more
+
+    def pending(self, width: int) -> list[str]:
+        """The unfinished block as it looks now."""
+        if self._fence is not None:
+            line = self._text
+            return self._code([line], width) if line and not _may_close(line, self._fence) else []
+        if not self._text.strip() or FENCE_OPENER.match(self._text + "\n"):
+            return []
+        out: list[str] = []
+        last = self._last
+        for block in split_all(self._text):
+            out += self._block(block, width, last)
+            last = block
+        return out
+
+    def finish(self, width: int) -> list[str]:
+        """All that is left, as finished lines. The stream is then as new."""
+        if self._text and not self._text.endswith("\n"):
+            self._text += "\n"
+        out = self.take(width)
+        if self._fence is None and self._text.strip():
+            for block in split_all(self._text):
+                out += self._block(block, width, self._last)
+                self._last = block
+        self.discard()
+        return out
+
+    def _take_blocks(self, width: int) -> list[str] | None:
+        opener = FENCE_OPENER.match(self._text.lstrip("\n"))
+        if opener is not None:
+            text = self._text.lstrip("\n")
+            language = (opener["info"].split() or [""])[0]
+            self._fence = _Fence(opener["mark"], re.sub(r"[^\w+#.-]", "", language))
+            self._text = text[opener.end() :]
+            gap = [""] if self._last else []
+            self._last = "```"
+            return gap
+        finished, rest = split_finished(self._text)
+        if not finished:
+            return None
+        # A code block among the finished ones is drawn by the other way: stop in front of it.
+        block = finished[0]
+        out = self._block(block, width, self._last)
+        self._last = block
+        self._text = self._text[len(block) :] if len(finished) > 1 else rest
+        return out
+
+    def _take_code(self, width: int) -> list[str] | None:
+        assert self._fence is not None
+        complete, newline, rest = self._text.rpartition("\n")
+        if not newline:
+            return None
+        lines = complete.split("\n")
+        closing = next((n for n, line in enumerate(lines) if self._fence.closes(line)), None)
+        code = lines if closing is None else lines[:closing]
+        out = self._code(code, width) if code else []
+        self._fence.context = (self._fence.context + code)[-CONTEXT_LINES:]
+        if closing is None:
+            self._text = rest
+        else:
+            self._text = "\n".join([*lines[closing + 1 :], rest])
+            self._fence = None
+        return out
+
+    def _code(self, lines: list[str], width: int) -> list[str]:
+        assert self._fence is not None
+        return self._drawer.code(self._fence.context, lines, self._fence.language, width)
+
+    def _block(self, block: str, width: int, last: str) -> list[str]:
+        lines = self._drawer.markdown(clean(block), width)
+        if not lines:
+            return []
+        tight = is_list_item(block) and is_list_item(last) and not last.endswith("\n\n")
+        return lines if tight or not last else ["", *lines]
+
+
+def _may_close(line: str, fence: _Fence) -> bool:
+    """Whether an unfinished line looks like the beginning of the closing fence."""
+    return bool(line.strip()) and set(line.strip()) == {fence.mark[0]}
+
+
+def _trimmed(lines: list[str]) -> list[str]:
+    shown = [n for n, line in enumerate(lines) if CONTROL_SEQUENCE.sub("", line).strip()]
+    return lines[shown[0] : shown[-1] + 1] if shown else []
+
+
+def _markdown(block: str, code_theme: str) -> object:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.markdown import CodeBlock, Heading, Markdown
+    from rich.padding import Padding
+    from rich.syntax import Syntax
+
+    from kcode.ui.blocks import parser
+
+    class LeftHeading(Heading):
+        LEVEL_ALIGN = {f"h{n}": "left" for n in range(1, 7)}
+
+    class BareCode(CodeBlock):
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            code = str(self.text).rstrip()
+            syntax = Syntax(
+                code, self.lexer_name, theme=self.theme, word_wrap=True, background_color="default"
+            )
+            yield Padding(syntax, (0, 0, 0, CODE_INDENT))
+
+    class Block(Markdown):
+        elements = {
+            **Markdown.elements,
+            "heading_open": LeftHeading,
+            "fence": BareCode,
+            "code_block": BareCode,
+        }
+
+    # A shown link names its address: OSC 8 would let a text hide where it leads.
+    rendered = Block(block, code_theme=code_theme, hyperlinks=False)
+    rendered.parsed = parser().parse(block)
+    return rendered
