@@ -65,7 +65,7 @@ class _Probed:
 
 
 async def _configured(root: Path, named: str) -> Interpreter:
-    found = shutil.which(str(root / Path(named).expanduser())) or shutil.which(named)
+    found = _program(root, named)
     if not found:
         raise NoInterpreter(
             f"the interpreter {named!r} of the setting tests.python is not there",
@@ -79,6 +79,10 @@ async def _configured(root: Path, named: str) -> Interpreter:
             f"{found} (setting tests.python) has no pytest", f"run `{found} -m pip install pytest`"
         )
     return Interpreter(Path(found), "the setting tests.python", probed.version)
+
+
+def _program(root: Path, named: str) -> str | None:
+    return shutil.which(str(root / Path(named).expanduser())) or shutil.which(named)
 
 
 def _candidates(root: Path, environ: Mapping[str, str]) -> Iterator[tuple[Path, str, bool]]:

@@ -29,7 +29,7 @@ def read_junit(path: Path, root: Path) -> list[TestCase]:
 def _case(element: Any, root: Path) -> TestCase:
     status, message, text = _outcome(element)
     outcome = outcome_of(text, message)
-    captured = "\n".join(part.strip() for part in (element.system_out, element.system_err) if part)
+    captured = "\n".join(filter(None, map(_captured, (element.system_out, element.system_err))))
     return TestCase(
         id=_node_id(element, root),
         status=status,
@@ -41,6 +41,13 @@ def _case(element: Any, root: Path) -> TestCase:
         frames=frames_of(text, root) if status in ("failed", "error") else (),
         output=bounded(captured),
     )
+
+
+def _captured(text: str | None) -> str:
+    """A captured section; pytest writes its headline even where nothing was captured."""
+    lines = (text or "").strip().splitlines()
+    said = any(line.strip() and not line.startswith("---") for line in lines)
+    return "\n".join(lines) if said else ""
 
 
 def _outcome(element: Any) -> tuple[Status, str, str]:

@@ -51,7 +51,7 @@ def _by_reason(failing: tuple[TestCase, ...]) -> list[list[TestCase]]:
     """Failures with the same exception at the same place of the repository are one reason."""
     groups: dict[tuple[object, ...], list[TestCase]] = {}
     for case in failing:
-        kind = case.message.partition(":")[0]
+        kind = "assert" if case.message.startswith("assert ") else case.message.partition(":")[0]
         innermost = case.frames[-1] if case.frames else None
         where = (innermost.path, innermost.line) if innermost else case.id
         groups.setdefault((kind, where), []).append(case)

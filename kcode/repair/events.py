@@ -1,0 +1,68 @@
+"""What happens during a repair, as typed events. The command line shows them; nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from kcode.agent.events import Event as AgentEvent
+
+StageName = Literal["prepare", "reproduce", "localise", "propose", "verify"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """``text`` says in a few words what is being done."""
+
+    stage: StageName
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageFinished:
+    """``text`` says what was found; ``seconds`` is the stage's time on the clock."""
+
+    stage: StageName
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A line to show in place of the last one: the test that runs, the rule that is tried."""
+
+    stage: StageName
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatesTried:
+    """The search so far: ``asked`` answers of the model, ``tried`` distinct ones judged by the tests."""
+
+    asked: int
+    tried: int
+    passing: int
+    where: str  # "kcode/errors.py:12"
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatePassed:
+    """One candidate passes the failing tests; it is not verified yet."""
+
+    path: str
+    line: int
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSaid:
+    """An event of the agent's turn, where a big model works on the repair."""
+
+    event: AgentEvent
+
+
+RepairEvent = StageStarted | StageFinished | Progress | CandidatesTried | CandidatePassed | AgentSaid
+Listener = Callable[[RepairEvent], None]

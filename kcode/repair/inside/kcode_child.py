@@ -1,0 +1,278 @@
+"""Runs pytest in this process under limits and reports every result as it comes (see kcode_judge)."""
+
+import importlib
+import importlib.util
+import os
+import signal
+import sys
+import threading
+from importlib import metadata
+
+import kcode_expect
+import pytest
+
+RESERVE_MB = 1024  # address space above what the interpreter already maps
+PATIENCE = 2  # tests that may use up their time limit before the rest get less of it
+IMPATIENT_S = 0.3
+
+
+class TookTooLong(BaseException):
+    """Not an Exception: the code under test must not swallow it by ``except Exception``."""
+
+
+def run(request, tell):
+    root = request["roots"][1]
+    limit_memory(request["memory_mb"])
+    limit_cpu(request["wall_s"])
+    redirect_imports(*request["roots"])
+    importlib.invalidate_caches()
+    os.chdir(root)
+    sys.path.insert(0, root)  # as `python -m pytest` does
+    sys.argv = ["pytest"]
+    reporter = Reporter(request, tell)
+    plugins = [reporter]
+    tracer = None
+    if request.get("trace"):
+        tracer = Tracer(root)
+        plugins.append(tracer)
+    code = pytest.main(options(request), plugins=plugins)
+    if tracer:
+        tell({"trace": {"lines": tracer.result(), "failures": reporter.failures}})
+    tell({"finished": int(code), "modules": foreign_modules(root)})
+
+
+def warm_plugins():
+    """Import what pytest's installed plugins need once, in the judge, so that each child has it."""
+    if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        return
+    for distribution in metadata.distributions():
+        for entry in distribution.entry_points:
+            if entry.group == "pytest11":
+                warm_modules([entry.value.partition(":")[0]])
+
+
+def warm_modules(names):
+    for name in names:
+        if name not in sys.modules:
+            try:
+                importlib.import_module(name)
+            except BaseException:  # outer door: a foreign module may raise anything when imported alone
+                sys.modules.pop(name, None)
+
+
+def foreign_modules(root):
+    """The modules this run imported from outside the repository, in the order of their import."""
+    root = os.path.realpath(root) + os.sep
+    found = []
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None)
+        if path and not os.path.realpath(path).startswith(root) and name != "__main__":
+            found.append(name)
+    return found
+
+
+def options(request):
+    chosen = [
+        *request["args"],
+        "--rootdir=" + request["roots"][1],
+        "-q",
+        "--tb=no",
+        "--continue-on-collection-errors",
+        "-o",
+        "cache_dir=" + os.path.join(request["roots"][1], ".kcode-cache"),
+        "-p",
+        "no:randomly",
+    ]
+    if request.get("collect"):
+        chosen.append("--collect-only")
+    if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
+        return chosen
+    if importlib.util.find_spec("xdist"):
+        chosen.append("-n0")
+    if importlib.util.find_spec("pytest_cov"):
+        chosen.append("--no-cov")
+    return chosen
+
+
+def limit_memory(megabytes):
+    try:
+        import resource
+
+        with open("/proc/self/statm") as file:
+            mapped = int(file.read().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        return
+    limit = max(megabytes << 20, mapped + (RESERVE_MB << 20))
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def limit_cpu(wall_s):
+    """The last line of defence should the judge die: the kernel ends a loop that nobody else ends."""
+    try:
+        import resource
+    except ImportError:
+        return
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    limit = int(wall_s * 4) + 5
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
+
+
+def redirect_imports(original, scratch):
+    """An editable installation points at the user's tree: let it point at the scratch copy instead."""
+    if original == scratch:
+        return
+
+    def moved(path):
+        if not isinstance(path, str) or not (path == original or path.startswith(original + os.sep)):
+            return path
+        there = scratch + path[len(original) :]
+        return there if os.path.exists(there) else path
+
+    sys.path[:] = [moved(path) for path in sys.path]
+    for finder in list(sys.meta_path):
+        module = sys.modules.get(getattr(finder, "__module__", "") or "")
+        for table in (getattr(module, "MAPPING", None), getattr(finder, "known_paths", None)):
+            if isinstance(table, dict):
+                for name, path in table.items():
+                    table[name] = moved(path)
+
+
+# --- what pytest tells ----------------------------------------------------------------------
+
+
+class Reporter:
+    """Tells each test's outcome, limits its CPU time, and stops the run where that was asked."""
+
+    def __init__(self, request, tell):
+        self.tell = tell
+        self.limit = request["per_test_s"]
+        self.tolerated = set(request.get("tolerated", ()))
+        self.stop = request.get("stop", False)
+        self.trace = request.get("trace", False)
+        self.collect = request.get("collect", False)
+        self.failures = {}
+        self.seen = {}
+        self.session = None
+        self.hung = 0
+
+    def pytest_sessionstart(self, session):
+        self.session = session
+
+    def pytest_collection_finish(self, session):
+        if self.collect:
+            for item in session.items:
+                self.tell({"id": item.nodeid, "outcome": "skipped", "seconds": 0.0})
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item, nextitem):
+        timed = self.arm(self.limit if self.hung < PATIENCE else min(self.limit, IMPATIENT_S))
+        try:
+            yield
+        finally:
+            if timed:
+                self.arm(0)
+
+    def arm(self, seconds):
+        """CPU time, so that a busy machine does not fail a test; the judge's own limit is wall time."""
+        if not hasattr(signal, "ITIMER_PROF") or threading.current_thread() is not threading.main_thread():
+            return False
+        signal.signal(signal.SIGPROF, self.too_long)
+        signal.setitimer(signal.ITIMER_PROF, seconds, 0.2 if seconds else 0)
+        return True
+
+    def too_long(self, number, frame):
+        self.hung += 1
+        self.tell({"hung": self.hung})
+        raise TookTooLong("it was stopped after %.1f s of CPU time" % self.limit)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item, call):
+        outcome = yield
+        report = outcome.get_result()
+        if self.trace and report.failed and call.excinfo is not None and item.nodeid not in self.failures:
+            root = str(item.config.rootpath) if hasattr(item.config, "rootpath") else os.getcwd()
+            self.failures[item.nodeid] = kcode_expect.describe(call.excinfo, root)
+
+    def pytest_runtest_logreport(self, report):
+        before = self.seen.get(report.nodeid, "passed")
+        now = report.outcome if report.when == "call" or report.outcome != "passed" else before
+        if before == "failed":
+            now = "failed"
+        self.seen[report.nodeid] = now
+        if now == "failed" or report.when == "teardown":
+            self.tell({"id": report.nodeid, "outcome": now, "seconds": report.duration})
+        if now == "failed" and self.stop and report.nodeid not in self.tolerated:
+            self.session.shouldstop = "a test that must pass failed"
+
+    def pytest_collectreport(self, report):
+        if report.failed:
+            self.tell({"problem": "%s: %s" % (report.nodeid, str(report.longrepr)[-2000:])})
+
+
+# --- which lines ran ------------------------------------------------------------------------
+
+
+class Tracer:
+    """The lines of repository files that each test ran, and ``""`` for what importing them ran."""
+
+    def __init__(self, root):
+        self.root = os.path.realpath(root) + os.sep
+        self.wanted = {}
+        self.hits = {"": {}}
+        self.current = self.hits[""]
+
+    def result(self):
+        return {
+            test: {path: sorted(lines) for path, lines in files.items()} for test, files in self.hits.items()
+        }
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_collection(self, session):
+        with self:
+            yield
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item, nextitem):
+        self.current = self.hits.setdefault(item.nodeid, {})
+        with self:
+            yield
+
+    def __enter__(self):
+        threading.settrace(self.enter_frame)
+        sys.settrace(self.enter_frame)
+        return self
+
+    def __exit__(self, *failure):
+        sys.settrace(None)
+        threading.settrace(None)
+
+    def enter_frame(self, frame, event, arg):
+        name = frame.f_code.co_filename
+        path = self.wanted.get(name, 0)
+        if path == 0:
+            path = self.wanted[name] = self.relative(name)
+        if path is None:
+            return None
+        lines = self.current.get(path)
+        if lines is None:
+            lines = self.current[path] = set()
+        add = lines.add
+
+        def line(frame, event, arg):
+            if event == "line":
+                add(frame.f_lineno)
+            return line
+
+        return line
+
+    def relative(self, name):
+        real = os.path.realpath(name)
+        if not real.endswith(".py") or not real.startswith(self.root):
+            return None
+        path = real[len(self.root) :].replace(os.sep, "/")
+        return None if "site-packages" in path or path.startswith((".venv/", "venv/")) else path

@@ -1,0 +1,234 @@
+"""The judge: a warm process in the project's own interpreter that runs tests on candidate files.
+
+Started by :mod:`kcode.repair.judge` as a script, so it imports nothing of kcode and runs on Python 3.8
+and later with any pytest from version 6 on. It reads one JSON request a line and answers each with one
+JSON line. Every request is served by a forked child with hard limits, which spares the start of Python
+and pytest for each candidate; where there is no fork, the child is a new process of this same script.
+
+Request: ``files`` (path -> base64), ``args`` (pytest targets), ``required`` (ids; a failure of
+another one is tolerated where ``tolerated`` names it), ``stop`` (end at the first failure that counts),
+``per_test_s`` (CPU seconds), ``wall_s``, ``memory_mb``, ``trace``, ``roots`` ([user's root, scratch root]).
+Answer: ``outcomes`` (id -> passed, failed, skipped), ``seconds`` (id -> s), ``problem`` (collection error),
+``ended`` (done, killed, crashed), and with ``trace`` also ``lines`` and ``failures``.
+"""
+
+import base64
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"  # Apple's frameworks abort after a fork
+CHUNK = 65536
+
+
+def main():
+    once = "--once" in sys.argv
+    requests = os.fdopen(os.dup(0), "rb", buffering=0)
+    answers = os.dup(1)
+    silence()
+    if once:
+        request = json.loads(requests.readline())
+        import kcode_child  # noqa: F401
+
+        del sys.path[0]
+        child(request, answers)
+        return
+    fork = CAN_FORK and "--no-fork" not in sys.argv
+    if fork:
+        import kcode_child  # warm: the children inherit it and pytest
+
+        kcode_child.warm_plugins()
+    if os.path.abspath(sys.path[0]) == HERE:
+        del sys.path[0]
+    write(answers, {"ready": True, "fork": fork})
+    while True:
+        line = requests.readline()
+        if not line:
+            return
+        request = json.loads(line)
+        saved = put(request.get("files", {}))
+        try:
+            answer = serve(request, requests.fileno(), fork)
+        finally:
+            restore(saved)
+        if answer is None:  # the other side is gone
+            return
+        if fork:
+            kcode_child.warm_modules(answer.pop("modules", ()))
+        write(answers, answer)
+
+
+def silence():
+    """Nothing the code under test prints may reach the protocol."""
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+
+
+def write(fd, data):
+    left = memoryview(json.dumps(data).encode("utf-8") + b"\n")
+    while left:
+        left = left[os.write(fd, left) :]
+
+
+def put(files):
+    saved = {}
+    for path, text in files.items():
+        with open(path, "rb") as file:
+            saved[path] = file.read()
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(text))
+    return saved
+
+
+def restore(saved):
+    for path, data in saved.items():
+        with open(path, "wb") as file:
+            file.write(data)
+
+
+# --- one request, one child -----------------------------------------------------------------
+
+
+def serve(request, control, fork):
+    began = time.monotonic()
+    if fork:
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.setpgid(0, 0)
+                os.close(reading)
+                die_with_parent()
+                child(request, writing)
+            finally:
+                os._exit(0)
+        os.close(writing)
+        process = None
+    else:
+        process = subprocess.Popen(
+            [sys.executable, os.path.abspath(__file__), "--once"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
+        process.stdin.close()
+        pid, reading = process.pid, process.stdout.fileno()
+    collected, ended = collect(pid, reading, control, began + request["wall_s"], process)
+    if fork:
+        os.close(reading)
+    else:
+        process.stdout.close()
+    if ended == "abandoned":
+        return None
+    return compose(collected, ended, time.monotonic() - began)
+
+
+def collect(pid, reading, control, until, process):
+    """Read the child's lines until it ended, its time is over, or the client is gone."""
+    os.set_blocking(reading, False)
+    data, gone, eof = bytearray(), False, False
+    ended = "done"
+    while not (gone and eof):
+        watched = [control] if eof else [reading, control]
+        ready, _, _ = select.select(watched, [], [], 0.02 if gone or eof else 0.1)
+        if control in ready:
+            ended = "abandoned"
+            break
+        if reading in ready:
+            eof = drain(reading, data)
+        if not gone:
+            gone = over(pid, process)
+            if gone:
+                eof = drain(reading, data) or True  # a grandchild may hold the pipe open
+        if not gone and time.monotonic() > until:
+            ended = "killed"
+            break
+    kill(pid, process)
+    drain(reading, data)
+    return data, ended
+
+
+def drain(fd, data):
+    while True:
+        try:
+            chunk = os.read(fd, CHUNK)
+        except BlockingIOError:
+            return False
+        if not chunk:
+            return True
+        data += chunk
+
+
+def over(pid, process):
+    if process is not None:
+        return process.poll() is not None
+    return os.waitpid(pid, os.WNOHANG)[0] != 0
+
+
+def kill(pid, process):
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    if process is not None:
+        process.wait()
+        return
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass
+
+
+def compose(data, ended, seconds):
+    answer = {"outcomes": {}, "seconds": {}, "problem": "", "ended": ended, "total_s": seconds, "hung": 0}
+    finished = False
+    for line in bytes(data).splitlines():
+        try:
+            note = json.loads(line)
+        except ValueError:  # cut off by the kill
+            continue
+        if "id" in note:
+            answer["outcomes"][note["id"]] = note["outcome"]
+            answer["seconds"][note["id"]] = note["seconds"]
+        elif "hung" in note:
+            answer["hung"] = note["hung"]
+        elif "problem" in note:
+            answer["problem"] = answer["problem"] or note["problem"]
+        elif "trace" in note:
+            answer.update(note["trace"])
+        elif "finished" in note:
+            finished = True
+            answer["exit"] = note["finished"]
+            answer["modules"] = note["modules"]
+    if ended == "done" and not finished:
+        answer["ended"] = "crashed"
+    return answer
+
+
+def die_with_parent():
+    """Linux: a killed judge takes its running child along."""
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    except (ImportError, OSError, AttributeError):
+        pass
+
+
+def child(request, fd):
+    import kcode_child
+
+    kcode_child.run(request, lambda note: write(fd, note))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""The client of the judge: candidates in, verdicts out, each run in a limited child process.
+
+The judge itself (:mod:`kcode.repair.inside`) lives in the project's interpreter; one is started per
+repair and works on a scratch copy, never on the user's tree.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from kcode.errors import EnvironmentProblem
+from kcode.safety.process import Spawned, child_environment, spawn
+
+_SCRIPT = Path(__file__).resolve().parent / "inside" / "kcode_judge.py"
+MEMORY_MB = 2048  # address space of one candidate's run
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``per_test_s`` is CPU time of one test, ``wall_s`` the clock's time of one whole run, seconds."""
+
+    per_test_s: float = 2.0
+    wall_s: float = 20.0
+    memory_mb: int = MEMORY_MB
+
+
+@dataclass(frozen=True, slots=True)
+class TracedFailure:
+    """A failing test as seen from inside; ``call == expected`` is Python source, or empty."""
+
+    type: str
+    message: str
+    frames: tuple[tuple[str, int, str], ...]  # (path, line, function) from outer to inner
+    call: str = ""
+    expected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one run showed. ``lines`` and ``failures`` only from a traced run."""
+
+    outcomes: Mapping[str, Literal["passed", "failed", "skipped"]]
+    seconds: Mapping[str, float]
+    ended: Literal["done", "killed", "crashed"]
+    problem: str = ""  # a module that could not be imported, with the reason
+    total_s: float = 0.0
+    hung: int = 0  # tests stopped for using more than their CPU time
+    lines: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)  # test -> path -> lines
+    failures: Mapping[str, TracedFailure] = field(default_factory=dict)
+
+    def passing(self) -> frozenset[str]:
+        return frozenset(test for test, outcome in self.outcomes.items() if outcome == "passed")
+
+    def failing(self) -> frozenset[str]:
+        return frozenset(test for test, outcome in self.outcomes.items() if outcome == "failed")
+
+
+class JudgeFailed(EnvironmentProblem):
+    """The judge process could not be started or died; nothing was judged."""
+
+
+class Judge:
+    """A running judge for one scratch copy. Use :meth:`start`, then ``await close()``."""
+
+    def __init__(self, child: Spawned, root: Path, scratch: Path, errors: IO[bytes]) -> None:
+        self._child, self._root, self._scratch, self._errors = child, root, scratch, errors
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    async def start(cls, python: Path, root: Path, scratch: Path, *, fork: bool = True) -> Judge:
+        """Start a judge in ``python`` for ``scratch``, the copy of ``root``. Raises :class:`JudgeFailed`."""
+        env = child_environment({"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"})
+        env.pop("PYTHONPYCACHEPREFIX", None)  # a cached module could be an earlier candidate's
+        argv = [str(python), str(_SCRIPT), *([] if fork else ["--no-fork"])]
+        errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close())
+        judge = cls(spawn(argv, cwd=scratch, env=env, stderr=errors), root, scratch, errors)
+        try:
+            await judge._answer()
+        except BaseException:
+            await judge.close()
+            raise
+        return judge
+
+    async def run(
+        self,
+        targets: Sequence[str],
+        limits: Limits,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        tolerated: Sequence[str] = (),
+        stop: bool = False,
+        trace: bool = False,
+        collect: bool = False,
+    ) -> Verdict:
+        """Run ``targets`` with ``files`` (relative path -> content) put in place of the copy's own.
+
+        ``collect`` only lists the tests, as skipped ones; ``stop`` ends the run at the first failure of
+        a test that is not ``tolerated``. Cancelling this call kills the run and the judge. Raises
+        :class:`JudgeFailed`.
+        """
+        request = {
+            "files": {
+                str(self._scratch / path): base64.b64encode(data).decode()
+                for path, data in (files or {}).items()
+            },
+            "args": list(targets),
+            "tolerated": list(tolerated),
+            "stop": stop,
+            "trace": trace,
+            "collect": collect,
+            "per_test_s": limits.per_test_s,
+            "wall_s": limits.wall_s,
+            "memory_mb": limits.memory_mb,
+            "roots": [str(self._root), str(self._scratch)],
+        }
+        async with self._lock:
+            try:
+                await asyncio.to_thread(self._send, request)
+                answer = await self._answer()
+            except asyncio.CancelledError:
+                await self.close()
+                raise
+        return _verdict(answer)
+
+    async def close(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._child.process.stdin:
+                self._child.process.stdin.close()
+        await asyncio.to_thread(self._child.kill_group, 0.2)
+        if self._child.process.stdout:
+            self._child.process.stdout.close()
+        self._errors.close()
+
+    def _send(self, request: Mapping[str, Any]) -> None:
+        pipe = self._child.process.stdin
+        assert pipe is not None
+        try:
+            pipe.write(json.dumps(request).encode() + b"\n")
+            pipe.flush()
+        except (OSError, ValueError) as error:
+            raise JudgeFailed(f"the test judge is gone: {error}") from error
+
+    async def _answer(self) -> dict[str, Any]:
+        pipe = self._child.process.stdout
+        assert pipe is not None
+        line = await asyncio.to_thread(pipe.readline)
+        if not line:
+            raise JudgeFailed(
+                f"the test judge ended: {self._last_words()}", "run the tests by hand with pytest"
+            )
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _last_words(self) -> str:
+        try:
+            self._errors.seek(0)
+            said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        except (OSError, ValueError):
+            return "no reason given"
+        return said[-1] if said else "no reason given"
+
+
+def _verdict(answer: Mapping[str, Any]) -> Verdict:
+    failures = {
+        test: TracedFailure(
+            type=found["type"],
+            message=found["message"],
+            frames=tuple((path, line, function) for path, line, function in found["frames"]),
+            call=found["call"],
+            expected=found["expected"],
+        )
+        for test, found in answer.get("failures", {}).items()
+    }
+    return Verdict(
+        outcomes=answer["outcomes"],
+        seconds=answer["seconds"],
+        ended=answer["ended"],
+        problem=answer["problem"],
+        total_s=answer["total_s"],
+        hung=answer["hung"],
+        lines=answer.get("lines", {}),
+        failures=failures,
+    )

@@ -1,0 +1,62 @@
+"""A verified patch in words: what was wrong, what was changed, and what to be wary of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kcode.repair.candidates import Candidate
+from kcode.repair.judge import TracedFailure
+from kcode.repair.localise import Localisation
+from kcode.repair.rank import special_case
+from kcode.workspace.diff import unified
+
+_SHOWN = 100  # characters of a value or a line
+
+
+def diff_of(candidate: Candidate, found: Localisation) -> str:
+    return unified(found.sources[candidate.path].text, candidate.text, candidate.path)
+
+
+def explain(candidate: Candidate, found: Localisation, failures: Sequence[TracedFailure]) -> str:
+    """Two sentences: how the failure showed, and what the patch does about it."""
+    source = found.sources[candidate.path]
+    scope = source.scope_at(min(candidate.hole.first, len(source.lines)))
+    where = f"{candidate.path}:{candidate.hole.first}"
+    place = f"`{scope.name}` ({where})" if scope.name else where
+    old = [line.strip() for line in source.lines[candidate.hole.first - 1 : candidate.hole.last]]
+    new = [line.strip() for line in candidate.new]
+    if not old:
+        change = f"a line was missing: `{_short('; '.join(new))}`"
+    elif not new:
+        change = f"a line was one too many: `{_short('; '.join(old))}`"
+    elif len(old) == len(new) == 1:
+        change = f"`{_short(old[0])}` becomes `{_short(new[0])}`"
+    else:
+        change = f"{len(old)} lines become {len(new)}"
+    return f"{_symptom(failures)}In {place} {change}."
+
+
+def _symptom(failures: Sequence[TracedFailure]) -> str:
+    if not failures:
+        return ""
+    claimed = [one for one in failures if one.call and len(one.call) <= _SHOWN]
+    failure = min(claimed or failures, key=lambda one: len(one.call))
+    what = {
+        "TookTooLong": "did not come to an end",
+        "AssertionError": f"gave another result than {_short(failure.expected)}",
+    }.get(failure.type, f"raised {failure.type}")
+    if failure.type == "AssertionError" and not failure.expected:
+        what = f"did not hold: {_short(failure.message.splitlines()[0])}"
+    subject = f"`{failure.call}`" if failure.call and len(failure.call) <= _SHOWN else "The test"
+    return f"{subject} {what}. "
+
+
+def warning_of(candidate: Candidate, found: Localisation, failures: Sequence[TracedFailure]) -> str:
+    value = special_case(found.sources[candidate.path].text, candidate.text, failures)
+    if not value:
+        return ""
+    return f"the patch decides by {_short(value)}, a value of the test itself: it may only imitate the test"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 4] + " ..."

@@ -1,0 +1,105 @@
+"""Which of several passing patches is the best, and which only imitates the tests."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import io
+import tokenize
+from collections.abc import Sequence
+
+from kcode.repair.candidates import Candidate
+from kcode.repair.judge import TracedFailure
+
+_COMMON = frozenset({"0", "1", "-1", "2", "''", "None", "True", "False", "10", "100"})
+
+
+def special_case(before: str, after: str, failures: Sequence[TracedFailure]) -> str:
+    """The value of a failing test that the patch compares with or returns, or "" where there is none.
+
+    A patch that tests for the very input of the test passes it without repairing anything.
+    """
+    wanted = {text for one in failures for text in (*_constants(one.call), *_constants(one.expected))}
+    wanted -= _COMMON
+    old = _decisions(before)
+    for text in _decisions(after):
+        if text in wanted and text not in old:
+            return text
+    return ""
+
+
+def distance(before: str, after: str) -> int:
+    """The size of a patch in tokens taken away and put in."""
+    old, new = _tokens(before), _tokens(after)
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    return sum(max(i2 - i1, j2 - j1) for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal")
+
+
+def best_first(
+    passing: Sequence[Candidate], before: dict[str, str], failures: Sequence[TracedFailure]
+) -> list[Candidate]:
+    """Honest patches before imitating ones, small before large, early stages before late ones."""
+
+    def key(candidate: Candidate) -> tuple[bool, int, int, float]:
+        old = before[candidate.path]
+        return (
+            bool(special_case(old, candidate.text, failures)),
+            distance(_near(old, candidate), "\n".join(candidate.new)),
+            candidate.stage,
+            -(candidate.logprob or 0.0),
+        )
+
+    return sorted(passing, key=key)
+
+
+def _near(old: str, candidate: Candidate) -> str:
+    return "\n".join(old.splitlines()[candidate.hole.first - 1 : candidate.hole.last])
+
+
+def _constants(text: str) -> set[str]:
+    """The literal values in a piece of source, as their representations."""
+    try:
+        tree = ast.parse(text, mode="eval")
+    except (SyntaxError, ValueError):
+        return set()
+    found = {repr(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.UnaryOp)
+            and isinstance(node.op, ast.USub)
+            and isinstance(node.operand, ast.Constant)
+        ):
+            found.add(f"-{node.operand.value!r}")
+    return found
+
+
+def _decisions(text: str) -> list[str]:
+    """The literals that a program compares with, looks up, or returns as they are."""
+    found: list[str] = []
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return found
+    for node in ast.walk(tree):
+        parts: list[ast.expr] = []
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+        elif isinstance(node, ast.Return) and node.value is not None:
+            parts = [node.value]
+        elif isinstance(node, ast.Dict):
+            parts = [key for key in node.keys if key is not None]
+        for part in parts:
+            if isinstance(part, ast.Constant | ast.List | ast.Tuple | ast.Set | ast.UnaryOp):
+                found.extend(_constants(ast.unparse(part)))
+    return found
+
+
+def _tokens(text: str) -> list[str]:
+    try:
+        return [
+            token.string
+            for token in tokenize.generate_tokens(io.StringIO(text.strip()).readline)
+            if token.string.strip()
+        ]
+    except (tokenize.TokenError, IndentationError, SyntaxError):
+        return text.split()

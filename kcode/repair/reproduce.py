@@ -1,0 +1,107 @@
+"""The failure, reproduced: which tests fail, which pass, and what the failing ones run through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kcode.repair.judge import Judge, Limits, Verdict
+from kcode.repair.search import Goal, narrowed
+from kcode.repair.target import belongs, matching
+
+HANG_S = 2.5  # CPU time after which a test is taken for one that never ends
+_PATIENT_S = 8.0  # CPU time for the second look at such a test
+_TRACED_FAILING, _TRACED_PASSING = 6, 60
+_QUICK_S = 3.0  # test files that take less are run whole for every candidate
+_LEAST_S, _MOST_S = 1.0, 20.0  # bounds of a candidate's time limit per test
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """``failing`` are the tests to repair, ``others`` fail too but were not asked for."""
+
+    failing: tuple[str, ...]
+    others: tuple[str, ...]
+    baseline: Verdict
+    whole_suite: bool  # the baseline is a run of everything
+    looked_at: tuple[str, ...]  # the tests that were asked for
+    problem: str = ""  # why nothing ran
+
+
+async def reproduce(judge: Judge, targets: Sequence[str], sentence: str, wall_s: float) -> Reproduction:
+    """Run what ``targets`` name (none: everything), narrowed by ``sentence`` where there is one."""
+    files = narrowed(targets)
+    if sentence:
+        listed = await judge.run((), Limits(HANG_S, wall_s), collect=True)
+        targets = matching(sentence, listed.outcomes)
+        files = narrowed(targets)
+        if not targets:
+            known = ", ".join(list(listed.outcomes)[:5]) or "none"
+            problem = listed.problem or f"no test fits {sentence!r}; there are: {known}"
+            return Reproduction((), (), listed, False, (), problem)
+    verdict = await judge.run(files, Limits(HANG_S, wall_s))
+    verdict = await _patient(judge, verdict, files, wall_s)
+    failing = sorted(verdict.failing(), key=list(verdict.outcomes).index)
+    asked = [test for test in verdict.outcomes if not targets or belongs(test, targets)]
+    wanted = set(asked)
+    return Reproduction(
+        failing=tuple(test for test in failing if test in wanted),
+        others=tuple(test for test in failing if test not in wanted),
+        baseline=verdict,
+        whole_suite=not files,
+        looked_at=tuple(asked),
+        problem=_problem(verdict, asked),
+    )
+
+
+def _problem(verdict: Verdict, asked: Sequence[str]) -> str:
+    if asked:
+        return ""
+    if verdict.problem:
+        return verdict.problem
+    if verdict.ended == "killed":
+        return "the tests did not finish within their time limit (tests.timeout_s)"
+    return "no tests were found"
+
+
+async def _patient(judge: Judge, verdict: Verdict, files: Sequence[str], wall_s: float) -> Verdict:
+    """A slow test is no endless one: where only time ran out, look again with more of it."""
+    if not verdict.hung or len(verdict.failing()) > verdict.hung:
+        return verdict
+    first = min(verdict.failing(), key=list(verdict.outcomes).index)
+    again = await judge.run([first], Limits(_PATIENT_S, min(wall_s, 4 * _PATIENT_S)))
+    if first in again.failing() or not again.passing():
+        return verdict
+    return await judge.run(files, Limits(max(30.0, 2 * _PATIENT_S), wall_s))
+
+
+async def trace(judge: Judge, found: Reproduction) -> Verdict:
+    """Coverage of some failing and some passing tests, and what the failing ones claim."""
+    baseline = found.baseline
+    failing = sorted(found.failing, key=lambda test: baseline.seconds.get(test, 0.0))[:_TRACED_FAILING]
+    files = narrowed(found.failing)
+    passing = [test for test in baseline.outcomes if test in baseline.passing() and belongs(test, files)]
+    passing.sort(key=lambda test: baseline.seconds.get(test, 0.0))
+    chosen = {*failing[: 3 if baseline.hung else None], *passing[:_TRACED_PASSING]}
+    in_order = [test for test in baseline.outcomes if test in chosen]
+    limits = Limits(0.5 if baseline.hung else 10.0, 30.0)
+    traced = await judge.run(in_order, limits, trace=True)
+    if traced.failing() & set(found.failing):
+        return traced
+    return await judge.run(files, limits, trace=True)  # they fail only after their neighbours
+
+
+def goal_of(found: Reproduction, traced: Verdict) -> Goal:
+    """What candidates are judged by: the whole test files where these are quick, else the failing tests."""
+    files = narrowed(found.failing)
+    passing = [test for test in found.baseline.passing() if belongs(test, files)]
+    durations = [found.baseline.seconds.get(test, 0.0) for test in passing]
+    quick = sum(durations) <= _QUICK_S
+    per_test = min(_MOST_S, max(_LEAST_S, 10 * max(durations, default=0.0)))
+    return Goal(
+        targets=files if quick else found.failing,
+        required=frozenset(found.failing) | (frozenset(passing) if quick else frozenset()),
+        tolerated=frozenset(found.others),
+        limits=Limits(per_test, 10.0 + 2 * per_test + 3 * sum(durations)),
+        failures=tuple(traced.failures[test] for test in found.failing if test in traced.failures),
+    )

@@ -1,0 +1,130 @@
+"""A Python file as the search sees it: functions, statements, and the physical lines that may change."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kcode.workspace.files import TextFile, read_text
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # Python's line ends; a form feed is none
+_BRACKETS = frozenset("()[]{},: \t")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A function, or the top level of the module. Lines count from 1, ``last`` included."""
+
+    name: str  # dotted: "Cart.total"; "" for the module
+    first: int  # the line of ``def`` or of the first decorator
+    body: int  # the first line below the signature and the docstring
+    last: int
+    owner: str = ""  # the class a method belongs to
+    docstring: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of one file, parsed."""
+
+    path: str
+    file: TextFile
+    tree: ast.Module
+
+    @classmethod
+    def read(cls, root: Path, path: str) -> Source:
+        """Raises WorkspaceError, or SyntaxError and ValueError where this Python cannot parse it."""
+        file = read_text(root / path, path)
+        return cls(path, file, ast.parse(file.text))
+
+    @property
+    def text(self) -> str:
+        return self.file.text
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """The physical lines without their ends; ``lines[n - 1]`` is line n."""
+        return [line.rstrip("\r\n") for line in self._with_ends]
+
+    @cached_property
+    def _with_ends(self) -> list[str]:
+        return _LINE.findall(self.text)
+
+    @cached_property
+    def scopes(self) -> list[Scope]:
+        """Outermost functions (with what is nested in them) and the module, in the file's order."""
+        found = list(_functions(self.tree.body, ""))
+        return [*found, Scope("", 1, 1, len(self.lines))]
+
+    def scope_at(self, line: int) -> Scope:
+        for scope in self.scopes:
+            if scope.first <= line <= scope.last:
+                return scope
+        return self.scopes[-1]
+
+    @cached_property
+    def statement_of(self) -> Mapping[int, int]:
+        """Physical line -> first line of the innermost statement (or its header) that it belongs to."""
+        owner: dict[int, int] = {}
+        for node in ast.walk(self.tree):  # breadth first: inner statements overwrite outer ones
+            if isinstance(node, ast.stmt):
+                for line in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                    owner[line] = node.lineno
+        return owner
+
+    @cached_property
+    def _text_lines(self) -> frozenset[int]:
+        """Lines of multi-line strings and of strings that stand alone: no code to change there."""
+        found: set[int] = set()
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                found.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+            elif isinstance(node, ast.Constant | ast.JoinedStr) and (node.end_lineno or 0) > node.lineno:
+                found.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
+        return frozenset(found)
+
+    def changeable(self, line: int) -> bool:
+        """Whether the line holds code: not blank, a comment, a string's inside, or closing brackets."""
+        if not 1 <= line <= len(self.lines) or line in self._text_lines:
+            return False
+        text = self.lines[line - 1].strip()
+        return bool(text) and not text.startswith("#") and not _BRACKETS.issuperset(text)
+
+    def replaced(self, first: int, last: int, new: Sequence[str]) -> str:
+        """The text with lines ``first..last`` replaced (``last = first - 1``: inserted before ``first``)."""
+        kept = list(self._with_ends)
+        newline = "\r\n" if kept and kept[0].endswith("\r\n") else "\n"
+        if kept and first > len(kept) and not kept[-1].endswith(("\n", "\r")):
+            kept[-1] += newline
+        return "".join([*kept[: first - 1], *(line + newline for line in new), *kept[last:]])
+
+
+def _functions(body: Sequence[ast.stmt], owner: str) -> list[Scope]:
+    found: list[Scope] = []
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.append(_scope(node, owner))
+        elif isinstance(node, ast.ClassDef):
+            found.extend(_functions(node.body, f"{owner}.{node.name}".strip(".")))
+        elif isinstance(node, ast.If | ast.Try | ast.With):
+            for name in ("body", "orelse", "finalbody"):
+                found.extend(_functions(getattr(node, name, []), owner))
+    return found
+
+
+def _scope(node: ast.FunctionDef | ast.AsyncFunctionDef, owner: str) -> Scope:
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    docstring = ast.get_docstring(node) or ""
+    body = node.body[1:] if docstring and len(node.body) > 1 else node.body
+    return Scope(
+        name=f"{owner}.{node.name}".strip("."),
+        first=first,
+        body=min([body[0].lineno, *(d.lineno for d in getattr(body[0], "decorator_list", []))]),
+        last=node.end_lineno or node.lineno,
+        owner=owner,
+        docstring=docstring,
+    )

@@ -1,0 +1,109 @@
+"""The proof of a patch: the failing tests pass, and nothing that passed before fails now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kcode.repair.judge import Judge, Limits, Verdict
+from kcode.repair.reproduce import Reproduction
+
+_SUITE_TEST_S = 60.0  # CPU time of one test in a run of the whole suite
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """``broken`` passed before and do not now. ``whole`` says whether the whole suite was run."""
+
+    ok: bool
+    repaired: tuple[str, ...]
+    still_failing: tuple[str, ...]
+    broken: tuple[str, ...]
+    before: Verdict
+    after: Verdict
+    whole: bool
+    flaky: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The proof in words, one statement a line."""
+        said = [f"{len(self.repaired)} failing {_tests(len(self.repaired))} now pass" + _one(self.repaired)]
+        scope = "the whole suite" if self.whole else "the test files concerned"
+        said.append(
+            f"{scope}: before {_tally(self.before)}; after {_tally(self.after)}"
+            + ("; nothing that passed before fails" if not self.broken else "")
+        )
+        if not self.whole:
+            said.append("the whole suite was not run to its end within the time limit")
+        if self.still_failing:
+            said.append(f"still failing: {', '.join(self.still_failing[:5])}")
+        if self.broken:
+            said.append(f"broken by the patch: {', '.join(self.broken[:5])}")
+        if self.flaky:
+            said.append(f"passed only when run again: {', '.join(self.flaky[:5])}")
+        return said
+
+
+async def suite_baseline(judge: Judge, found: Reproduction, wall_s: float) -> Verdict | None:
+    """The unchanged project's whole suite, or None where it does not end within ``wall_s`` seconds."""
+    if found.whole_suite:
+        return found.baseline
+    verdict = await judge.run((), Limits(_suite_limit(found), wall_s))
+    return verdict if verdict.ended == "done" and verdict.outcomes else None
+
+
+async def verify(
+    judge: Judge,
+    files: Mapping[str, bytes],
+    found: Reproduction,
+    suite: Verdict | None,
+    wall_s: float,
+) -> Proof:
+    """Run the suite (or the files concerned, where ``suite`` is None) with ``files`` in place."""
+    before = suite or found.baseline
+    targets = () if suite else tuple(dict.fromkeys(t.partition("::")[0] for t in found.failing))
+    limits = Limits(_suite_limit(found), wall_s)
+    after = await judge.run(targets, limits, files=files)
+    repaired, still, broken = _compared(found, before, after)
+    flaky: tuple[str, ...] = ()
+    if broken and not still:
+        again = await judge.run(broken, limits, files=files)
+        flaky = tuple(test for test in broken if test in again.passing())
+        broken = tuple(test for test in broken if test not in flaky)
+    complete = after.ended == "done"
+    return Proof(
+        ok=complete and not still and not broken,
+        repaired=repaired,
+        still_failing=still,
+        broken=broken,
+        before=before,
+        after=after,
+        whole=suite is not None and complete,
+        flaky=flaky,
+    )
+
+
+def _compared(
+    found: Reproduction, before: Verdict, after: Verdict
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    passing = after.passing()
+    repaired = tuple(test for test in found.failing if test in passing)
+    still = tuple(test for test in found.failing if test not in passing)
+    broken = tuple(sorted(before.passing() - passing))
+    return repaired, still, broken
+
+
+def _suite_limit(found: Reproduction) -> float:
+    slowest = max(found.baseline.seconds.values(), default=0.0)
+    return max(_SUITE_TEST_S if not found.baseline.hung else 3.0, 3 * slowest)
+
+
+def _tests(count: int) -> str:
+    return "test" if count == 1 else "tests"
+
+
+def _one(tests: tuple[str, ...]) -> str:
+    return f" ({tests[0]})" if len(tests) == 1 else ""
+
+
+def _tally(verdict: Verdict) -> str:
+    return f"{len(verdict.passing())} passed, {len(verdict.failing())} failed"
