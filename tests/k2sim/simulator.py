@@ -17,10 +17,11 @@ from tests.k2sim import faults, models, tokens, wire
 from tests.k2sim.answers import Answer
 from tests.k2sim.cache import PrefixCache
 from tests.k2sim.exchange import ChatRequest, Log, Record
+from tests.k2sim.limits import completion_tokens, cut_to
 from tests.k2sim.message_rules import HistoryRules, check_messages
 from tests.k2sim.models import SimModel
 from tests.k2sim.prefix import PrefixStep, prefix_steps
-from tests.k2sim.rules import check_chat, check_window, find_model
+from tests.k2sim.rules import check_chat, check_window, find_model, output_limit
 from tests.k2sim.script import Script, Speaker, load
 from tests.k2sim.server import Server
 from tests.k2sim.shapes import SHAPES, Refusal
@@ -227,11 +228,11 @@ class Simulator:
         return self._answer(record, request, answer)
 
     def _answer(self, record: Record, request: ChatRequest, scripted: Answer) -> wire.Program:
-        answer = self._with_ids(faults.apply_to_answer(scripted), request, record)
+        given = cut_to(scripted, output_limit(request.body, self.shape))
+        answer = self._with_ids(faults.apply_to_answer(given), request, record)
         record.answer = answer
         reasoning = tokens.count(answer.reasoning or "")
-        written = answer.text + "".join(call.name + call.arguments for call in answer.calls)
-        record.completion_tokens = tokens.count(written) + reasoning
+        record.completion_tokens = completion_tokens(answer)
         usage = self.shape.usage(
             record.prompt_tokens, record.completion_tokens, record.cached_tokens, reasoning
         )

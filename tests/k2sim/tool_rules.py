@@ -103,6 +103,9 @@ def _check_node(node: Any, path: str, where: str) -> None:
         _check_node(child, _join(path, f"properties.{name}"), where)
     if "items" in node:
         _check_node(node["items"], _join(path, "items"), where)
+    for key in ("oneOf", "allOf", "prefixItems"):
+        for position, child in enumerate(node.get(key) or ()):
+            _check_node(child, _join(path, f"{key}.{position}"), where)
     if isinstance(node.get("additionalProperties"), Mapping):
         _check_node(node["additionalProperties"], _join(path, "additionalProperties"), where)
 

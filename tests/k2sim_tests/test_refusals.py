@@ -139,6 +139,10 @@ BAD_TOOLS: dict[str, tuple[Any, str]] = {
         [tool(parameters=props(X={"type": "integer", "enum": [True]}))],
         "is not of type integer",
     ),
+    "untyped allOf": (
+        [tool(parameters=props(X={**STRING, "allOf": [{}]}))],
+        "At path 'properties.X.allOf.0'",
+    ),
     "type beside anyOf": (
         [tool(parameters=props(X={**STRING, "anyOf": [STRING]}))],
         "type should be defined in anyOf items",

@@ -180,7 +180,40 @@ def test_completion_tokens_include_reasoning_and_calls() -> None:
         first, second = chat(sim).json["usage"], chat(sim).json["usage"]
     assert first["completion_tokens"] == 5
     assert first["completion_tokens_details"] == {"reasoning_tokens": 3}
-    assert second["completion_tokens"] == count('grep{"pattern": "x"}')
+    assert second["completion_tokens"] == count("grep") + count('{"pattern": "x"}')
+
+
+CUTS = [
+    (1, "think", "", [], "length"),
+    (3, "think more", "one", [], "length"),
+    (6, "think more", "one two three", [""], "length"),
+    (8, "think more", "one two three", ['{"'], "length"),
+    (99, "think more", "one two three", ['{"pattern": "x"}'], "tool_calls"),
+]
+
+
+@pytest.mark.parametrize(("limit", "reasoning", "text", "arguments", "finish"), CUTS)
+def test_an_answer_is_cut_at_the_limit_of_the_request(
+    limit: int, reasoning: str, text: str, arguments: list[str], finish: str
+) -> None:
+    answer = use(call("grep", pattern="x"), text="one two three", reasoning="think more")
+    with Simulator([answer]) as sim:
+        choice = chat(sim, max_tokens=limit).json["choices"][0]
+    message = choice["message"]
+    assert (message["reasoning_content"], message["content"] or "", choice["finish_reason"]) == (
+        reasoning,
+        text,
+        finish,
+    )
+    assert [c["function"]["arguments"] for c in message.get("tool_calls", [])] == arguments
+
+
+@pytest.mark.parametrize(("shape", "limit"), [("moonshot", 1024), ("ark", 4096)])
+def test_a_request_without_a_limit_gets_the_provider_s_short_one(shape: str, limit: int) -> None:
+    with Simulator([say(words(5000))], shape=shape) as sim:
+        reply = chat(sim).json
+    assert reply["usage"]["completion_tokens"] == limit
+    assert reply["choices"][0]["finish_reason"] == "length"
 
 
 def test_single_usage_fields_can_be_overridden() -> None:
