@@ -16,6 +16,7 @@ from typing import Any
 from tests.k2sim import faults, models, tokens, wire
 from tests.k2sim.answers import Answer
 from tests.k2sim.cache import PrefixCache
+from tests.k2sim.echo import Echo, echoes
 from tests.k2sim.exchange import ChatRequest, Log, Record
 from tests.k2sim.limits import completion_tokens, cut_to
 from tests.k2sim.message_rules import HistoryRules, check_messages
@@ -115,6 +116,10 @@ class Simulator:
     def prefix_report(self) -> list[PrefixStep]:
         """For consecutive answered chat requests: does the later begin with the earlier one's bytes?"""
         return prefix_steps([(record.number, record.raw) for record in self.answered])
+
+    def echo_report(self) -> list[Echo]:
+        """For each answer that a later request repeats: which of its parts came back changed?"""
+        return echoes(self.answered, self._reasoning_field)
 
     # --- what the server asks ---
 

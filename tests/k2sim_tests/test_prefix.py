@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.k2sim import Answer, Simulator, extends, extends_json
+from tests.k2sim import Answer, Simulator, call, extends, extends_json, use
 from tests.k2sim.prefix import end_of_messages
-from tests.k2sim_tests.client import chat
+from tests.k2sim_tests.client import chat, result
 
 A = {"role": "user", "content": '你好 "]}" , '}
 B = {"role": "assistant", "content": "x", "tags": [1, {"messages": []}]}
@@ -109,3 +109,34 @@ def test_refused_requests_are_not_part_of_the_report() -> None:
         chat(sim, [])
         chat(sim)
     assert [(step.previous, step.following) for step in sim.prefix_report()] == [(1, 3)]
+
+
+def test_an_answer_that_comes_back_as_it_was_given_differs_in_nothing() -> None:
+    user = {"role": "user", "content": "one"}
+    with Simulator([use(call("grep", pattern="x"), reasoning="hm"), Answer(text="ok")]) as sim:
+        given = chat(sim, [user]).json["choices"][0]["message"]
+        chat(sim, [user, given, result("grep:0")])
+    assert [(echo.answered, echo.following, echo.differs) for echo in sim.echo_report()] == [(1, 2, ())]
+
+
+@pytest.mark.parametrize(
+    ("changed", "parts"),
+    [
+        ({"content": "I look."}, ("text",)),
+        ({"reasoning_content": ""}, ("reasoning",)),
+        ({"reasoning_content": ...}, ("reasoning",)),
+        ({"id": "call_1"}, ("ids",)),
+        ({"arguments": '{"pattern":"x"}'}, ("calls",)),
+    ],
+)
+def test_a_part_that_came_back_changed_is_named(changed: dict[str, Any], parts: tuple[str, ...]) -> None:
+    user = {"role": "user", "content": "one"}
+    with Simulator([use(call("grep", pattern="x"), reasoning="hm"), Answer(text="ok")]) as sim:
+        given = chat(sim, [user]).json["choices"][0]["message"]
+        entry = given["tool_calls"][0]
+        entry["id"] = changed.pop("id", entry["id"])
+        entry["function"]["arguments"] = changed.pop("arguments", entry["function"]["arguments"])
+        message = {key: value for key, value in (given | changed).items() if value is not ...}
+        reply = chat(sim, [user, message, result(entry["id"])])
+    assert reply.status == 200, reply.data
+    assert sim.echo_report()[0].differs == parts
