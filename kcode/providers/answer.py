@@ -105,14 +105,18 @@ class AnswerReader:
 
 
 def read_usage(usage: Payload) -> Usage:
-    """Tokens of one request; cached tokens from Moonshot's own field first, then from OpenAI's."""
+    """Tokens of one request; cached tokens from Moonshot's own field first, then from OpenAI's.
+
+    Numbers that cannot be (negative ones, more cached than prompt tokens) are brought into bounds.
+    """
     cached = usage.get("cached_tokens")
     if cached is None:
         cached = _within(usage, "prompt_tokens_details", "cached_tokens")
+    prompt = _count(usage.get("prompt_tokens"))
     return Usage(
-        prompt=_count(usage.get("prompt_tokens")),
+        prompt=prompt,
         completion=_count(usage.get("completion_tokens")),
-        cached=_count(cached),
+        cached=min(_count(cached), prompt),
         reasoning=_count(_within(usage, "completion_tokens_details", "reasoning_tokens")),
     )
 

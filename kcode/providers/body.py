@@ -29,10 +29,15 @@ def spell(request: Request, model: Model, dialect: Dialect, *, stream: bool = Tr
 
 
 def answer_room(request: Request, model: Model) -> int:
-    """Tokens the answer may have: what was asked for, raised for thinking models, within the model's."""
+    """Tokens the answer may have: what was asked for, within the model's.
+
+    For thinking models it is raised as far as the window surely allows: no server counts more than one
+    token for two bytes of JSON.
+    """
     wanted = request.max_output_tokens or model.default_output
     if model.thinking != "no":
-        wanted = max(wanted, THINKING_FLOOR)
+        prompt = (len(request.tools) + sum(map(len, request.messages))) // 2
+        wanted = max(wanted, min(THINKING_FLOOR, model.context - prompt))
     return min(wanted, model.max_output)
 
 

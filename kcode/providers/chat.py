@@ -112,11 +112,16 @@ class ChatProvider:
     async def prepare(self) -> None:
         """Loads what the first request needs (TLS certificates, the client), so that it is not waited for.
 
-        Asks the server for its model where none is configured: ``model`` and ``dialect`` are final after it.
+        Asks a server of the user's for its model and window where they are not configured: ``model`` and
+        ``dialect`` are final after it. A server that does not list its models keeps a configured one.
         """
         await self._connected()
-        if not self.model.id:
-            await self.discover()
+        if self._endpoint.ask_server:
+            try:
+                await self.discover()
+            except ProviderError:
+                if not self.model.id:
+                    raise
 
     async def close(self) -> None:
         client, self._client = self._client, None

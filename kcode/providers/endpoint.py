@@ -15,7 +15,8 @@ class Endpoint:
     """What :func:`kcode.providers.registry.resolve` found. ``why`` says how it was chosen.
 
     ``model.id`` is empty where the server's own list decides; the provider asks it before the first
-    request. The key is left out of ``repr``.
+    request. ``ask_server`` says that the window is the server's own setting and not configured, so that its
+    list is worth asking too. The key is left out of ``repr``.
     """
 
     profile: Profile
@@ -24,6 +25,7 @@ class Endpoint:
     base_url: str
     api_key: str = field(default="", repr=False)
     why: str = ""
+    ask_server: bool = False
 
     @property
     def own_address(self) -> bool:

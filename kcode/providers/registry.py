@@ -55,7 +55,16 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
         raise ConfigError(
             f"provider.temperature is {wanted.temperature}; Moonshot takes 0 to 1.", "0.6 is its own advice."
         )
-    return Endpoint(profile, model, dialect, base_url, _key(profile, wanted, environ, own), why)
+    key = _key(profile, wanted, environ, own)
+    return Endpoint(
+        profile,
+        model,
+        dialect,
+        base_url,
+        key,
+        why,
+        ask_server=not (own and profile.remote) and not wanted.context,
+    )
 
 
 def open_provider(endpoint: Endpoint, settings: Settings) -> Provider:
