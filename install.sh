@@ -25,7 +25,7 @@ UV_DEFAULT_INDEX, HTTPS_PROXY, …).
 TEXT
 }
 
-say() { printf '%s\n' "$*" >&2; }
+say() { printf '%s\n' "$@" >&2; }
 step() { printf '==> %s\n' "$*" >&2; }
 die() {
     printf 'install.sh: %s\n' "$1" >&2
@@ -213,7 +213,7 @@ add() {
             echo 0 >"$rc" || echo 1 >"$rc"; } | tee "$log" >&2
         return "$(cat "$rc")"
     fi
-    if ! [ -t 2 ]; then set -- --quiet "$@"; fi
+    if ! [ -t 2 ]; then set -- --quiet --progress-bar off "$@"; fi
     : >"$log"
     "$environment/bin/python" -m pip --no-input --disable-pip-version-check --log "$log" \
         install --only-binary :all: "$@" >&2

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import select
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from kcode.errors import UsageError
 
 if TYPE_CHECKING:
     from kcode.cli.root import Flags
+    from kcode.ui.headless import Output
 
 _LARGEST_INPUT = 2_000_000  # bytes of standard input; more cannot fit any model's window
+_PATIENCE_S = 3.0  # before saying that standard input is being waited for
 
 
 def run(flags: Flags) -> int:
+    import asyncio
+
     prompt = whole_prompt(flags.prompt or "")
+    return asyncio.run(_one_turn(flags, prompt))
+
+
+async def _one_turn(flags: Flags, prompt: str) -> int:
+    from kcode.cli.firstrun import ensure_model
     from kcode.cli.start import begin, open_session
     from kcode.ui.headless import run_headless
 
     start = begin(flags)
-    return run_headless(open_session(start, flags), prompt, flags.output or "text")
+    ensure_model(start.settings)
+    session = open_session(start, flags)
+    try:
+        return await run_headless(session, prompt, cast("Output", flags.output or "text"))
+    finally:
+        await session.close()
 
 
 def whole_prompt(prompt: str) -> str:
     """The prompt, and standard input behind it where that is not a terminal. ``-`` is input alone."""
     piped = ""
     if sys.stdin is not None and not sys.stdin.isatty():
-        data = sys.stdin.buffer.read(_LARGEST_INPUT + 1)
+        data = _read(sys.stdin.buffer)
         if len(data) > _LARGEST_INPUT:
             raise UsageError(
                 "more than 2 MB came on standard input", "give the file's name in the prompt instead"
@@ -38,3 +53,17 @@ def whole_prompt(prompt: str) -> str:
     if not whole.strip():
         raise UsageError("the prompt is empty", 'kcode -p "what to do"')
     return whole
+
+
+def _read(stream: BinaryIO) -> bytes:
+    """All of it; a pipe that stays open and silent is waited for, with a word about it."""
+    try:
+        ready, _, _ = select.select([stream], [], [], _PATIENCE_S)
+    except (OSError, ValueError):  # a file, or a platform that selects on sockets only
+        ready = [stream]
+    if not ready:
+        print("kcode: waiting for standard input; to go without it: kcode … < /dev/null", file=sys.stderr)
+    try:
+        return stream.read(_LARGEST_INPUT + 1)
+    except OSError:  # a closed or half-made descriptor: there is no input
+        return b""

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
 
 def run(flags: Flags) -> int:
-    if not sys.stdin.isatty():
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("a session needs a terminal", 'one task without one: kcode -p "…"')
+    from kcode.cli.firstrun import ensure_model
     from kcode.cli.start import begin, open_session
     from kcode.ui.repl import run_repl
 
     start = begin(flags)
-    return run_repl(open_session(start, flags), start.settings)
+    ensure_model(start.settings)  # asks a person, so before the prompt owns the terminal
+    return run_repl(lambda: open_session(start, flags), root=start.root, settings=start.settings)

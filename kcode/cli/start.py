@@ -44,15 +44,9 @@ def endpoint_of(settings: Settings) -> Endpoint:
 
 
 def open_provider(settings: Settings) -> Provider:
-    """The provider the settings name; an embedded model that is not there yet may be fetched first."""
     from kcode.providers.registry import open_provider as open_
 
-    endpoint = endpoint_of(settings)
-    if endpoint.profile.embedded:
-        from kcode.cli.firstrun import ensure_model
-
-        ensure_model(settings, endpoint)
-    return open_(endpoint, settings)
+    return open_(endpoint_of(settings), settings)
 
 
 def open_session(start: Start, flags: Flags) -> Session:

