@@ -79,6 +79,10 @@ def _unknown_tool(answer: Answer) -> Answer:
     return replace(answer, calls=(Call("no_such_tool", '{"path":"a.py"}'), *answer.calls[1:]))
 
 
+def _same_id(answer: Answer) -> Answer:
+    return replace(answer, calls=tuple(replace(call, id="call_0") for call in answer.calls))
+
+
 def _empty(answer: Answer) -> Answer:
     return replace(answer, text="", reasoning=None, calls=(), finish=answer.finish or "stop")
 
@@ -105,6 +109,7 @@ _IN_ANSWER: dict[str, Callable[[Answer], Answer]] = {
     "malformed_arguments": _malformed_arguments,
     "truncated_arguments": _truncated_arguments,
     "unknown_tool": _unknown_tool,
+    "same_id": _same_id,
     "empty": _empty,
     "think_only": _think_only,
     "finish_without_calls": _finish_without_calls,
@@ -157,6 +162,12 @@ def _missing_index(chunks: Chunks) -> Chunks:
     return chunks
 
 
+def _missing_id(chunks: Chunks) -> Chunks:
+    for _, delta in _call_deltas(chunks):
+        delta.pop("id", None)
+    return chunks
+
+
 def _same_index(chunks: Chunks) -> Chunks:
     for _, delta in _call_deltas(chunks):
         delta["index"] = 0
@@ -186,6 +197,7 @@ _IN_CHUNKS: dict[str, Callable[[Chunks], Chunks]] = {
     "out_of_order": _out_of_order,
     "wrong_index": _wrong_index,
     "missing_index": _missing_index,
+    "missing_id": _missing_id,
     "same_index": _same_index,
     "empty_deltas": _empty_deltas,
     "no_finish": _no_finish,

@@ -122,11 +122,16 @@ def _check_arguments(arguments: Any, where: str, rules: HistoryRules) -> None:
     if not rules.json_arguments:
         return
     try:
-        value = json.loads(arguments)
+        value = json.loads(arguments, parse_constant=refuse_constant)
     except ValueError as error:
         raise Refusal("invalid", f"{where}.function.arguments is not valid JSON: {error}", where) from error
     if not isinstance(value, dict):
         raise Refusal("invalid", f"{where}.function.arguments must be a JSON object", where)
+
+
+def refuse_constant(name: str) -> None:
+    """Python's JSON takes NaN and Infinity; servers do not."""
+    raise ValueError(f"{name} is not JSON")
 
 
 def _check_partial(message: Mapping[str, Any], role: str, where: str, *, last: bool) -> None:

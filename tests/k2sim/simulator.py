@@ -19,7 +19,7 @@ from tests.k2sim.cache import PrefixCache
 from tests.k2sim.echo import Echo, echoes
 from tests.k2sim.exchange import ChatRequest, Log, Record
 from tests.k2sim.limits import completion_tokens, cut_to
-from tests.k2sim.message_rules import HistoryRules, check_messages
+from tests.k2sim.message_rules import HistoryRules, check_messages, refuse_constant
 from tests.k2sim.models import SimModel
 from tests.k2sim.prefix import PrefixStep, prefix_steps
 from tests.k2sim.rules import check_chat, check_window, find_model, output_limit
@@ -130,7 +130,7 @@ class Simulator:
             self.requests.append(record)
         if raw:
             try:
-                record.json = json.loads(raw)
+                record.json = json.loads(raw, parse_constant=refuse_constant)
             except ValueError:
                 record.json = None
         if self._log:

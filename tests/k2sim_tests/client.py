@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tests.k2sim import TEST_KEY, Simulator
+from tests.k2sim import TEST_KEY, Answer, Simulator
 
 DEFAULT_MODEL = {"moonshot": "kimi-k2-0905-preview", "ark": "kimi-k2-250905", "openai": "kimi-k2"}
 
@@ -62,6 +62,11 @@ def chat_body(sim: Simulator, messages: Any = None, **fields: Any) -> dict[str, 
 def chat(sim: Simulator, messages: Any = None, **fields: Any) -> Reply:
     """POST a chat request; ``...`` as a field's value leaves the field out."""
     return request(sim, "POST", "/chat/completions", json.dumps(chat_body(sim, messages, **fields)).encode())
+
+
+def server(shape: str = "moonshot", **options: Any) -> Simulator:
+    """A server that says "ok" to whatever its rules let through."""
+    return Simulator([Answer(text="ok", repeat=True)], shape=shape, **options)
 
 
 def assistant_call(

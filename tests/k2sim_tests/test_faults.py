@@ -234,6 +234,14 @@ def test_the_index_of_calls_can_be_wrong(kind: str, found: set[Any]) -> None:
         assert set(indexes(stream(sim))) == found
 
 
+def test_ids_of_calls_can_be_missing_or_all_the_same() -> None:
+    with server("missing_id", answer=use(*TWO_CALLS)) as sim:
+        assert b'"name":"grep"' in (data := stream(sim).data)
+        assert b'"id":"grep' not in data
+    found = message("same_id", use(*TWO_CALLS))
+    assert [entry["id"] for entry in found["tool_calls"]] == ["call_0", "call_0"]
+
+
 def test_empty_deltas_finish_with_calls_that_never_came() -> None:
     with server("empty_deltas", answer=use(*TWO_CALLS)) as sim:
         reply = stream(sim)

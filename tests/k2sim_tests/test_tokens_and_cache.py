@@ -4,16 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.k2sim import Answer, Simulator, call, say, use
+from tests.k2sim import Simulator, call, say, use
 from tests.k2sim.cache import BLOCK, PrefixCache
 from tests.k2sim.tokens import count, render, tokenize
-from tests.k2sim_tests.client import assistant_call, chat, request, result, tool
+from tests.k2sim_tests.client import assistant_call, chat, request, result, server, tool
 
 USER = {"role": "user", "content": "hi"}
-
-
-def server(shape: str = "moonshot") -> Simulator:
-    return Simulator([Answer(text="ok", repeat=True)], shape=shape)
 
 
 def words(number: int) -> str:
