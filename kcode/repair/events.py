@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -66,3 +67,19 @@ class AgentSaid:
 
 RepairEvent = StageStarted | StageFinished | Progress | CandidatesTried | CandidatePassed | AgentSaid
 Listener = Callable[[RepairEvent], None]
+
+
+class Stage:
+    """Tells a stage's start and end; set ``text`` inside to what was found."""
+
+    def __init__(self, tell: Listener, name: StageName, text: str) -> None:
+        self._tell, self._name, self.text = tell, name, text
+
+    def __enter__(self) -> Stage:
+        self._began = time.monotonic()
+        self._tell(StageStarted(self._name, self.text))
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if problem[0] is None:
+            self._tell(StageFinished(self._name, self.text, time.monotonic() - self._began))

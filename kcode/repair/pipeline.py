@@ -17,7 +17,7 @@ from kcode.config.settings import Settings
 from kcode.errors import EnvironmentProblem
 from kcode.providers.base import Infiller, Provider, ProviderError
 from kcode.repair.candidates import Candidate
-from kcode.repair.events import Listener, StageFinished, StageName, StageStarted
+from kcode.repair.events import Listener, Stage
 from kcode.repair.judge import Judge, JudgeFailed
 from kcode.repair.localise import Localisation, localise
 from kcode.repair.present import diff_of, explain, warning_of
@@ -105,7 +105,7 @@ class _Repair:
         until = time.monotonic() + self.budget_s
         loading = asyncio.create_task(_warm(infiller))
         try:
-            with _Stage(self.tell, "prepare", self.runner.describe):
+            with Stage(self.tell, "prepare", self.runner.describe):
                 copying = scratch_copy(self.root)
                 scratch = await copying.__aenter__()
             try:
@@ -135,7 +135,7 @@ class _Repair:
             return await self._explain_no_tests(found)
         if not found.failing:
             return _nothing_fails(found)
-        with _Stage(self.tell, "localise", "which lines the failing tests run") as stage:
+        with Stage(self.tell, "localise", "which lines the failing tests run") as stage:
             traced = await trace(judge, found)
             suspicious = localise(scratch, traced, found.failing, found.baseline.outcomes)
             goal = goal_of(found, traced)
@@ -143,7 +143,7 @@ class _Repair:
         if not suspicious.suspects:
             return self._not_fixed(found, 0, "no line of the project runs in the failing tests")
         search, patches = await self._search(judge, infiller, loading, suspicious, goal, until)
-        with _Stage(self.tell, "verify", "the whole test suite, before and after") as stage:
+        with Stage(self.tell, "verify", "the whole test suite, before and after") as stage:
             left = max(10.0, until - time.monotonic())
             suite = (
                 await suite_baseline(judge, found, max(10.0, self.budget_s * _SUITE_SHARE))
@@ -157,7 +157,7 @@ class _Repair:
         return _fixed(chosen, proof, patches, suspicious, goal, search.tried)
 
     async def _reproduce(self, judge: Judge, target: str) -> Reproduction:
-        with _Stage(self.tell, "reproduce", target or "whatever fails") as stage:
+        with Stage(self.tell, "reproduce", target or "whatever fails") as stage:
             path = as_path(self.root, target)
             sentence = "" if path or names_nothing(target) else target
             found = await reproduce(judge, [path] if path else [], sentence, self.settings.tests.timeout_s)
@@ -181,7 +181,7 @@ class _Repair:
         goal: Goal,
         until: float,
     ) -> tuple[Search, list[Candidate]]:
-        with _Stage(self.tell, "propose", "candidates from the model, judged by the tests") as stage:
+        with Stage(self.tell, "propose", "candidates from the model, judged by the tests") as stage:
             search = Search(judge, infiller, suspicious, goal, self.tell)
             await loading
             reserve = min(5.0, self.budget_s * 0.1)  # for the verification
@@ -238,10 +238,10 @@ def _fixed(
         "fixed",
         f"A patch passes {_named(proof.repaired)}.",
         targets=proof.repaired,
-        failing_before=len(proof.before.failing()),
-        passing_before=len(proof.before.passing()),
-        failing_after=len(proof.after.failing()),
-        passing_after=len(proof.after.passing()),
+        failing_before=len(proof.before.failed),
+        passing_before=len(proof.before.passed),
+        failing_after=len(proof.after.failed),
+        passing_after=len(proof.after.passed),
         edits=(FileEdit(chosen.path, source.text, chosen.text),),
         diff=diff_of(chosen, suspicious),
         explanation=explain(chosen, suspicious, goal.failures),
@@ -288,19 +288,3 @@ def _why_not(search: Search, patches: list[Candidate]) -> str:
 async def _warm(infiller: Infiller) -> None:
     """Load the model while the tests run."""
     await infiller.infill("def add(a, b):\n    return", "\n", max_tokens=1)
-
-
-class _Stage:
-    """Tells a stage's start and end; set ``text`` inside to what was found."""
-
-    def __init__(self, tell: Listener, name: StageName, text: str) -> None:
-        self._tell, self._name, self.text = tell, name, text
-
-    def __enter__(self) -> _Stage:
-        self._began = time.monotonic()
-        self._tell(StageStarted(self._name, self.text))
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        if problem[0] is None:
-            self._tell(StageFinished(self._name, self.text, time.monotonic() - self._began))

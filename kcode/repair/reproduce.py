@@ -9,8 +9,9 @@ from kcode.repair.judge import Judge, Limits, Verdict
 from kcode.repair.search import Goal, narrowed
 from kcode.repair.target import belongs, matching
 
-HANG_S = 2.5  # CPU time after which a test is taken for one that never ends
-_PATIENT_S = 8.0  # CPU time for the second look at such a test
+HANG_S = 2.0  # CPU time after which a test is taken for one that never ends
+_PATIENT_S = 5.0  # CPU time for the second look at such a test
+_SLOW_S = 60.0  # CPU time of a test in a suite that is known to be slow
 _TRACED_FAILING, _TRACED_PASSING = 6, 60
 _QUICK_S = 3.0  # test files that take less are run whole for every candidate
 _LEAST_S, _MOST_S = 1.0, 20.0  # bounds of a candidate's time limit per test
@@ -72,7 +73,7 @@ async def _patient(judge: Judge, verdict: Verdict, files: Sequence[str], wall_s:
     again = await judge.run([first], Limits(_PATIENT_S, min(wall_s, 4 * _PATIENT_S)))
     if first in again.failing() or not again.passing():
         return verdict
-    return await judge.run(files, Limits(max(30.0, 2 * _PATIENT_S), wall_s))
+    return await judge.run(files, Limits(_SLOW_S, wall_s))
 
 
 async def trace(judge: Judge, found: Reproduction) -> Verdict:

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kcode.repair.judge import Judge, Limits, Verdict
 from kcode.repair.reproduce import Reproduction
 
 _SUITE_TEST_S = 60.0  # CPU time of one test in a run of the whole suite
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Which tests passed and which failed in one run, whoever ran it."""
+
+    passed: frozenset[str]
+    failed: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{len(self.passed)} passed, {len(self.failed)} failed"
+
+
+def tally(verdict: Verdict) -> Tally:
+    return Tally(verdict.passing(), verdict.failing())
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +34,8 @@ class Proof:
     repaired: tuple[str, ...]
     still_failing: tuple[str, ...]
     broken: tuple[str, ...]
-    before: Verdict
-    after: Verdict
+    before: Tally
+    after: Tally
     whole: bool
     flaky: tuple[str, ...] = ()
 
@@ -29,7 +44,7 @@ class Proof:
         said = [f"{len(self.repaired)} failing {_tests(len(self.repaired))} now pass" + _one(self.repaired)]
         scope = "the whole suite" if self.whole else "the test files concerned"
         said.append(
-            f"{scope}: before {_tally(self.before)}; after {_tally(self.after)}"
+            f"{scope}: before {self.before}; after {self.after}"
             + ("; nothing that passed before fails" if not self.broken else "")
         )
         if not self.whole:
@@ -63,7 +78,7 @@ async def verify(
     targets = () if suite else tuple(dict.fromkeys(t.partition("::")[0] for t in found.failing))
     limits = Limits(_suite_limit(found), wall_s)
     after = await judge.run(targets, limits, files=files)
-    repaired, still, broken = _compared(found, before, after)
+    repaired, still, broken = compared(found.failing, tally(before), tally(after))
     flaky: tuple[str, ...] = ()
     if broken and not still:
         again = await judge.run(broken, limits, files=files)
@@ -75,21 +90,20 @@ async def verify(
         repaired=repaired,
         still_failing=still,
         broken=broken,
-        before=before,
-        after=after,
+        before=tally(before),
+        after=tally(after),
         whole=suite is not None and complete,
         flaky=flaky,
     )
 
 
-def _compared(
-    found: Reproduction, before: Verdict, after: Verdict
+def compared(
+    failing: Sequence[str], before: Tally, after: Tally
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
-    passing = after.passing()
-    repaired = tuple(test for test in found.failing if test in passing)
-    still = tuple(test for test in found.failing if test not in passing)
-    broken = tuple(sorted(before.passing() - passing))
-    return repaired, still, broken
+    """(repaired, still failing, broken): a test that did not report its success did not pass."""
+    repaired = tuple(test for test in failing if test in after.passed)
+    still = tuple(test for test in failing if test not in after.passed)
+    return repaired, still, tuple(sorted(before.passed - after.passed))
 
 
 def _suite_limit(found: Reproduction) -> float:
@@ -103,7 +117,3 @@ def _tests(count: int) -> str:
 
 def _one(tests: tuple[str, ...]) -> str:
     return f" ({tests[0]})" if len(tests) == 1 else ""
-
-
-def _tally(verdict: Verdict) -> str:
-    return f"{len(verdict.passing())} passed, {len(verdict.failing())} failed"

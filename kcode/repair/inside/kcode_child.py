@@ -7,12 +7,16 @@ import signal
 import sys
 import threading
 from importlib import metadata
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set
 
-import kcode_expect
+import kcode_expect  # type: ignore[import-not-found]
 import pytest
 
+Note = Dict[str, Any]
+Tell = Callable[[Note], None]
+
 RESERVE_MB = 1024  # address space above what the interpreter already maps
-PATIENCE = 2  # tests that may use up their time limit before the rest get less of it
+PATIENCE = 1  # tests that may use up their time limit before the rest get less of it
 IMPATIENT_S = 0.3
 
 
@@ -20,7 +24,7 @@ class TookTooLong(BaseException):
     """Not an Exception: the code under test must not swallow it by ``except Exception``."""
 
 
-def run(request, tell):
+def run(request: Note, tell: Tell) -> None:
     root = request["roots"][1]
     limit_memory(request["memory_mb"])
     limit_cpu(request["wall_s"])
@@ -30,7 +34,7 @@ def run(request, tell):
     sys.path.insert(0, root)  # as `python -m pytest` does
     sys.argv = ["pytest"]
     reporter = Reporter(request, tell)
-    plugins = [reporter]
+    plugins: List[object] = [reporter]
     tracer = None
     if request.get("trace"):
         tracer = Tracer(root)
@@ -41,7 +45,7 @@ def run(request, tell):
     tell({"finished": int(code), "modules": foreign_modules(root)})
 
 
-def warm_plugins():
+def warm_plugins() -> None:
     """Import what pytest's installed plugins need once, in the judge, so that each child has it."""
     if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):
         return
@@ -51,7 +55,7 @@ def warm_plugins():
                 warm_modules([entry.value.partition(":")[0]])
 
 
-def warm_modules(names):
+def warm_modules(names: Iterable[str]) -> None:
     for name in names:
         if name not in sys.modules:
             try:
@@ -60,7 +64,7 @@ def warm_modules(names):
                 sys.modules.pop(name, None)
 
 
-def foreign_modules(root):
+def foreign_modules(root: str) -> List[str]:
     """The modules this run imported from outside the repository, in the order of their import."""
     root = os.path.realpath(root) + os.sep
     found = []
@@ -71,7 +75,7 @@ def foreign_modules(root):
     return found
 
 
-def options(request):
+def options(request: Note) -> List[str]:
     chosen = [
         *request["args"],
         "--rootdir=" + request["roots"][1],
@@ -94,7 +98,7 @@ def options(request):
     return chosen
 
 
-def limit_memory(megabytes):
+def limit_memory(megabytes: int) -> None:
     try:
         import resource
 
@@ -110,7 +114,7 @@ def limit_memory(megabytes):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def limit_cpu(wall_s):
+def limit_cpu(wall_s: float) -> None:
     """The last line of defence should the judge die: the kernel ends a loop that nobody else ends."""
     try:
         import resource
@@ -122,12 +126,12 @@ def limit_cpu(wall_s):
         resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
 
 
-def redirect_imports(original, scratch):
+def redirect_imports(original: str, scratch: str) -> None:
     """An editable installation points at the user's tree: let it point at the scratch copy instead."""
     if original == scratch:
         return
 
-    def moved(path):
+    def moved(path: Any) -> Any:
         if not isinstance(path, str) or not (path == original or path.startswith(original + os.sep)):
             return path
         there = scratch + path[len(original) :]
@@ -148,28 +152,28 @@ def redirect_imports(original, scratch):
 class Reporter:
     """Tells each test's outcome, limits its CPU time, and stops the run where that was asked."""
 
-    def __init__(self, request, tell):
+    def __init__(self, request: Note, tell: Tell) -> None:
         self.tell = tell
         self.limit = request["per_test_s"]
         self.tolerated = set(request.get("tolerated", ()))
         self.stop = request.get("stop", False)
         self.trace = request.get("trace", False)
         self.collect = request.get("collect", False)
-        self.failures = {}
-        self.seen = {}
-        self.session = None
+        self.failures: Dict[str, Note] = {}
+        self.seen: Dict[str, str] = {}
+        self.session: Any = None
         self.hung = 0
 
-    def pytest_sessionstart(self, session):
+    def pytest_sessionstart(self, session: Any) -> None:
         self.session = session
 
-    def pytest_collection_finish(self, session):
+    def pytest_collection_finish(self, session: Any) -> None:
         if self.collect:
             for item in session.items:
                 self.tell({"id": item.nodeid, "outcome": "skipped", "seconds": 0.0})
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_protocol(self, item, nextitem):
+    def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> Iterator[None]:
         timed = self.arm(self.limit if self.hung < PATIENCE else min(self.limit, IMPATIENT_S))
         try:
             yield
@@ -177,7 +181,7 @@ class Reporter:
             if timed:
                 self.arm(0)
 
-    def arm(self, seconds):
+    def arm(self, seconds: float) -> bool:
         """CPU time, so that a busy machine does not fail a test; the judge's own limit is wall time."""
         if not hasattr(signal, "ITIMER_PROF") or threading.current_thread() is not threading.main_thread():
             return False
@@ -185,20 +189,20 @@ class Reporter:
         signal.setitimer(signal.ITIMER_PROF, seconds, 0.2 if seconds else 0)
         return True
 
-    def too_long(self, number, frame):
+    def too_long(self, number: int, frame: Any) -> None:
         self.hung += 1
         self.tell({"hung": self.hung})
         raise TookTooLong("it was stopped after %.1f s of CPU time" % self.limit)
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_makereport(self, item, call):
-        outcome = yield
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[None]:
+        outcome: Any = yield
         report = outcome.get_result()
         if self.trace and report.failed and call.excinfo is not None and item.nodeid not in self.failures:
             root = str(item.config.rootpath) if hasattr(item.config, "rootpath") else os.getcwd()
             self.failures[item.nodeid] = kcode_expect.describe(call.excinfo, root)
 
-    def pytest_runtest_logreport(self, report):
+    def pytest_runtest_logreport(self, report: Any) -> None:
         before = self.seen.get(report.nodeid, "passed")
         now = report.outcome if report.when == "call" or report.outcome != "passed" else before
         if before == "failed":
@@ -209,7 +213,7 @@ class Reporter:
         if now == "failed" and self.stop and report.nodeid not in self.tolerated:
             self.session.shouldstop = "a test that must pass failed"
 
-    def pytest_collectreport(self, report):
+    def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
             self.tell({"problem": "%s: %s" % (report.nodeid, str(report.longrepr)[-2000:])})
 
@@ -220,38 +224,38 @@ class Reporter:
 class Tracer:
     """The lines of repository files that each test ran, and ``""`` for what importing them ran."""
 
-    def __init__(self, root):
+    def __init__(self, root: str) -> None:
         self.root = os.path.realpath(root) + os.sep
-        self.wanted = {}
-        self.hits = {"": {}}
+        self.wanted: Dict[str, Any] = {}
+        self.hits: Dict[str, Dict[str, Set[int]]] = {"": {}}
         self.current = self.hits[""]
 
-    def result(self):
+    def result(self) -> Dict[str, Dict[str, List[int]]]:
         return {
             test: {path: sorted(lines) for path, lines in files.items()} for test, files in self.hits.items()
         }
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_collection(self, session):
+    def pytest_collection(self, session: Any) -> Iterator[None]:
         with self:
             yield
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_protocol(self, item, nextitem):
+    def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> Iterator[None]:
         self.current = self.hits.setdefault(item.nodeid, {})
         with self:
             yield
 
-    def __enter__(self):
+    def __enter__(self) -> "Tracer":
         threading.settrace(self.enter_frame)
         sys.settrace(self.enter_frame)
         return self
 
-    def __exit__(self, *failure):
+    def __exit__(self, *failure: object) -> None:
         sys.settrace(None)
         threading.settrace(None)
 
-    def enter_frame(self, frame, event, arg):
+    def enter_frame(self, frame: Any, event: str, arg: Any) -> Any:
         name = frame.f_code.co_filename
         path = self.wanted.get(name, 0)
         if path == 0:
@@ -263,14 +267,14 @@ class Tracer:
             lines = self.current[path] = set()
         add = lines.add
 
-        def line(frame, event, arg):
+        def line(frame: Any, event: str, arg: Any) -> Any:
             if event == "line":
                 add(frame.f_lineno)
             return line
 
         return line
 
-    def relative(self, name):
+    def relative(self, name: str) -> Optional[str]:
         real = os.path.realpath(name)
         if not real.endswith(".py") or not real.startswith(self.root):
             return None

@@ -7,13 +7,17 @@ becomes ``gcd(17, 0) == 17``. Only expressions without calls are evaluated.
 import ast
 import os
 import traceback
+from typing import Any, Dict, List, Optional, Tuple, Union
+
+Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+Claim = Optional[Tuple[ast.expr, ast.expr]]
 
 LONG = 400  # characters of one rendered value
 EQUAL = ("assertEqual", "assertEquals", "assertListEqual", "assertDictEqual", "assertTupleEqual")
 ALMOST = ("assertAlmostEqual", "assertSequenceEqual", "assertCountEqual", "assertSetEqual", "assertIs")
 
 
-def describe(excinfo, root):
+def describe(excinfo: Any, root: str) -> Dict[str, Any]:
     """The failure as plain data. ``frames`` go from outer to inner, only files under ``root``."""
     error, trace = excinfo.value, excinfo.tb
     root = os.path.realpath(root) + os.sep
@@ -37,7 +41,7 @@ def describe(excinfo, root):
     }
 
 
-def expectation(frame, line, path):
+def expectation(frame: Any, line: int, path: str) -> Tuple[str, str]:
     """(call, expected value) in source form, or two empty strings."""
     try:
         with open(path, "rb") as file:
@@ -63,8 +67,8 @@ def expectation(frame, line, path):
     return render(actual, frame), render(expected, frame)
 
 
-def innermost(tree, line):
-    best = None
+def innermost(tree: ast.AST, line: int) -> Optional[Function]:
+    best: Optional[Function] = None
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             if node.lineno <= line <= (node.end_lineno or line):
@@ -73,8 +77,8 @@ def innermost(tree, line):
     return best
 
 
-def statement_at(function, line):
-    best = None
+def statement_at(function: Function, line: int) -> Optional[ast.stmt]:
+    best: Optional[ast.stmt] = None
     for node in ast.walk(function):
         if isinstance(node, ast.stmt) and node is not function:
             if node.lineno <= line <= (node.end_lineno or line):
@@ -83,7 +87,7 @@ def statement_at(function, line):
     return best
 
 
-def claim_of(statement):
+def claim_of(statement: Optional[ast.stmt]) -> Claim:
     """The two sides of an assertion; a bare ``assert x`` claims ``x == True``."""
     if isinstance(statement, ast.Assert):
         return sides(statement.test)
@@ -97,7 +101,7 @@ def claim_of(statement):
     return None
 
 
-def sides(test):
+def sides(test: ast.expr) -> Claim:
     if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], (ast.Eq, ast.Is)):
         return test.left, test.comparators[0]
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
@@ -107,7 +111,7 @@ def sides(test):
     return None
 
 
-def later_claim(function, assignment):
+def later_claim(function: Function, assignment: ast.Assign) -> Claim:
     """``result = f(x)`` raised: what is asserted of ``result`` further down."""
     names = {target.id for target in assignment.targets if isinstance(target, ast.Name)}
     for node in function.body:
@@ -119,7 +123,7 @@ def later_claim(function, assignment):
     return None
 
 
-def assigned(function, name, line):
+def assigned(function: Function, name: str, line: int) -> Optional[ast.expr]:
     found = None
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and node.lineno < line and isinstance(node.value, ast.Call):
@@ -128,10 +132,10 @@ def assigned(function, name, line):
     return found
 
 
-def render(node, frame):
+def render(node: ast.expr, frame: Any) -> str:
     """Source text with the values of names put in, where they have a readable representation."""
     if isinstance(node, ast.Call):
-        parts = []
+        parts: List[str] = []
         for argument in node.args:
             if isinstance(argument, ast.Starred):
                 known, value = evaluate(argument.value, frame)
@@ -151,14 +155,14 @@ def render(node, frame):
     return unparse(node)
 
 
-def shown(value):
+def shown(value: object) -> str:
     try:
         return repr(value)[: LONG + 1]
     except Exception:  # a broken __repr__ of the code under test
         return "..."
 
 
-def evaluate(node, frame):
+def evaluate(node: ast.expr, frame: Any) -> Tuple[bool, Any]:
     for inner in ast.walk(node):
         if isinstance(inner, (ast.Call, ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr)):
             return False, None
@@ -169,5 +173,5 @@ def evaluate(node, frame):
         return False, None
 
 
-def unparse(node):
+def unparse(node: ast.expr) -> str:
     return ast.unparse(node) if hasattr(ast, "unparse") else "..."

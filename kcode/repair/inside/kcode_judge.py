@@ -20,20 +20,24 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any, Dict, Optional, Tuple
+
+Note = Dict[str, Any]
+Child = Optional["subprocess.Popen[bytes]"]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"  # Apple's frameworks abort after a fork
 CHUNK = 65536
 
 
-def main():
+def main() -> None:
     once = "--once" in sys.argv
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
     answers = os.dup(1)
     silence()
     if once:
         request = json.loads(requests.readline())
-        import kcode_child  # noqa: F401
+        import kcode_child  # type: ignore[import-not-found]
 
         del sys.path[0]
         child(request, answers)
@@ -63,21 +67,21 @@ def main():
         write(answers, answer)
 
 
-def silence():
+def silence() -> None:
     """Nothing the code under test prints may reach the protocol."""
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
 
 
-def write(fd, data):
+def write(fd: int, data: Note) -> None:
     left = memoryview(json.dumps(data).encode("utf-8") + b"\n")
     while left:
         left = left[os.write(fd, left) :]
 
 
-def put(files):
-    saved = {}
+def put(files: Dict[str, str]) -> Dict[str, bytes]:
+    saved: Dict[str, bytes] = {}
     for path, text in files.items():
         with open(path, "rb") as file:
             saved[path] = file.read()
@@ -86,7 +90,7 @@ def put(files):
     return saved
 
 
-def restore(saved):
+def restore(saved: Dict[str, bytes]) -> None:
     for path, data in saved.items():
         with open(path, "wb") as file:
             file.write(data)
@@ -95,7 +99,7 @@ def restore(saved):
 # --- one request, one child -----------------------------------------------------------------
 
 
-def serve(request, control, fork):
+def serve(request: Note, control: int, fork: bool) -> Optional[Note]:
     began = time.monotonic()
     if fork:
         reading, writing = os.pipe()
@@ -109,7 +113,7 @@ def serve(request, control, fork):
             finally:
                 os._exit(0)
         os.close(writing)
-        process = None
+        process: Child = None
     else:
         process = subprocess.Popen(
             [sys.executable, os.path.abspath(__file__), "--once"],
@@ -117,20 +121,21 @@ def serve(request, control, fork):
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
+        assert process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
         process.stdin.close()
         pid, reading = process.pid, process.stdout.fileno()
     collected, ended = collect(pid, reading, control, began + request["wall_s"], process)
-    if fork:
+    if process is None:
         os.close(reading)
-    else:
+    elif process.stdout is not None:
         process.stdout.close()
     if ended == "abandoned":
         return None
     return compose(collected, ended, time.monotonic() - began)
 
 
-def collect(pid, reading, control, until, process):
+def collect(pid: int, reading: int, control: int, until: float, process: Child) -> Tuple[bytearray, str]:
     """Read the child's lines until it ended, its time is over, or the client is gone."""
     os.set_blocking(reading, False)
     data, gone, eof = bytearray(), False, False
@@ -155,7 +160,7 @@ def collect(pid, reading, control, until, process):
     return data, ended
 
 
-def drain(fd, data):
+def drain(fd: int, data: bytearray) -> bool:
     while True:
         try:
             chunk = os.read(fd, CHUNK)
@@ -166,13 +171,13 @@ def drain(fd, data):
         data += chunk
 
 
-def over(pid, process):
+def over(pid: int, process: Child) -> bool:
     if process is not None:
         return process.poll() is not None
     return os.waitpid(pid, os.WNOHANG)[0] != 0
 
 
-def kill(pid, process):
+def kill(pid: int, process: Child) -> None:
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -186,8 +191,15 @@ def kill(pid, process):
         pass
 
 
-def compose(data, ended, seconds):
-    answer = {"outcomes": {}, "seconds": {}, "problem": "", "ended": ended, "total_s": seconds, "hung": 0}
+def compose(data: bytearray, ended: str, seconds: float) -> Note:
+    answer: Note = {
+        "outcomes": {},
+        "seconds": {},
+        "problem": "",
+        "ended": ended,
+        "total_s": seconds,
+        "hung": 0,
+    }
     finished = False
     for line in bytes(data).splitlines():
         try:
@@ -212,7 +224,7 @@ def compose(data, ended, seconds):
     return answer
 
 
-def die_with_parent():
+def die_with_parent() -> None:
     """Linux: a killed judge takes its running child along."""
     if not sys.platform.startswith("linux"):
         return
@@ -224,7 +236,7 @@ def die_with_parent():
         pass
 
 
-def child(request, fd):
+def child(request: Note, fd: int) -> None:
     import kcode_child
 
     kcode_child.run(request, lambda note: write(fd, note))
