@@ -84,7 +84,8 @@ class LazyGroup(TyperGroup):
         return code
 
 
-def _option(name: str) -> Any:
+def option_for(name: str) -> Any:
+    """A root option as the table spells it, for the root and for commands that take it too."""
     row = option(name)
     return typer.Option(*row.flags, metavar=row.metavar or None, help=row.help)
 
@@ -103,20 +104,20 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def root(
     ctx: typer.Context,
-    prompt: Annotated[str | None, _option("prompt")] = None,
-    continue_: Annotated[bool, _option("continue_")] = False,
-    resume: Annotated[str | None, _option("resume")] = None,
-    model: Annotated[str | None, _option("model")] = None,
-    provider: Annotated[str | None, _option("provider")] = None,
-    base_url: Annotated[str | None, _option("base_url")] = None,
-    mode: Annotated[str | None, _option("mode")] = None,
-    output: Annotated[str | None, _option("output")] = None,
-    max_turns: Annotated[int | None, _option("max_turns")] = None,
-    max_cost: Annotated[float | None, _option("max_cost")] = None,
-    max_seconds: Annotated[float | None, _option("max_seconds")] = None,
-    cwd: Annotated[str | None, _option("cwd")] = None,
-    debug: Annotated[bool, _option("debug")] = False,
-    version: Annotated[bool, _option("version")] = False,
+    prompt: Annotated[str | None, option_for("prompt")] = None,
+    continue_: Annotated[bool, option_for("continue_")] = False,
+    resume: Annotated[str | None, option_for("resume")] = None,
+    model: Annotated[str | None, option_for("model")] = None,
+    provider: Annotated[str | None, option_for("provider")] = None,
+    base_url: Annotated[str | None, option_for("base_url")] = None,
+    mode: Annotated[str | None, option_for("mode")] = None,
+    output: Annotated[str | None, option_for("output")] = None,
+    max_turns: Annotated[int | None, option_for("max_turns")] = None,
+    max_cost: Annotated[float | None, option_for("max_cost")] = None,
+    max_seconds: Annotated[float | None, option_for("max_seconds")] = None,
+    cwd: Annotated[str | None, option_for("cwd")] = None,
+    debug: Annotated[bool, option_for("debug")] = False,
+    version: Annotated[bool, option_for("version")] = False,
 ) -> int:
     if version:
         from kcode import __version__

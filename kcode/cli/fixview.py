@@ -1,0 +1,123 @@
+"""What ``kcode fix`` shows: the stages as they happen on stderr, the patch and its proof at the end."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from kcode.repair.events import (
+    AgentSaid,
+    CandidatePassed,
+    CandidatesTried,
+    Progress,
+    RepairEvent,
+    StageFinished,
+    StageStarted,
+)
+from kcode.safety.sanitize import clean
+from kcode.ui.figures import one_line
+from kcode.ui.terminal import look_at, make_console, size_of, tolerate
+
+if TYPE_CHECKING:
+    from kcode.repair.result import RepairResult
+
+
+class Stages:
+    """Listens to a repair. In a terminal the running stage is one line that is written over."""
+
+    def __init__(self) -> None:
+        self._out = sys.stderr
+        tolerate(self._out)
+        self._look = look_at(self._out)
+        self._stage = ""
+        self._shown = False
+        self._agent: object = None
+
+    def handle(self, event: RepairEvent) -> None:
+        if isinstance(event, StageStarted):
+            self._stage = event.stage
+            self._running(event.text)
+        elif isinstance(event, StageFinished):
+            mark = "✓" if self._look.unicode else "*"
+            self._line(f"{mark} {event.stage:<10} {one_line(event.text)}  {event.seconds:.1f} s")
+        elif isinstance(event, Progress):
+            self._running(event.text)
+        elif isinstance(event, CandidatesTried):
+            passing = f", {event.passing} pass" if event.passing else ""
+            self._running(f"{event.tried} candidates tried{passing}, {event.where}, {event.seconds:.0f} s")
+        elif isinstance(event, CandidatePassed):
+            self._line(f"  passes: {one_line(event.path)}:{event.line}: {one_line(event.after.strip())}")
+        elif isinstance(event, AgentSaid):
+            self._from_agent(event)
+
+    def close(self) -> None:
+        """Leave no half-written line behind."""
+        self._erase()
+
+    def _from_agent(self, event: AgentSaid) -> None:
+        from kcode.ui.plain import PlainRenderer
+
+        self._erase()
+        if not isinstance(self._agent, PlainRenderer):
+            self._agent = PlainRenderer(self._out, show_reasoning=False)
+        self._agent.handle(event.event)
+
+    def _running(self, text: str) -> None:
+        if self._look.plain:
+            return
+        self._erase()
+        columns, _ = size_of(self._out)
+        self._out.write(f"  {self._stage:<10} {one_line(text)}"[: columns - 1])
+        self._out.flush()
+        self._shown = True
+
+    def _line(self, text: str) -> None:
+        self._erase()
+        self._out.write(f"{text}\n")
+        self._out.flush()
+
+    def _erase(self) -> None:
+        if self._shown:
+            self._out.write("\r\x1b[K")
+            self._out.flush()
+            self._shown = False
+
+
+def show_result(result: RepairResult) -> None:
+    """The patch on stdout (as ``git apply`` takes it, where that is no terminal), the words on stderr."""
+    words = [result.message] if result.status != "fixed" else []
+    if result.edits:
+        _show_patch(result)
+        words += [result.explanation, "", *(f"proof: {line}" for line in result.proof)]
+    if result.test_edits:
+        paths = ", ".join(edit.path for edit in result.test_edits)
+        words.append(
+            f"left out: the model also wanted to change tests ({paths}); --allow-test-changes allows it"
+        )
+    if result.warning:
+        words.append(f"warning: {result.warning}")
+    if result.alternatives:
+        words.append(f"{len(result.alternatives)} other patches pass as well; --json shows them")
+    if result.cost:
+        words.append(f"cost: {result.cost}")
+    sys.stdout.flush()
+    print(clean("\n".join(words)), file=sys.stderr, flush=True)
+
+
+def _show_patch(result: RepairResult) -> None:
+    from kcode.ui.diffview import print_edits
+
+    tolerate(sys.stdout)
+    look = look_at(sys.stdout)
+    if sys.stdout.isatty():
+        print()
+        print_edits(make_console(sys.stdout, look), result.edits, look)
+        print()
+    else:
+        sys.stdout.write(result.diff)
+
+
+def agreed(question: str) -> bool:
+    """Ask on the terminal; anything but a yes is a no."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
