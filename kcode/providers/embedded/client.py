@@ -11,8 +11,8 @@ import itertools
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -24,7 +24,10 @@ from kcode.safety.process import Spawned, child_environment, spawn
 
 LOG_KEPT = 1024 * 1024  # bytes of the log that survive a new start
 _RUNTIME_REMEDY = "pip install 'kcode[embedded]', or run install.sh again"
-_SMALLER = "choose the smaller model (`kcode config set embedded.model qwen2.5-coder-0.5b`) or a smaller embedded.context"
+_SMALLER = (
+    "choose the smaller model (`kcode config set embedded.model qwen2.5-coder-0.5b`) "
+    "or a smaller embedded.context"
+)
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ class WorkerClient:
     def alive(self) -> bool:
         return not self._dead and self._child.process.poll() is None
 
-    async def stream(self, op: str, **fields: Any) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, op: str, **fields: Any) -> AsyncGenerator[dict[str, Any], None]:
         """Send one request; yield its ``chunk`` data, then ``{"result": …}`` last.
 
         Leaving the iteration early, or cancelling it, tells the worker to stop. Raises
@@ -121,13 +124,10 @@ class WorkerClient:
 
     async def ask(self, op: str, **fields: Any) -> dict[str, Any]:
         """Send one request and return its result."""
-        stream = self.stream(op, **fields)
-        try:
+        async with aclosing(self.stream(op, **fields)) as stream:
             async for item in stream:
                 if "result" in item:
                     return dict(item["result"] or {})
-        finally:
-            await stream.aclose()  # type: ignore[attr-defined]
         return {}
 
     def stop(self) -> None:
@@ -213,7 +213,8 @@ def _load_failure(answer: Mapping[str, Any], log: Path) -> EmbeddedUnavailable:
     remedies = {
         "missing": _RUNTIME_REMEDY,
         "cpu": "use a provider with an API key, or build llama-cpp-python for this machine",
-        "model": f"check the file with `kcode models verify`; its log is {log}; if memory is short, {_SMALLER}",
+        "model": f"check the file with `kcode models verify`; its log is {log}; "
+        f"if memory is short, {_SMALLER}",
     }
     kind = str(answer.get("kind", ""))
     return EmbeddedUnavailable(

@@ -42,10 +42,11 @@ class KvCache:
     def enabled(self) -> bool:
         return self._limit > 0
 
-    def name(self, prefix: str, runtime: str, context: int) -> str:
+    def name(self, prefix: str, runtime: str) -> str:
         """The file name for this prefix with this model and runtime."""
-        identity = f"{context}\0{prefix}".encode()
-        return f"{self._model_identity()}-{runtime}-{hashlib.sha256(identity).hexdigest()[:24]}{SUFFIX}"
+        return (
+            f"{self._model_identity()}-{runtime}-{hashlib.sha256(prefix.encode()).hexdigest()[:24]}{SUFFIX}"
+        )
 
     def has(self, name: str) -> bool:
         path = self.folder / name
@@ -60,7 +61,7 @@ class KvCache:
             (self.folder / name).unlink()
 
     def evict(self, keep: str = "") -> None:
-        """Delete the files not used for longest until the rest fits; ``keep`` goes only if it alone is too big."""
+        """Delete the files not used for longest until the rest fits; ``keep`` is the last to go."""
         files: list[tuple[bool, float, int, Path]] = []
         for path in self.folder.glob(f"*{SUFFIX}"):
             with suppress(OSError):

@@ -43,7 +43,7 @@ def plan(head: GgufHead, settings: EmbeddedSettings) -> Plan:
     context = min(settings.context, head.context) if settings.context else automatic
     advice = ""
     if memory < SMALL_MODEL_BELOW and head.file_bytes > 700 * 1024**2:
-        advice = f"{memory / GB:.1f} GB of memory are free: the smaller model qwen2.5-coder-0.5b fits this machine better"
+        advice = f"only {memory / GB:.1f} GB of memory are free: qwen2.5-coder-0.5b fits this machine better"
     return Plan(threads, context, max(0, min(1024, spare // 4 // 1024**2)), advice)
 
 

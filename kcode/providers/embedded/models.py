@@ -66,5 +66,6 @@ def find_model(name: str, models: tuple[KnownModel, ...]) -> KnownModel:
     names = ", ".join(model.name for model in models)
     raise ConfigError(
         f"there is no embedded model named {name!r}",
-        f"the names are {names}; a GGUF file of your own is used by its path: kcode config set embedded.model /path/to/file.gguf",
+        f"the names are {names}; your own GGUF file is used by its path: "
+        "kcode config set embedded.model /path/to/file.gguf",
     )

@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from kcode.config.prompts import load_prompt
 from kcode.config.settings import EmbeddedSettings
-from kcode.providers.base import Completion, EmbeddedUnavailable
+from kcode.providers.base import Chunk, Completion, EmbeddedUnavailable, Finish, Request, TextDelta, Usage
 from kcode.providers.catalog import Model
 from kcode.providers.dialect import DIALECTS, Dialect
+from kcode.providers.embedded.answers import AnswerReader
 from kcode.providers.embedded.client import WorkerClient
 from kcode.providers.embedded.gguf import read_head
 from kcode.providers.embedded.kvcache import KvCache
 from kcode.providers.embedded.machine import SLOTS, plan
+from kcode.providers.embedded.prefix import SavedPrefix
+from kcode.providers.embedded.rendering import render
 
 
 class EmbeddedProvider:
@@ -32,6 +37,7 @@ class EmbeddedProvider:
         self._plan = plan(head, settings)
         self._model = dataclasses.replace(model, context=self._plan.context)
         self._kv = KvCache(model_path, settings.kv_cache_mb * 1024**2)
+        self._prefix = SavedPrefix(self._kv)
         self._worker: WorkerClient | None = None
         self._starting = threading.Lock()
 
@@ -62,11 +68,44 @@ class EmbeddedProvider:
     async def close(self) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:
+            if worker.alive:
+                await self._prefix.keep_conversation(worker)
             await asyncio.to_thread(worker.stop)
 
     async def warm_up(self) -> None:
         """Load the model now, so that the first request does not wait for it."""
         await self._ready()
+
+    async def stream(self, request: Request) -> AsyncIterator[Chunk]:
+        """Answer one request. With tools the answer is a constrained object, read as it streams."""
+        worker = await self._ready()
+        rendered = render(request, load_prompt("embedded/tools") if request.tools else "")
+        slot = await self._prefix.bring(worker, rendered.prefix, request.session_id)
+        body: dict[str, Any] = {
+            "messages": list(rendered.turns),
+            "max_tokens": request.max_output_tokens or self._model.default_output,
+            "temperature": self._model.temperature if request.temperature is None else request.temperature,
+        }
+        if slot is not None:
+            body["id_slot"] = slot
+        if rendered.schema is not None:
+            shape = {"name": "turn", "schema": dict(rendered.schema)}
+            body["response_format"] = {"type": "json_schema", "json_schema": shape}
+        reader = AnswerReader() if rendered.calls_tools else None
+        reason = "stop"
+        async with aclosing(worker.stream("chat", body=body)) as chunks:
+            async for chunk in chunks:
+                for choice in chunk.get("choices") or ():
+                    text = (choice.get("delta") or {}).get("content") or ""
+                    for piece in reader.feed(text) if reader else [TextDelta(text)]:
+                        if piece != TextDelta(""):
+                            yield piece
+                    reason = choice.get("finish_reason") or reason
+                if usage := chunk.get("usage"):
+                    for piece in reader.finish() if reader else ():
+                        yield piece
+                    yield _usage(usage, chunk.get("timings") or {})
+        yield Finish("tool_calls" if reader and reader.called and reason == "stop" else reason)
 
     async def infill(
         self,
@@ -146,6 +185,15 @@ class EmbeddedProvider:
                     }
                 )
             return self._worker
+
+
+def _usage(usage: dict[str, Any], timings: dict[str, Any]) -> Usage:
+    details = usage.get("prompt_tokens_details") or {}
+    return Usage(
+        prompt=int(usage.get("prompt_tokens", 0)),
+        completion=int(usage.get("completion_tokens", 0)),
+        cached=int(details.get("cached_tokens") or timings.get("cache_n") or 0),
+    )
 
 
 def _distinct(choices: Sequence[dict[str, Any]]) -> list[Completion]:

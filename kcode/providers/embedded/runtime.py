@@ -17,7 +17,7 @@ Stopped = Callable[[], bool]
 
 
 class RuntimeProblem(Exception):
-    """``kind``: ``missing`` (no binding), ``cpu``, ``model`` (cannot be loaded), ``overflow``, ``request``."""
+    """``kind``: ``missing`` (no binding), ``cpu``, ``model`` (does not load), ``overflow`` or ``request``."""
 
     def __init__(self, kind: str, message: str, **facts: Any) -> None:
         super().__init__(message)

@@ -1,8 +1,8 @@
 """The xllamacpp binding: llama.cpp's own server inside the worker.
 
-It always opens a port. It is bound to loopback and every route that shows or does anything asks for a
-random key (only ``/health`` answers without, with ``{"status": "ok"}``); kcode itself uses the port for the three
-things that the in-process interface does not offer: tokenising, saving a slot and restoring it.
+It always opens a port. It is bound to loopback, and every route that shows or does anything asks for a
+random key (``/health`` alone answers without one). kcode itself uses the port for the three things that
+the in-process interface does not offer: tokenising, saving a slot and restoring it.
 """
 
 from __future__ import annotations
@@ -170,6 +170,7 @@ def _parameters(xllamacpp: Any, order: dict[str, Any], key: str) -> Any:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = int(order["threads"])
     params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_MMAP
     params.cache_ram_mib = int(order["prompt_cache_mb"])
+    params.cache_idle_slots = False  # it would empty the chat slot while candidates are sampled
     params.warmup = False
     params.hostnames = ["127.0.0.1"]
     params.port = 0

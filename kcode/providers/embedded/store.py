@@ -139,11 +139,11 @@ class ModelStore:
                 failures.append(f"{name}: {failure}")
                 continue
             record(arrived, pull.model.sha256, name_of=target)
-            os.replace(arrived, target)
+            arrived.replace(target)
             return
         raise EnvironmentProblem(
             f"the model {pull.model.name} could not be fetched. " + "; ".join(failures),
-            "run the same command again to resume; behind a proxy or mirror set what pip uses, or HF_ENDPOINT; "
+            "the same command resumes; behind a proxy or mirror, set what pip uses, or HF_ENDPOINT; "
             f"without a network: kcode models pull {pull.model.name} --from FOLDER",
         )
 
@@ -203,7 +203,7 @@ def record(path: Path, sha256: str, name_of: Path | None = None) -> None:
     fresh = sidecar.with_suffix(".new")
     noted = {"sha256": sha256, "size": facts.st_size, "mtime_ns": facts.st_mtime_ns}
     fresh.write_text(json.dumps(noted), encoding="ascii")
-    os.replace(fresh, sidecar)
+    fresh.replace(sidecar)
 
 
 def hash_file(path: Path) -> str:

@@ -1,0 +1,93 @@
+"""Tool calls for a model that does not call tools by itself: a JSON schema that leaves it no other way.
+
+``tool_choice`` is accepted and not enforced by the runtime, and the default model answers with prose that
+only looks like a call. So every turn with tools is constrained to one object: a call, or an answer.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_KEPT = (
+    "type",
+    "properties",
+    "required",
+    "items",
+    "enum",
+    "const",
+    "minItems",
+    "maxItems",
+    "minimum",
+    "maximum",
+)
+_DESCRIPTION_LIMIT = 110  # characters; each costs reading time in every first request
+
+
+def declared(tools: bytes) -> list[dict[str, Any]]:
+    """The ``function`` objects of an array of tool declarations, in its order."""
+    return [tool["function"] for tool in json.loads(tools)] if tools else []
+
+
+def call_schema(functions: list[dict[str, Any]]) -> dict[str, Any]:
+    """The schema of one turn: ``{"tool", "arguments"}`` for each tool, or ``{"answer"}``."""
+    turns = [
+        _object({"tool": {"const": f["name"]}, "arguments": plain(f.get("parameters") or {})})
+        for f in functions
+    ]
+    return {"anyOf": [*turns, _object({"answer": {"type": "string"}})]}
+
+
+def tool_lines(functions: list[dict[str, Any]]) -> str:
+    """One line a tool: its signature and the first sentence of its description."""
+    return "\n".join(f"- {_signature(f)}: {_short(str(f.get('description', '')))}" for f in functions)
+
+
+def plain(schema: dict[str, Any], definitions: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The schema with references put in place, and without what a grammar cannot or need not express."""
+    definitions = schema.get("$defs") or definitions or {}
+    if "$ref" in schema:
+        return plain(definitions[schema["$ref"].rsplit("/", 1)[-1]], definitions)
+    if choices := schema.get("anyOf"):
+        useful = [plain(choice, definitions) for choice in choices if choice.get("type") != "null"]
+        return useful[0] if len(useful) == 1 else {"anyOf": useful}
+    kept = {key: schema[key] for key in _KEPT if key in schema}
+    if "properties" in kept:
+        kept["properties"] = {k: plain(v, definitions) for k, v in kept["properties"].items()}
+    if "items" in kept:
+        kept["items"] = plain(kept["items"], definitions)
+    if kept.get("type") == "object" or "properties" in kept:
+        kept = {"type": "object", "properties": {}, **kept, "additionalProperties": False}
+    return kept
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _signature(function: dict[str, Any]) -> str:
+    schema = plain(function.get("parameters") or {})
+    required = schema.get("required", ())
+    names = [_shape(name, part, name in required) for name, part in schema.get("properties", {}).items()]
+    return f"{function['name']}({', '.join(names)})"
+
+
+def _shape(name: str, schema: dict[str, Any], required: bool) -> str:
+    shown = name if required else f"{name}?"
+    inner = schema.get("items", {}).get("properties")
+    if inner:
+        needed = schema["items"].get("required", ())
+        fields = ", ".join(key if key in needed else f"{key}?" for key in inner)
+        return f"{shown}: [{{{fields}}}]"
+    return shown
+
+
+def _short(description: str) -> str:
+    text = " ".join(description.split())
+    sentence = text.split(". ", 1)[0].rstrip(".")
+    return sentence if len(sentence) <= _DESCRIPTION_LIMIT else sentence[: _DESCRIPTION_LIMIT - 1] + "…"
