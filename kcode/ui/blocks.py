@@ -22,7 +22,7 @@ def split_finished(text: str) -> tuple[list[str], str]:
     complete = text[: text.rfind("\n") + 1]
     if not complete.strip():
         return [], text
-    lines = complete.splitlines(keepends=True)
+    lines = [line + "\n" for line in complete.split("\n")[:-1]]  # the parser knows no other line ends
     starts = _block_starts(complete)
     if len(starts) < 2:
         return [], text

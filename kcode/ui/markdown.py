@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,8 +13,6 @@ from kcode.ui.highlight import highlight_lines
 from kcode.ui.terminal import CONTROL_SEQUENCE, Look, make_console
 
 if TYPE_CHECKING:
-    from typing import TextIO
-
     from rich.text import Text
 
 CONTEXT_LINES = 200  # of a code block, kept so that the lexer knows where it is
@@ -23,8 +22,8 @@ CODE_INDENT = 2
 class Drawer:
     """Renders Markdown blocks, code and dim text into styled lines narrower than the terminal."""
 
-    def __init__(self, stream: TextIO, look: Look) -> None:
-        self._console = make_console(stream, look, width=80)
+    def __init__(self, look: Look) -> None:
+        self._console = make_console(io.StringIO(), look, width=80)
         self._look = look
         self._code_theme = "ansi_dark" if look.dark else "ansi_light"
 
@@ -84,7 +83,7 @@ class MarkdownStream:
         self._last = ""  # the block drawn last, which decides on the blank line before the next
 
     def feed(self, text: str) -> None:
-        self._text += text
+        self._text += text.replace("\r", "")
 
     def discard(self) -> None:
         """Forget what has not been taken."""

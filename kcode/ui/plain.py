@@ -33,6 +33,7 @@ class PlainRenderer:
         self._titles: dict[str, str] = {}
         self._section = ""
         self._column = 0
+        self._held = ""
 
     def handle(self, event: Event) -> None:
         if isinstance(event, AnswerText):
@@ -77,12 +78,16 @@ class PlainRenderer:
         self._line("usage", f"[{self._tally.line()}]")
 
     def _stream_text(self, section: str, text: str) -> None:
-        text = clean(text)
+        text = self._held + text
+        # A line end cut in two would be shown as the control character that its first half is.
+        self._held = "\r" if text.endswith("\r") else ""
+        text = clean(text.removesuffix("\r"))
         if section != self._section:
             text = text.lstrip("\n")
-            if not text:
-                return
-            self._begin(section)
+            if text:
+                self._begin(section)
+        if not text:
+            return
         self._stream.write(text)
         self._stream.flush()
         self._column = len(text) - text.rfind("\n") - 1 if "\n" in text else self._column + len(text)

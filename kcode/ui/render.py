@@ -103,7 +103,7 @@ class LiveRenderer:
     ) -> None:
         self._size = size or (lambda: size_of(stream))
         self._region = LiveRegion(stream, self._size)
-        self._drawer = Drawer(stream, look)
+        self._drawer = Drawer(look)
         self._answer = MarkdownStream(self._drawer)
         self._reasoning = ""
         self._section = ""  # what the last finished line belongs to: sections are set apart by a blank line
@@ -165,6 +165,7 @@ class LiveRenderer:
             yield
         finally:
             self._paused = False
+            self._section = "other"
 
     def close(self) -> None:
         """Everything that is left becomes scrollback, the live region empty."""

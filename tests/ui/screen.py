@@ -13,7 +13,9 @@ class Terminal(io.TextIOBase):
 
     encoding = "utf-8"
 
-    def __init__(self, columns: int = 80, rows: int = 24, answer: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, columns: int = 80, rows: int = 24, answer: Callable[[str], None] | None = None
+    ) -> None:
         self.screen = pyte.HistoryScreen(columns, rows, history=100_000, ratio=0.5)
         self.screen.set_mode(pyte.modes.LNM)
         if answer is not None:

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import io
+
+from kcode.errors import UsageError
+from kcode.ui.errors import report
+from tests.ui.screen import Terminal
+
+
+def test_an_error_says_what_happened_and_what_to_do() -> None:
+    stream = io.StringIO()
+    report(UsageError("no such model\x1b[2J", "kcode models list"), stream=stream)
+    assert stream.getvalue() == "error: no such model\n  try: kcode models list\n"
+
+
+def test_the_trace_is_shown_only_on_request() -> None:
+    stream = io.StringIO()
+    try:
+        raise UsageError("no such model")
+    except UsageError as error:
+        report(error, debug=True, stream=stream)
+    assert "Traceback" in stream.getvalue()
+    assert stream.getvalue().endswith("error: no such model\n")
+
+
+def test_on_a_terminal_the_label_is_coloured(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = Terminal()
+    report(UsageError("no such model"), stream=terminal)  # type: ignore[arg-type]
+    assert "\x1b[1;31merror:" in "".join(terminal.raw)
+    assert terminal.text() == "error: no such model"

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from kcode.ui import figures
+from kcode.ui.status import Status, line
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (999, "999"), (1_000, "1.0k"), (99_949, "99.9k"), (262_144, "262k"), (1_048_576, "1.05M")],
+)
+def test_tokens_are_short(count: int, text: str) -> None:
+    assert figures.tokens(count) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.04, "0.0s"), (9.94, "9.9s"), (9.96, "10s"), (59.6, "1m 00s"), (125, "2m 05s"), (7_500, "2h 05m")],
+)
+def test_seconds_are_short(value: float, text: str) -> None:
+    assert figures.seconds(value) == text
+
+
+def test_money_that_is_not_known_is_not_invented() -> None:
+    assert figures.money("", "CNY") == ""
+    assert figures.money("0", "CNY") == "free"
+    assert figures.money("0.01234", "CNY") == "¥0.0123"
+    assert figures.money("1", "EUR") == "EUR 1.0000"
+
+
+def test_text_is_cut_by_columns_not_by_characters() -> None:
+    assert figures.cut("宽宽宽宽", 8) == "宽宽宽宽"
+    assert figures.cut("宽宽宽宽", 7) == "宽宽宽…"
+    assert figures.cut("宽宽宽宽", 6) == "宽宽…"
+    assert figures.cut("abc", 0) == ""
+
+
+def test_the_status_line_drops_what_does_not_fit_from_the_end() -> None:
+    status = Status(model="kimi-k2.6", context="12k/262k (5%)", cached="87% cached", cost="¥0.01")
+    assert line(status, "ask", "main", 80) == (
+        "ask mode · kimi-k2.6 · 12k/262k (5%) · ¥0.01 · 87% cached · main"
+    )
+    assert line(status, "ask", "main", 40) == "ask mode · kimi-k2.6 · 12k/262k (5%)"
+    assert line(status, "ask", "main", 6) == "ask m…"
