@@ -40,6 +40,7 @@ from kcode.errors import UsageError
 from kcode.providers.base import ContextOverflow, Provider, Request
 from kcode.tools.base import FileEdit, ToolContext
 from kcode.tools.registry import all_tools, declarations
+from kcode.workspace.since import changes_since
 from kcode.workspace.workspace import Workspace
 
 SMALLEST_ANSWER = 256  # tokens: with less room than this a request is not sent
@@ -231,7 +232,7 @@ class Session:
 
     def changes(self) -> list[FileEdit]:
         """What this session changed and has not undone: the files as they were first, and as they are."""
-        return self.workspace.changes_since([c.id for c in self._checkpoints()])
+        return changes_since(self.workspace, [checkpoint.id for checkpoint in self._checkpoints()])
 
     # --- what is done to it --------------------------------------------------------------------
 

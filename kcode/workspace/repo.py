@@ -6,7 +6,7 @@ could make them execute (file system monitor, external diff, text conversion, ho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +51,20 @@ def environment() -> dict[str, str]:
 
 
 async def git(
-    root: Path, *arguments: str, timeout_s: float = TIMEOUT_S, max_output: int = OUTPUT_LIMIT
+    root: Path,
+    *arguments: str,
+    timeout_s: float = TIMEOUT_S,
+    max_output: int = OUTPUT_LIMIT,
+    enough: Callable[[bytes], bool] | None = None,
 ) -> Finished:
     """Run a git command in ``root``. The caller judges the exit code."""
     return await run(
-        [*_GUARDED, *arguments], cwd=root, env=environment(), timeout_s=timeout_s, max_output=max_output
+        [*_GUARDED, *arguments],
+        cwd=root,
+        env=environment(),
+        timeout_s=timeout_s,
+        max_output=max_output,
+        enough=enough,
     )
 
 
@@ -106,6 +115,23 @@ def changed_files(root: Path) -> list[Changed]:
         if field[0] in "RC":
             next(fields, "")  # the old name
     return found
+
+
+def branch_and_changes(root: Path) -> tuple[str, int]:
+    """The branch in words (``main``, ``(detached)``) and how many files differ, in one spawn of git."""
+    done = git_sync(root, "status", "--porcelain=v2", "--branch", "-z", max_output=64_000_000)
+    check(done, "git status")
+    lines = [line for line in done.stdout.split("\0") if line]
+    name = next(
+        (line.removeprefix("# branch.head ") for line in lines if line.startswith("# branch.head")), "?"
+    )
+    return name, sum(line[0] in "12u?" for line in lines)
+
+
+def branch_and_changes(root: Path) -> tuple[str, int]:
+    """The branch (or the detached commit) and how many files are changed or untracked."""
+    where = head(root)
+    return where.branch or f"detached {where.commit[:12]}", len(changed_files(root))
 
 
 def list_files(root: Path) -> list[str] | None:

@@ -6,17 +6,18 @@ import functools
 import hashlib
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from kcode.config.paths import config_dir, data_dir, state_dir
-from kcode.errors import UsageError
+from kcode.errors import KcodeError, UsageError
 from kcode.safety import sensitive
 from kcode.workspace import ignore, repo
+from kcode.workspace.change import FileEdit
 from kcode.workspace.checkpoints import CheckpointRecord, CheckpointStore, fingerprint
 from kcode.workspace.errors import NotAFile, NotThere, PathOutside, StaleFile, WorkspaceError
-from kcode.workspace.files import Stored, TextFile, check_writable, read_stored, read_text
+from kcode.workspace.files import Stored, TextFile, as_text, check_writable, read_stored, read_text
 from kcode.workspace.nearest import nearest_names
 from kcode.workspace.transaction import commit, missing_folders, remove_empty
 
@@ -33,12 +34,18 @@ class PlannedEdit(Protocol):
 
 
 class Workspace:
-    """A folder the user works in. ``root`` is the git top level, or the start folder without git."""
+    """A folder the user works in. ``root`` is the git top level, or the start folder without git.
+
+    ``on_checkpoint`` is told the id and paths of a change after its checkpoint is on disk and before any
+    file is touched; what it raises prevents the change.
+    """
 
     def __init__(self, root: Path, is_git: bool) -> None:
         self.root = root
         self.is_git = is_git
         self.checkpoints = CheckpointStore(root)
+        self.on_checkpoint: Callable[[str, Sequence[str]], None] = lambda identity, paths: None
+        self.on_checkpoint: Callable[[str, Sequence[str]], None] | None = None
         self._seen: dict[str, str] = {}
         self._lock = threading.RLock()
 
@@ -230,13 +237,40 @@ class Workspace:
                         "undo it by hand, or force the undo",
                     )
                 changes[path] = (now, self.checkpoints.content(record, number))
-            self._commit(changes, f"undo of {record.label}")
+            self._commit(changes, f"undo of {record.label}", announce=False)
             remove_empty(self.root / folder for folder in record.folders)
             return [entry.path for entry in record.entries]
 
     def history(self) -> list[CheckpointRecord]:
         """The checkpoints of this workspace, oldest first."""
         return [self.checkpoints.load(identity) for identity in self.checkpoints.ids()]
+
+    def changes_since(self, checkpoint_ids: Sequence[str]) -> list[FileEdit]:
+        """The files of these checkpoints as they were before the first and as they are now, if different.
+
+        Binary files are left out, and so is what a checkpoint that is no longer there held.
+        """
+        first: dict[str, Stored | None] = {}
+        for identity in checkpoint_ids:
+            try:
+                record = self.checkpoints.load(identity)
+                for number, entry in enumerate(record.entries):
+                    if entry.path not in first:
+                        first[entry.path] = self.checkpoints.content(record, number)
+            except KcodeError:
+                continue
+        changes = []
+        for path, before in sorted(first.items()):
+            real = self.locate(path)
+            now = read_stored(real, path) if os.path.lexists(real) else None
+            old, new = as_text(before), as_text(now)
+            if (
+                fingerprint(before) != fingerprint(now)
+                and (old is None) == (before is None)
+                and (new is None) == (now is None)
+            ):
+                changes.append(FileEdit(path, old, new))
+        return changes
 
     def _planned(self, path: Path, edit: PlannedEdit) -> tuple[Stored | None, Stored | None]:
         if edit.before is None:
@@ -252,7 +286,13 @@ class Workspace:
         before = Stored(file.encode(file.text), file.mode)
         return before, None if edit.after is None else Stored(file.encode(edit.after), file.mode)
 
-    def _commit(self, changes: Mapping[Path, tuple[Stored | None, Stored | None]], label: str) -> str:
+    def _commit(
+        self,
+        changes: Mapping[Path, tuple[Stored | None, Stored | None]],
+        label: str,
+        *,
+        announce: bool = True,
+    ) -> str:
         written = [path for path, (_, after) in changes.items() if after is not None]
         folders = tuple(self.relative(folder) for folder in missing_folders(self.root, written))
         record = self.checkpoints.save(
@@ -262,6 +302,8 @@ class Workspace:
             folders,
         )
         try:
+            if announce:
+                self.on_checkpoint(record.id, [entry.path for entry in record.entries])
             commit(self.root, changes)
         except BaseException:
             self.checkpoints.drop(record.id)
