@@ -58,6 +58,15 @@ def read(connection: socket.socket, patience_s: float = 20.0) -> Wire:
     return Wire(data, "open")
 
 
+def read_events(connection: socket.socket, events: int) -> bytes:
+    """Read until that many whole events have come."""
+    connection.settimeout(20)
+    data = b""
+    while data.count(b"\n\n") < events:
+        data += connection.recv(1)
+    return data
+
+
 def exchange(sim: Simulator, patience_s: float = 20.0, **fields: Any) -> Wire:
     with post(sim, **fields) as connection:
         return read(connection, patience_s)

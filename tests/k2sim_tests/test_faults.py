@@ -9,7 +9,7 @@ import pytest
 from tests.k2sim import Answer, Call, Fault, Simulator, call, fail, say, use
 from tests.k2sim.faults import KINDS
 from tests.k2sim_tests.client import Reply, chat
-from tests.k2sim_tests.raw import exchange, post, read
+from tests.k2sim_tests.raw import exchange, post, read, read_events
 
 TWO_CALLS = (call("read_file", path="a.py"), call("grep", pattern="a long enough pattern to be cut in two"))
 
@@ -164,9 +164,10 @@ def test_a_stream_without_finish_has_done() -> None:
 
 
 def test_a_stall_is_silence_on_an_open_connection() -> None:
-    with server("stall", after_chunks=2, seconds=600) as sim:
-        wire = exchange(sim, patience_s=0.4)
-    assert (wire.events, wire.ending, wire.whole_body) == (2, "open", False)
+    with server("stall", after_chunks=2, seconds=600) as sim, post(sim) as connection:
+        read_events(connection, 2)
+        rest = read(connection, patience_s=0.3)
+    assert (rest.data, rest.ending) == (b"\r\n", "open")
 
 
 def test_a_short_stall_goes_on_to_the_end() -> None:
@@ -182,7 +183,8 @@ def test_a_stall_before_the_answer_sends_no_headers() -> None:
 
 def test_a_client_that_leaves_during_a_stall_is_noticed() -> None:
     with server("stall", seconds=600) as sim:
-        exchange(sim, patience_s=0.2)
+        with post(sim) as connection:
+            read_events(connection, 1)
         record = sim.requests[0]
         assert record.over.wait(10)
         assert record.client_left
