@@ -40,7 +40,6 @@ from kcode.errors import UsageError
 from kcode.providers.base import ContextOverflow, Provider, Request
 from kcode.tools.base import FileEdit, ToolContext
 from kcode.tools.registry import all_tools, declarations
-from kcode.workspace.since import changes_since
 from kcode.workspace.workspace import Workspace
 
 SMALLEST_ANSWER = 256  # tokens: with less room than this a request is not sent
@@ -232,7 +231,7 @@ class Session:
 
     def changes(self) -> list[FileEdit]:
         """What this session changed and has not undone: the files as they were first, and as they are."""
-        return changes_since(self.workspace, [checkpoint.id for checkpoint in self._checkpoints()])
+        return self.workspace.changes_since([checkpoint.id for checkpoint in self._checkpoints()])
 
     # --- what is done to it --------------------------------------------------------------------
 

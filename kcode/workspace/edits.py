@@ -225,30 +225,56 @@ def _lead(line: str) -> str:
 def _shift(window: list[str], wanted: list[str]) -> Callable[[str], str | None] | None:
     """How indentations of ``wanted`` become those of ``window``, if one rule does it for every line."""
     pairs = {(_lead(w), _lead(o)) for w, o in zip(window, wanted, strict=True) if o.strip()}
-    there, given = next(iter(pairs))
-    if there.endswith(given):
-        extra = there[: len(there) - len(given)]
-        if all(has == extra + gave for has, gave in pairs):
-            return lambda lead: extra + lead
-    if given.endswith(there):
-        surplus = given[: len(given) - len(there)]
-        if all(surplus + has == gave for has, gave in pairs):
-            return lambda lead: lead[len(surplus) :] if lead.startswith(surplus) else None
-    for unit in (4, 2, 8, 3):
-        if all(_tabs(gave, unit) == has for has, gave in pairs):
-            return lambda lead, unit=unit: _tabs(lead, unit)  # type: ignore[misc]
-        if all(gave.replace("\t", " " * unit) == has for has, gave in pairs) and "\t" in given + "".join(
-            gave for _, gave in pairs
-        ):
-            return lambda lead, unit=unit: lead.replace("\t", " " * unit)  # type: ignore[misc]
+    for spell in _SPELLINGS:
+        spelled = {(has, spell(gave)) for has, gave in pairs}
+        move = _uniform(spelled)
+        if move is not None:
+            return _composed(spell, move)
     return None
 
 
-def _tabs(lead: str, unit: int) -> str | None:
-    """``lead`` of blanks only, in whole units, as tabs."""
-    if lead.strip(" ") or len(lead) % unit:
+def _uniform(pairs: set[tuple[str, str | None]]) -> Callable[[str], str | None] | None:
+    """The one prefix that all given indentations lack, or have too much."""
+    there, given = next(iter(pairs))
+    if given is None:
         return None
-    return "\t" * (len(lead) // unit)
+    extra = there[: len(there) - len(given)] if there.endswith(given) else None
+    if extra is not None and all(gave is not None and has == extra + gave for has, gave in pairs):
+        return lambda lead: extra + lead
+    surplus = given[: len(given) - len(there)] if given.endswith(there) else None
+    if surplus is not None and all(surplus + has == gave for has, gave in pairs):
+        return lambda lead: lead[len(surplus) :] if lead.startswith(surplus) else None
+    return None
+
+
+def _composed(
+    first: Callable[[str], str | None], second: Callable[[str], str | None]
+) -> Callable[[str], str | None]:
+    def both(lead: str) -> str | None:
+        middle = first(lead)
+        return None if middle is None else second(middle)
+
+    return both
+
+
+def _as_tabs(unit: int) -> Callable[[str], str | None]:
+    def convert(lead: str) -> str | None:
+        if lead.strip(" ") or len(lead) % unit:
+            return None
+        return "\t" * (len(lead) // unit)
+
+    return convert
+
+
+def _as_blanks(unit: int) -> Callable[[str], str | None]:
+    return lambda lead: lead.replace("\t", " " * unit)
+
+
+_SPELLINGS: tuple[Callable[[str], str | None], ...] = (
+    lambda lead: lead,
+    *(_as_tabs(unit) for unit in (4, 2, 8, 3)),
+    *(_as_blanks(unit) for unit in (4, 2, 8, 3)),
+)
 
 
 def _shift_text(text: str, shift: Callable[[str], str | None]) -> str | None:

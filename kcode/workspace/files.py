@@ -158,6 +158,12 @@ def read_stored(path: Path, shown: str) -> Stored:
         raise disk_problem(problem, f"cannot read {shown}") from problem
 
 
+def as_text(content: Stored | None) -> str | None:
+    """The text of stored bytes; None for nothing, a link or a binary file."""
+    decoded = None if content is None or content.link else decode(content.data)
+    return None if decoded is None else decoded.text
+
+
 def stage(path: Path, content: Stored) -> Path:
     """Write ``content`` beside ``path`` under a temporary name, safe on disk, ready for ``os.replace``.
 

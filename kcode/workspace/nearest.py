@@ -25,7 +25,8 @@ def nearest_lines(text: str, wanted: str) -> tuple[int, list[str]]:
         return 1, []
     height = min(max(len(wanted.splitlines()), 1) + 2, _LINES_SHOWN)
     start = max(0, at - min(offset, height // 2) - 1)
-    return start + 1, lines[start : start + height]
+    shown = lines[start : start + height]
+    return start + 1, shown[:-1] if shown[-1] == "" else shown
 
 
 def _most_like(lines: Sequence[str], anchor: str) -> int | None:

@@ -128,12 +128,6 @@ def branch_and_changes(root: Path) -> tuple[str, int]:
     return name, sum(line[0] in "12u?" for line in lines)
 
 
-def branch_and_changes(root: Path) -> tuple[str, int]:
-    """The branch (or the detached commit) and how many files are changed or untracked."""
-    where = head(root)
-    return where.branch or f"detached {where.commit[:12]}", len(changed_files(root))
-
-
 def list_files(root: Path) -> list[str] | None:
     """Tracked and untracked files that are on disk and not ignored; None where git cannot tell."""
     try:

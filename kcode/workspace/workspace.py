@@ -45,7 +45,6 @@ class Workspace:
         self.is_git = is_git
         self.checkpoints = CheckpointStore(root)
         self.on_checkpoint: Callable[[str, Sequence[str]], None] = lambda identity, paths: None
-        self.on_checkpoint: Callable[[str, Sequence[str]], None] | None = None
         self._seen: dict[str, str] = {}
         self._lock = threading.RLock()
 
