@@ -6,6 +6,7 @@ of the tests.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import uuid
@@ -91,12 +92,13 @@ class ChatProvider:
     async def list_models(self) -> list[str]:
         return [str(row["id"]) for row in await self._model_rows() if row.get("status") != "Shutdown"]
 
-    async def discover(self) -> Model:
-        """Asks the server which model it serves, and how large its window is, and takes the best one.
+    async def discover(self, timeout_s: float | None = None) -> Endpoint:
+        """The endpoint with the model and window that the server's list names, and uses it from now on.
 
-        For servers of the user's that were configured without a model or a window.
+        For servers of the user's that were configured without a model (the best listed one is taken) or
+        without a window. Raises ProviderError where there is no list or nothing in it.
         """
-        rows = await self._model_rows()
+        rows = await self._model_rows(timeout_s)
         if not rows:
             raise ModelNotFound(
                 f"{self._endpoint.label} serves no model.", "Load one there, or name one with --model."
@@ -106,22 +108,12 @@ class ChatProvider:
         if not wanted or row["id"] == wanted:
             model = self._described(str(row["id"]), _window(row))
             dialect = dialect_for(self._endpoint.profile, model.id)
-            self._endpoint = replace(self._endpoint, model=model, dialect=dialect)
-        return self.model
+            self._endpoint = replace(self._endpoint, model=model, dialect=dialect, ask_server=False)
+        return self._endpoint
 
     async def prepare(self) -> None:
-        """Loads what the first request needs (TLS certificates, the client), so that it is not waited for.
-
-        Asks a server of the user's for its model and window where they are not configured: ``model`` and
-        ``dialect`` are final after it. A server that does not list its models keeps a configured one.
-        """
+        """Loads what the first request needs (TLS certificates, the client), so that it is not waited for."""
         await self._connected()
-        if self._endpoint.ask_server:
-            try:
-                await self.discover()
-            except ProviderError:
-                if not self.model.id:
-                    raise
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -308,6 +300,19 @@ class ChatProvider:
         if self._client is None:
             self._client = await open_client(self._endpoint, self._timeout_s)
         return self._client
+
+
+def ask_server(endpoint: Endpoint) -> Endpoint:
+    """The endpoint completed from its server's model list, for callers without an event loop."""
+
+    async def ask() -> Endpoint:
+        provider = ChatProvider(endpoint, timeout_s=_LIST_TIMEOUT_S)
+        try:
+            return await provider.discover(_LIST_TIMEOUT_S)
+        finally:
+            await provider.close()
+
+    return asyncio.run(ask())
 
 
 def _headers(response: httpx2.Response) -> dict[str, str]:

@@ -9,6 +9,7 @@ Moonshot's open platform otherwise (kimi-cli reads it for either).
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 from kcode.config.settings import ProviderSettings, Settings
 from kcode.errors import ConfigError
 from kcode.providers import catalog
-from kcode.providers.base import AuthError, ModelNotFound, Provider
+from kcode.providers.base import AuthError, ModelNotFound, Provider, ProviderError
 from kcode.providers.catalog import Model
 from kcode.providers.endpoint import Endpoint, dialect_for
 from kcode.providers.profiles import NOT_YET, PROFILES, Profile
@@ -63,14 +64,16 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
         base_url,
         key,
         why,
-        ask_server=not (own and profile.remote) and not wanted.context,
+        ask_server=(not wanted.context and not profile.remote) or not model.id,
     )
 
 
 def open_provider(endpoint: Endpoint, settings: Settings) -> Provider:
-    """A provider for the endpoint; it connects at its first request.
+    """A provider for the endpoint; a hosted service is connected to at the first request.
 
-    Raises EmbeddedUnavailable where the embedded model's file or runtime is not there.
+    A server of the user's is asked for its model list where the model or the window is not configured
+    (blocking, a few seconds at most). Raises EmbeddedUnavailable where the embedded model's file or runtime
+    is not there, and ProviderError where no model is configured and the server names none.
     """
     if endpoint.profile.embedded:
         from kcode.providers.embedded.provider import EmbeddedProvider
@@ -78,14 +81,33 @@ def open_provider(endpoint: Endpoint, settings: Settings) -> Provider:
 
         chosen = settings.provider.model or settings.embedded.model
         embedded = settings.embedded.model_copy(update={"model": chosen})
-        return EmbeddedProvider(
-            locate(settings.model_copy(update={"embedded": embedded})), endpoint.model, embedded
-        )
+        return EmbeddedProvider(locate(embedded), endpoint.model, embedded)
     from kcode.providers.chat import ChatProvider
     from kcode.providers.retry import RetryPolicy
 
     wanted = settings.provider
+    if endpoint.ask_server:
+        endpoint = _asked(endpoint)
     return ChatProvider(endpoint, timeout_s=wanted.timeout_s, policy=RetryPolicy(wanted.retries))
+
+
+def _asked(endpoint: Endpoint) -> Endpoint:
+    """The endpoint as its server describes it; as it is where the server has no list and none is needed.
+
+    In a thread and an event loop of its own: the caller may have a loop running, and a client belongs to
+    the loop that opened it.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from kcode.providers.chat import ask_server
+
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            return thread.submit(ask_server, endpoint).result()
+        except ProviderError:
+            if endpoint.model.id:
+                return endpoint
+            raise
 
 
 # --- the profile -------------------------------------------------------------------------------
@@ -214,13 +236,13 @@ def _model(profile: Profile, wanted: ProviderSettings, own_address: bool) -> Mod
 
 
 def _is_embedded(model: str) -> bool:
-    return catalog.find(model, "embedded") is not None or model.endswith(".gguf") or Path(model).is_file()
+    return catalog.find(model, "embedded") is not None or model.endswith(".gguf")
 
 
 def _embedded_model(settings: Settings) -> Model:
     name = settings.provider.model or settings.embedded.model
     known = catalog.find(name, "embedded")
-    if known is None and not _is_embedded(name):
+    if known is None and not (_is_embedded(name) or "/" in name or os.sep in name):
         names = [m.id for m in catalog.live_models("embedded")]
         near = difflib.get_close_matches(name, names, 1)
         hint = f"Did you mean `{near[0]}`? " if near else ""

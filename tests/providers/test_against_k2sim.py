@@ -23,12 +23,14 @@ from kcode.providers.base import (
     Retrying,
     ServerFailed,
     TextDelta,
+    Unreachable,
     Usage,
 )
 from kcode.providers.chat import ChatProvider
+from kcode.providers.registry import open_provider, resolve
 from tests.k2sim import Chunking, Fault, call, fail, say, use
 
-from .support import ask, make_provider, make_request
+from .support import KEY, ask, make_provider, make_request, make_settings
 
 TOOLS = Tools(
     json.dumps(
@@ -211,15 +213,28 @@ def test_a_model_that_is_gone_names_what_the_server_lists(k2sim):
 
 def test_a_self_hosted_server_is_asked_for_its_window(k2sim):
     sim = k2sim([say("hi")], shape="openai", context={"kimi-k2-instruct": 30000})
-    provider = provider_for(sim, "openai", model="kimi-k2-instruct")
-
-    async def story():
-        await provider.prepare()
-        return await provider.list_models()
-
-    assert "kimi-k2-instruct" in run(story())
+    wanted = make_settings(
+        name="openai-compatible", base_url=sim.base_url, api_key=KEY, model="kimi-k2-instruct"
+    )
+    provider = open_provider(resolve(wanted, {}), wanted)
     assert provider.model.context == 30000
     assert provider.dialect.call_ids == "k2"
+    assert "kimi-k2-instruct" in run(provider.list_models())
+
+
+def test_a_window_set_by_hand_is_not_asked_for(k2sim):
+    sim = k2sim([say("hi")], shape="openai")
+    wanted = make_settings(name="vllm", base_url=sim.base_url, api_key=KEY, model="kimi-k2", context=20000)
+    assert open_provider(resolve(wanted, {}), wanted).model.context == 20000
+    assert not sim.requests
+
+
+def test_a_server_that_is_not_there_matters_only_when_its_model_is_needed():
+    named = make_settings(name="vllm", base_url="http://127.0.0.1:9", model="kimi-k2")
+    assert open_provider(resolve(named, {}), named).model.id == "kimi-k2"
+    unnamed = make_settings(name="vllm", base_url="http://127.0.0.1:9")
+    with pytest.raises(Unreachable):
+        open_provider(resolve(unnamed, {}), unnamed)
 
 
 @pytest.mark.parametrize("fault", ["finish_without_calls", "empty_deltas"])
