@@ -8,6 +8,7 @@ interrupted before anything else follows, and a result that answers nothing is l
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,8 @@ from kcode.conversation.ledger import (
 )
 from kcode.providers.dialect import Dialect
 
+_LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{2,63}")  # k2 quirk B.2
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 NOT_RUN = "[interrupted: this call did not run]"
 NO_OUTPUT = "(no output)"
 
@@ -102,15 +105,15 @@ class _Fold:
         self._add(message)
 
     def _call(self, call: Call) -> dict[str, object]:
-        wire_id = call.id
+        wire_id, name = call.id, legal_name(call.name)
         if self.dialect.call_ids == "k2":
-            wire_id = f"functions.{call.name}:{self.calls_so_far}"
+            wire_id = f"functions.{name}:{self.calls_so_far}"
         self.calls_so_far += 1
-        self.pending[call.id] = (wire_id, call.name)
+        self.pending[call.id] = (wire_id, name)
         return {
             "id": wire_id,
             "type": "function",
-            "function": {"name": call.name, "arguments": legal_arguments(call.arguments)},
+            "function": {"name": name, "arguments": legal_arguments(call.arguments)},
         }
 
     def _answer_pending(self) -> None:
@@ -135,17 +138,33 @@ def spell(value: object) -> bytes:
     return text.encode("utf-8", "replace")  # lone surrogates (undecodable file names) become "?"
 
 
+def legal_name(name: str) -> str:
+    """The tool name as sent back: a name that the model made up must not make the history illegal."""
+    if _LEGAL_NAME.fullmatch(name):
+        return name
+    return f"tool_{_NOT_IN_NAMES.sub('_', name)}"[:64]
+
+
 def legal_arguments(arguments: str) -> str:
     """The arguments as sent back: servers render them as JSON and refuse anything else.
 
     What was not a JSON object is kept, as the value of ``malformed``, so that the model sees its slip.
     """
     try:
-        if isinstance(json.loads(arguments), dict):
+        if isinstance(strict_json(arguments), dict):
             return arguments
     except ValueError:
         pass
     return spell({"malformed": arguments}).decode() if arguments.strip() else "{}"
+
+
+def strict_json(text: str) -> object:
+    """Parse JSON as servers do: Python's own NaN and Infinity are ValueErrors here."""
+
+    def refuse(constant: str) -> object:
+        raise ValueError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 def _spell_tools(declarations: str, dialect: Dialect) -> bytes:

@@ -31,8 +31,12 @@ def steps(draw: st.DrawFn, ids: list[int]) -> list[Entry]:
     calls = []
     for _ in range(count):
         ids.append(len(ids))
-        arguments = draw(st.sampled_from(["{}", '{"path":"a.py"}', "{", "", "[1]", '{"a": "数"}']))
-        calls.append(Call(f"call_{ids[-1]}", draw(st.sampled_from(["read_file", "grep"])), arguments))
+        arguments = draw(
+            st.sampled_from(["{}", '{"path":"a.py"}', "{", "", "[1]", '{"a": "数"}', '{"a": NaN}'])
+        )
+        calls.append(
+            Call(f"call_{ids[-1]}", draw(st.sampled_from(["read_file", "grep", "fs.read", "ls"])), arguments)
+        )
     answer = Assistant(
         draw(TEXT), draw(st.none() | TEXT), tuple(calls), draw(st.sampled_from(["stop", "length"]))
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -137,3 +138,25 @@ def test_hash_seed_and_locale_do_not_change_the_bytes() -> None:
 def test_lone_surrogates_from_file_names_can_be_sent() -> None:
     messages = project([System("a\udcff")], DIALECTS["moonshot"]).messages
     assert decoded(messages)[0]["content"] == "a?"
+
+
+@pytest.mark.parametrize("name", ["fs.read", "ls", "", "读", "functions.grep:0", "x" * 90])
+def test_a_name_the_model_made_up_keeps_the_history_legal(name: str) -> None:
+    ledger: list[Entry] = [
+        *HEAD,
+        User("hi"),
+        Assistant("", calls=(Call("a", name, "{}"),)),
+        ToolResult("a", name, "no"),
+    ]
+    messages = decoded(project(ledger, DIALECTS["k2-raw"]).messages)
+    sent = messages[-2]["tool_calls"][0]["function"]["name"]
+    assert re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_-]{2,63}", sent)
+    assert messages[-1]["name"] == sent
+    assert messages[-1]["tool_call_id"] == f"functions.{sent}:0"
+
+
+@pytest.mark.parametrize("arguments", ['{"a": NaN}', '{"a": -Infinity}'])
+def test_numbers_that_are_not_json_do_not_reach_the_wire(arguments: str) -> None:
+    ledger: list[Entry] = [*HEAD, User("hi"), Assistant("", calls=(Call("a", "grep", arguments),))]
+    call = decoded(project(ledger, DIALECTS["moonshot"]).messages)[-1]["tool_calls"][0]
+    assert json.loads(call["function"]["arguments"]) == {"malformed": arguments}
