@@ -29,7 +29,7 @@ class RetryPolicy:
         if attempt > self.retries:
             return None
         if isinstance(error, Unreachable):
-            brief = error.facts.code in ("refused", "timeout", "unreachable")
+            brief = error.facts.code in ("refused", "timeout", "name", "unreachable")
             return 0.5 * self.base_s * attempt if brief and attempt <= self.unreachable_retries else None
         if not error.retryable or error.facts.headers.get("x-should-retry") == "false":
             return None
