@@ -9,7 +9,18 @@ from kcode.ui.blocks import split_all, split_finished
 MARKDOWN = st.lists(
     st.sampled_from(
         (
-            *("text", "\n", "\n\n", "- item", "1. one", "```py\n", "```\n", "# head", "> quote", "| a | b |\n"),
+            *(
+                "text",
+                "\n",
+                "\n\n",
+                "- item",
+                "1. one",
+                "```py\n",
+                "```\n",
+                "# head",
+                "> quote",
+                "| a | b |\n",
+            ),
             *("|---|---|\n", "  ", "**bold", "---\n", "===\n", "<div>", "中文", "    code\n", "\t", "\u2028"),
         )
     ),
