@@ -65,14 +65,16 @@ def download(pull: Pull, url: str, source: str) -> Path:
 
 
 def _continue(client: httpx2.Client, url: str, partial: Path, have: int, pull: Pull, source: str) -> int:
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"}  # the hash and the range count the file's own bytes
+    if have:
+        headers["Range"] = f"bytes={have}-"
     with client.stream("GET", url, headers=headers) as answer:
         if answer.status_code not in (200, 206):
             raise SourceFailed(f"HTTP status {answer.status_code}")
         resumed = answer.status_code == 206
         done = have if resumed else 0  # a server without ranges starts again
         with partial.open("ab" if resumed else "wb") as file:
-            for block in answer.iter_bytes(_BLOCK):
+            for block in answer.iter_raw():
                 file.write(block)
                 done += len(block)
                 if done > pull.model.size:
