@@ -48,6 +48,10 @@ class Model:
     notes: str = ""
 
 
+UNLISTED = "not in the catalogue"
+_MOONSHOTS = ("moonshot", "moonshot-intl", "kimi-code")
+
+
 def find(model_id: str, provider: str | None = None) -> Model | None:
     """The model with this id; with ``provider`` only that profile's. Live ones come first."""
     matches = [m for m in models() if m.id == model_id and provider in (None, m.provider)]
@@ -66,23 +70,24 @@ def live_models(provider: str) -> list[Model]:
 def unknown_model(model_id: str, provider: str, context: int = 0) -> Model:
     """Safe assumptions for a model that no catalogue names. ``context`` in tokens, 0 for not known.
 
-    32,768 tokens is a window that every server of a coding model offers. Ids that speak of thinking get
-    the thinking models' temperature and room (k2 facts F.3); prices are not known.
+    On Moonshot's own services it is newer than the catalogue: those think and refuse sampling fields, and
+    no window there is below 131,072 tokens. Elsewhere 32,768 is what every server of a coding model offers,
+    and ids that speak of thinking get the thinking models' temperature and room. Prices are not known.
     """
-    window = context or 32768
-    thinks = "thinking" in model_id.lower()
-    wanted = 16000 if thinks else 8192
+    newer = provider in _MOONSHOTS
+    thinks = newer or "thinking" in model_id.lower()
+    window = context or (131072 if newer else 32768)
     return Model(
         id=model_id,
         provider=provider,
         context=window,
-        default_output=min(wanted, max(window // 4, 256)),
+        default_output=min(16384 if thinks else 8192, max(window // 4, 256)),
         max_output=window,
         currency="",
-        thinking="forced" if thinks else "no",
-        temperature=1.0 if thinks else 0.6,
+        thinking="toggle" if newer else "forced" if thinks else "no",
+        temperature=None if newer else 1.0 if thinks else 0.6,
         status="unknown",
-        notes="not in the catalogue",
+        notes=UNLISTED,
     )
 
 

@@ -64,16 +64,17 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
         base_url,
         key,
         why,
-        ask_server=(not wanted.context and not profile.remote) or not model.id,
+        ask_server=not model.id
+        or (not wanted.context and (not profile.remote or model.notes == catalog.UNLISTED)),
     )
 
 
 def open_provider(endpoint: Endpoint, settings: Settings) -> Provider:
     """A provider for the endpoint; a hosted service is connected to at the first request.
 
-    A server of the user's is asked for its model list where the model or the window is not configured
-    (blocking, a few seconds at most). Raises EmbeddedUnavailable where the embedded model's file or runtime
-    is not there, and ProviderError where no model is configured and the server names none.
+    A server is asked for its model list where neither the settings nor the catalogue know the model or its
+    window (blocking, a few seconds at most). Raises EmbeddedUnavailable where the embedded model's file or
+    runtime is not there, and ProviderError where no model is configured and the server names none.
     """
     if endpoint.profile.embedded:
         from kcode.providers.embedded.provider import EmbeddedProvider

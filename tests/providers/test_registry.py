@@ -114,6 +114,9 @@ def test_a_retired_model_at_another_address_is_someone_elses_business():
 def test_a_model_newer_than_the_catalogue_is_let_through():
     endpoint = found({"MOONSHOT_API_KEY": KEY}, model="kimi-k9")
     assert endpoint.model.status == "unknown"
+    assert endpoint.model.temperature is None
+    assert endpoint.ask_server
+    assert not found({"MOONSHOT_API_KEY": KEY}, model="kimi-k2.6").ask_server
 
 
 def test_the_window_can_be_set_by_hand():
