@@ -58,6 +58,7 @@ class UiSettings(Section):
 
 class SafetySettings(Section):
     sandbox: Literal["auto", "off"] = Field("auto", description="confine commands where the machine can")
+    network: bool = Field(False, description="let confined commands reach the network")
     command_timeout_s: float = Field(120.0, gt=0, description="time limit of one command, seconds")
 
 

@@ -71,18 +71,20 @@ async def run(
     max_output: int = OUTPUT_LIMIT,
     merge_stderr: bool = False,
     on_output: Callable[[bytes], None] | None = None,
+    enough: Callable[[bytes], bool] | None = None,
     confine: Confinement | None = None,
 ) -> Finished:
     """Run to the end, the time limit (seconds) or cancellation; the whole process group dies with it.
 
     ``env`` replaces the environment (None: :func:`child_environment`). ``on_output`` gets output as it
-    comes, on the event loop's thread; of a flood it gets only the newest part. Raises
-    :class:`EnvironmentProblem` where the program cannot be started.
+    comes, on the event loop's thread; of a flood it gets only the newest part. ``enough`` sees every chunk
+    on a reading thread and ends the process by returning True. Raises :class:`EnvironmentProblem` where
+    the program cannot be started.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Finished] = loop.create_future()
     relay = Relay(loop, on_output) if on_output else None
-    job = _Job(argv, cwd, env, timeout_s, input, max_output, merge_stderr, relay, confine)
+    job = _Job(argv, cwd, env, timeout_s, input, max_output, merge_stderr, relay, enough, confine)
 
     def deliver(result: Finished | None, error: BaseException | None) -> None:
         if done.done():
@@ -126,7 +128,7 @@ def run_sync(
     confine: Confinement | None = None,
 ) -> Finished:
     """:func:`run` for callers without an event loop; ``on_output`` is called from a reading thread."""
-    return _Job(argv, cwd, env, timeout_s, input, max_output, merge_stderr, on_output, confine).finish()
+    return _Job(argv, cwd, env, timeout_s, input, max_output, merge_stderr, on_output, None, confine).finish()
 
 
 @dataclass(slots=True)
@@ -183,6 +185,7 @@ class _Job:
     max_output: int
     merge_stderr: bool
     on_output: Callable[[bytes], None] | None
+    enough: Callable[[bytes], bool] | None
     confine: Confinement | None
     _wake: threading.Event = field(default_factory=threading.Event)  # the child exited, or cancel
     _exited: threading.Event = field(default_factory=threading.Event)
@@ -202,9 +205,9 @@ class _Job:
             stderr=subprocess.STDOUT if self.merge_stderr else subprocess.PIPE,
         )
         out, err = HeadTail(self.max_output), HeadTail(self.max_output)
-        pumps = [Pump(process.stdout, out, self.on_output)]
+        pumps = [Pump(process.stdout, out, self._heard)]
         if process.stderr is not None:
-            pumps.append(Pump(process.stderr, err, self.on_output))
+            pumps.append(Pump(process.stderr, err, self._heard))
         if process.stdin is not None:
             threading.Thread(target=feed, args=(process.stdin, self.input or b""), daemon=True).start()
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
@@ -223,6 +226,12 @@ class _Job:
             cut_bytes=out.cut + err.cut,
             signal=-code if code < 0 else None,
         )
+
+    def _heard(self, chunk: bytes) -> None:
+        if self.on_output:
+            self.on_output(chunk)
+        if self.enough and self.enough(chunk):
+            self.cancel()
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
         _wait_unreaped(process)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from kcode.workspace.change import FileEdit as FileEdit
+
 if TYPE_CHECKING:
     from kcode.config.settings import Settings
     from kcode.workspace.workspace import Workspace
@@ -23,15 +25,6 @@ class Arguments(BaseModel):
     """Base of all argument models: unknown fields are refused, so that the model learns of them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-@dataclass(frozen=True, slots=True)
-class FileEdit:
-    """One file of a planned change. ``before``/``after`` are None where the file is not there."""
-
-    path: str  # relative to the workspace, with forward slashes
-    before: str | None
-    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +66,7 @@ class ToolContext:
     todo: list[dict[str, str]] = field(default_factory=list)
     progress: Callable[[str], None] = lambda text: None
     scratch: Path | None = None
+    planned: dict[int, FileEdit] = field(default_factory=dict)  # id(arguments) -> what was approved
 
 
 A = TypeVar("A", bound=Arguments)

@@ -1,0 +1,167 @@
+"""git_status, git_diff, git_log, git_show: history and changes, read only."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from pydantic import Field
+
+from kcode.safety.process import Finished
+from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
+from kcode.tools.bounds import bounded, plural
+from kcode.workspace.repo import NO_PROGRAMS, git
+from kcode.workspace.workspace import Workspace
+
+_READ = 2_000_000  # bytes of git's output looked at
+_NO_COMMITS = ("does not have any commits yet", "bad default revision 'HEAD'", "ambiguous argument 'HEAD'")
+
+G = TypeVar("G", bound=Arguments)
+
+
+class _GitTool(Tool[G]):
+    read_only = True
+
+    async def plan(self, args: G, context: ToolContext) -> Intent:
+        path = getattr(args, "path", None)
+        return Intent("read", sensitive=context.workspace.sensitive(path) if path else "")
+
+
+class NoArguments(Arguments):
+    pass
+
+
+class GitStatus(_GitTool[NoArguments]):
+    name = "git_status"
+    arguments = NoArguments
+
+    async def run(self, args: NoArguments, context: ToolContext) -> ToolOutcome:
+        done = await _git(context.workspace, "status", "--short", "--branch", "--untracked-files=all")
+        lines = done.stdout.splitlines()
+        branch = lines[0].removeprefix("## ") if lines else "?"
+        changed = lines[1:]
+        text = "\n".join([f"branch: {branch}", *(changed or ["nothing changed"])])
+        return ToolOutcome(bounded(text, hint="use git_diff with a path"), _changes(len(changed)))
+
+
+class GitDiffArguments(Arguments):
+    range: str | None = None
+    path: str | None = None
+    staged: bool = False
+
+
+class GitDiff(_GitTool[GitDiffArguments]):
+    name = "git_diff"
+    arguments = GitDiffArguments
+
+    def title(self, args: GitDiffArguments) -> str:
+        parts = ["git diff", "--staged" if args.staged else "", args.range or "", args.path or ""]
+        return " ".join(part for part in parts if part)
+
+    async def run(self, args: GitDiffArguments, context: ToolContext) -> ToolOutcome:
+        workspace = context.workspace
+        arguments = ["diff", *NO_PROGRAMS, *(["--staged"] if args.staged else []), *_revision(args.range)]
+        paths = _pathspec(workspace, args.path)
+        diff = await _git(workspace, *arguments, "--", *paths)
+        if not diff.stdout.strip():
+            return ToolOutcome("no differences (git_diff does not show untracked files)", "no differences")
+        text, files = _bounded_diff(diff.stdout), diff.stdout.count("\ndiff --git ") + 1
+        if text != diff.stdout:
+            overview = await _git(workspace, *arguments, "--stat", "--", *paths)
+            text = f"{bounded(overview.stdout, 4_000)}\n{text}"
+        return ToolOutcome(text, plural(files, "file"), payload=diff.stdout)
+
+
+class GitLogArguments(Arguments):
+    range: str | None = None
+    path: str | None = None
+    max_count: int | None = Field(None, ge=1, le=200)
+
+
+class GitLog(_GitTool[GitLogArguments]):
+    name = "git_log"
+    arguments = GitLogArguments
+
+    def title(self, args: GitLogArguments) -> str:
+        return " ".join(part for part in ("git log", args.range, args.path) if part)
+
+    async def run(self, args: GitLogArguments, context: ToolContext) -> ToolOutcome:
+        done = await _git(
+            context.workspace,
+            "log",
+            f"--max-count={args.max_count or 20}",
+            "--date=short",
+            "--format=%h %ad %an: %s",
+            *_revision(args.range),
+            "--",
+            *_pathspec(context.workspace, args.path),
+        )
+        lines = done.stdout.splitlines()
+        text = bounded(done.stdout.rstrip("\n")) or "no commits"
+        return ToolOutcome(text, plural(len(lines), "commit"))
+
+
+class GitShowArguments(Arguments):
+    rev: str = Field(min_length=1)
+
+
+class GitShow(_GitTool[GitShowArguments]):
+    name = "git_show"
+    arguments = GitShowArguments
+
+    def title(self, args: GitShowArguments) -> str:
+        return f"git show {args.rev}"
+
+    async def plan(self, args: GitShowArguments, context: ToolContext) -> Intent:
+        path = args.rev.partition(":")[2]
+        return Intent("read", sensitive=context.workspace.sensitive(path) if path else "")
+
+    async def run(self, args: GitShowArguments, context: ToolContext) -> ToolOutcome:
+        done = await _git(
+            context.workspace,
+            "show",
+            *NO_PROGRAMS,
+            "--stat",
+            "--patch",
+            "--date=iso",
+            *_revision(args.rev),
+            "--",
+        )
+        if "\0" in done.stdout[:8000]:
+            raise ToolRefused(f"{args.rev} is a binary file")
+        return ToolOutcome(_bounded_diff(done.stdout), args.rev, payload=done.stdout)
+
+
+async def _git(workspace: Workspace, *arguments: str) -> Finished:
+    if not workspace.is_git:
+        raise ToolRefused("this workspace is not a git repository")
+    done = await git(workspace.root, *arguments, max_output=_READ)
+    if done.timed_out:
+        raise ToolRefused(f"git {arguments[0]} took too long; narrow it with a path or a range")
+    if done.code:
+        words = " ".join(done.stderr.split())
+        if any(sign in words for sign in _NO_COMMITS):
+            raise ToolRefused("the repository has no commits yet")
+        raise ToolRefused(f"git {arguments[0]}: {words.removeprefix('fatal: ')[:400]}")
+    return done
+
+
+def _revision(text: str | None) -> list[str]:
+    """Revisions as arguments; never something git would take for an option."""
+    words = (text or "").split()
+    if any(word.startswith("-") for word in words):
+        raise ToolRefused(f"{text!r} is not a revision: options are not taken")
+    return words
+
+
+def _pathspec(workspace: Workspace, path: str | None) -> list[str]:
+    if not path:
+        return []
+    return [f":(top,literal){workspace.relative(workspace.locate(path))}"]
+
+
+def _bounded_diff(text: str) -> str:
+    return bounded(text.rstrip("\n"), hint="ask for single files by path")
+
+
+def _changes(count: int) -> str:
+    return plural(count, "change") if count else "clean"

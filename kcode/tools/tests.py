@@ -1,0 +1,39 @@
+"""run_tests: the project's tests, structured."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome
+
+
+class RunTestsArguments(Arguments):
+    target: str | None = None
+    timeout_s: float | None = Field(None, gt=0, le=3600)
+
+
+class RunTests(Tool[RunTestsArguments]):
+    name = "run_tests"
+    arguments = RunTestsArguments
+
+    def title(self, args: RunTestsArguments) -> str:
+        return f"run tests {args.target}" if args.target else "run all tests"
+
+    async def plan(self, args: RunTestsArguments, context: ToolContext) -> Intent:
+        return Intent("test")
+
+    async def run(self, args: RunTestsArguments, context: ToolContext) -> ToolOutcome:
+        from kcode.testrun.run import run_tests
+        from kcode.testrun.summary import summarise
+
+        report = await run_tests(
+            context.workspace.root, context.settings, args.target, args.timeout_s or 0.0, context.progress
+        )
+        counted = {"passed": report.passed, "failed": report.failed, "errors": report.errors}
+        brief = ", ".join(f"{count} {what}" for what, count in counted.items() if count)
+        return ToolOutcome(
+            summarise(report),
+            "cannot run" if report.cannot_run else brief or "no tests ran",
+            ok=not (report.cannot_run or report.failed or report.errors),
+            payload=report,
+        )

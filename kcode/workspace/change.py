@@ -1,0 +1,14 @@
+"""A planned change of one file, whole before and whole after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """One file of a planned change. ``before``/``after`` are None where the file is not there."""
+
+    path: str  # relative to the workspace, with forward slashes
+    before: str | None
+    after: str | None
