@@ -12,6 +12,7 @@ from kcode.repair.target import belongs, matching
 HANG_S = 2.0  # CPU time after which a test is taken for one that never ends
 _PATIENT_S = 5.0  # CPU time for the second look at such a test
 _SLOW_S = 60.0  # CPU time of a test in a suite that is known to be slow
+_TRACED_S = 2.0  # CPU time of one traced test; tracing makes it some ten times slower
 _TRACED_FAILING, _TRACED_PASSING = 6, 60
 _QUICK_S = 3.0  # test files that take less are run whole for every candidate
 _LEAST_S, _MOST_S = 1.0, 20.0  # bounds of a candidate's time limit per test
@@ -85,7 +86,7 @@ async def trace(judge: Judge, found: Reproduction) -> Verdict:
     passing.sort(key=lambda test: baseline.seconds.get(test, 0.0))
     chosen = {*failing[: 3 if baseline.hung else None], *passing[:_TRACED_PASSING]}
     in_order = [test for test in baseline.outcomes if test in chosen]
-    limits = Limits(0.5 if baseline.hung else 10.0, 30.0)
+    limits = Limits(0.5 if baseline.hung else _TRACED_S, 20.0)
     traced = await judge.run(in_order, limits, trace=True)
     if traced.failing() & set(found.failing):
         return traced
