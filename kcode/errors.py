@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     ENVIRONMENT = 9  # disk, permissions, a corrupt file, a model that is not there
     INTERNAL = 70  # a defect of kcode
     INTERRUPTED = 130  # Ctrl-C
+    PIPE_CLOSED = 141  # whoever read the output went away, as in `kcode … | head`
 
 
 class KcodeError(Exception):

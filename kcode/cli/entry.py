@@ -39,9 +39,11 @@ def _reader_went_away() -> int:
     """``kcode … | head``: end as other Unix programs do, without a word (128 + SIGPIPE)."""
     import os
 
+    from kcode.errors import ExitCode
+
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
-    return 141
+    return int(ExitCode.PIPE_CLOSED)
 
 
 if __name__ == "__main__":

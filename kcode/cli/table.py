@@ -22,7 +22,7 @@ class CommandRow(NamedTuple):
     help: str
 
 
-SUMMARY = "A coding assistant for the Kimi K2 family. Without a command: opens a session here."
+SUMMARY = "A coding assistant for the Kimi K2 family. Without a command: a session here."
 
 OPTIONS: tuple[OptionRow, ...] = (
     OptionRow("prompt", ("-p", "--print"), "PROMPT", "Do one task, print the answer and exit."),
