@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from kcode.agent.session import Session
-    from kcode.ui.repl import Repl
+    from kcode.ui.sitting import Sitting
 
 T = TypeVar("T")
 BAR_CELLS = 30
@@ -31,7 +31,7 @@ class Command:
     name: str
     argument: str
     help: str
-    run: Callable[[Repl, Session, str], Awaitable[None]]
+    run: Callable[[Sitting, Session, str], Awaitable[None]]
 
 
 def looks_like_command(message: str) -> bool:
@@ -39,7 +39,7 @@ def looks_like_command(message: str) -> bool:
     return re.match(r"/[A-Za-z?][\w-]*(\s|$)", message) is not None
 
 
-async def run(repl: Repl, message: str) -> None:
+async def run(sitting: Sitting, message: str) -> None:
     """Run the command of ``message``. Raises UsageError for one that is not there, naming the nearest."""
     name, _, argument = message[1:].partition(" ")
     name = {"?": "help", "quit": "exit", "q": "exit"}.get(name.strip(), name.strip())
@@ -49,12 +49,12 @@ async def run(repl: Repl, message: str) -> None:
         raise UsageError(f"no command /{name}", f"/{near[0]}" if near else "/help lists the commands")
     if argument.strip() and not command.argument:
         raise UsageError(f"/{name} takes nothing behind it", f"/{name}")
-    await command.run(repl, await repl.ready(), argument.strip())
+    await command.run(sitting, await sitting.ready(), argument.strip())
 
 
-async def _help(repl: Repl, session: Session, argument: str) -> None:
-    repl.say(_table([(f"/{c.name} {c.argument}".rstrip(), c.help) for c in COMMANDS]))
-    repl.say()
+async def _help(sitting: Sitting, session: Session, argument: str) -> None:
+    sitting.say(_table([(f"/{c.name} {c.argument}".rstrip(), c.help) for c in COMMANDS]))
+    sitting.say()
     keys = [
         ("Enter", "send; after a \\ at the end, a new line"),
         ("Alt-Enter", "a new line"),
@@ -63,30 +63,30 @@ async def _help(repl: Repl, session: Session, argument: str) -> None:
         ("Up, Ctrl-R", "earlier messages, search in them"),
         ("Ctrl-D", "quit"),
     ]
-    repl.say(_table(keys))
+    sitting.say(_table(keys))
 
 
-async def _model(repl: Repl, session: Session, argument: str) -> None:
+async def _model(sitting: Sitting, session: Session, argument: str) -> None:
     if argument:
-        await _switch(repl, session, argument)
+        await _switch(sitting, session, argument)
     model = session.provider.model
     facts = [("model", model.id), ("provider", session.provider.name)]
     facts += [("window", f"{figures.tokens(session.window)} tokens")]
     if not argument:
-        facts += [("listed now", ", ".join(await _listed(repl, session)) or "the provider gives no list")]
-    repl.say(_table(facts))
+        facts += [("listed now", ", ".join(await _listed(sitting, session)) or "the provider gives no list")]
+    sitting.say(_table(facts))
 
 
-async def _listed(repl: Repl, session: Session) -> list[str]:
+async def _listed(sitting: Sitting, session: Session) -> list[str]:
     from kcode.providers.base import ProviderError
 
     try:
-        return await _interruptible(repl, session.provider.list_models()) or []
+        return await _interruptible(sitting, session.provider.list_models()) or []
     except ProviderError:
         return []
 
 
-async def _switch(repl: Repl, session: Session, name: str) -> None:
+async def _switch(sitting: Sitting, session: Session, name: str) -> None:
     """Open the provider anew for the model and go on with it; the old one is closed."""
     from kcode.providers.registry import open_provider, resolve
 
@@ -99,7 +99,7 @@ async def _switch(repl: Repl, session: Session, name: str) -> None:
     await old.close()
 
 
-async def _cost(repl: Repl, session: Session, argument: str) -> None:
+async def _cost(sitting: Sitting, session: Session, argument: str) -> None:
     cost = session.cost
     rows = [
         ("requests", str(cost.requests)),
@@ -112,10 +112,10 @@ async def _cost(repl: Repl, session: Session, argument: str) -> None:
     ]
     if cost.unpriced and cost.money:
         rows.append(("without a price", f"{cost.unpriced} requests"))
-    repl.say(_table(rows))
+    sitting.say(_table(rows))
 
 
-async def _context(repl: Repl, session: Session, argument: str) -> None:
+async def _context(sitting: Sitting, session: Session, argument: str) -> None:
     from rich.table import Table
 
     window, kinds = session.window, session.context_by_kind()
@@ -128,23 +128,23 @@ async def _context(repl: Repl, session: Session, argument: str) -> None:
     rows = [*kinds.items(), ("free", max(0, window - used))]
     for kind, count in rows:
         share = count / window if window else 0.0
-        table.add_row(kind, figures.tokens(count), figures.percent(share), _bar(repl, share))
-    repl.say(f"{figures.tokens(used)} of {figures.tokens(window)} tokens")
-    repl.say(table)
+        table.add_row(kind, figures.tokens(count), figures.percent(share), _bar(sitting, share))
+    sitting.say(f"{figures.tokens(used)} of {figures.tokens(window)} tokens")
+    sitting.say(table)
 
 
-def _bar(repl: Repl, share: float) -> str:
-    filled, empty = ("█", "·") if repl.look.unicode else ("#", ".")
+def _bar(sitting: Sitting, share: float) -> str:
+    filled, empty = ("█", "·") if sitting.look.unicode else ("#", ".")
     cells = min(BAR_CELLS, round(share * BAR_CELLS))
     return filled * cells + empty * (BAR_CELLS - cells)
 
 
-async def _clear(repl: Repl, session: Session, argument: str) -> None:
+async def _clear(sitting: Sitting, session: Session, argument: str) -> None:
     session.clear()
-    repl.say("a new conversation; files stay as they are", "dim")
+    sitting.say("a new conversation; files stay as they are", "dim")
 
 
-async def _diff(repl: Repl, session: Session, argument: str) -> None:
+async def _diff(sitting: Sitting, session: Session, argument: str) -> None:
     import sys
 
     from kcode.ui.diffview import print_edits
@@ -152,49 +152,51 @@ async def _diff(repl: Repl, session: Session, argument: str) -> None:
 
     edits = session.changes()
     if not edits:
-        repl.say("this session has changed no files", "dim")
+        sitting.say("this session has changed no files", "dim")
         return
-    print_edits(make_console(sys.stdout, repl.look), edits, repl.look)
+    print_edits(make_console(sys.stdout, sitting.look), edits, sitting.look)
 
 
-async def _undo(repl: Repl, session: Session, argument: str) -> None:
+async def _undo(sitting: Sitting, session: Session, argument: str) -> None:
     if argument not in ("", "force"):
         raise UsageError(f"/undo does not know {argument!r}", "/undo, or /undo force")
     restored = session.undo(force=argument == "force")
     if not restored:
-        repl.say("nothing to undo", "dim")
+        sitting.say("nothing to undo", "dim")
     for path in restored:
-        repl.say(f"restored {figures.one_line(path)}")
+        sitting.say(f"restored {figures.one_line(path)}")
 
 
-async def _mode(repl: Repl, session: Session, argument: str) -> None:
+async def _mode(sitting: Sitting, session: Session, argument: str) -> None:
     from kcode.config.settings import Mode
 
     modes = get_args(Mode)
     if argument and argument not in modes:
         raise UsageError(f"no mode {argument!r}", f"one of: {', '.join(modes)}")
     if argument:
-        repl.set_mode(argument)
+        sitting.set_mode(argument)
     meaning = {
         "plan": "read only: nothing is changed, nothing is run",
         "ask": "asks before files are changed and commands are run",
         "edits": "changes files without asking, asks before commands",
         "auto": "changes files and runs commands without asking",
     }
-    repl.say(_table([(f"{'* ' if mode == repl.mode else '  '}{mode}", meaning[mode]) for mode in modes]))
+    sitting.say(
+        _table([(f"{'* ' if mode == sitting.mode else '  '}{mode}", meaning[mode]) for mode in modes])
+    )
 
 
-async def _compact(repl: Repl, session: Session, argument: str) -> None:
-    repl.say("compacting…", "dim")
-    said = await _interruptible(repl, session.compact(argument))
-    repl.say(said if said is not None else "interrupted", "dim")
+async def _compact(sitting: Sitting, session: Session, argument: str) -> None:
+    sitting.say("compacting…", "dim")
+    said = await _interruptible(sitting, session.compact(argument))
+    sitting.say(said if said is not None else "interrupted", "dim")
 
 
-async def _exit(repl: Repl, session: Session, argument: str) -> None:
-    repl.leaving = True
+async def _exit(sitting: Sitting, session: Session, argument: str) -> None:
+    sitting.leaving = True
 
 
-async def _interruptible(repl: Repl, work: Coroutine[Any, Any, T]) -> T | None:
+async def _interruptible(sitting: Sitting, work: Coroutine[Any, Any, T]) -> T | None:
     """The result of ``work``, or None where the user interrupted it."""
     task = asyncio.ensure_future(work)
 
@@ -202,7 +204,7 @@ async def _interruptible(repl: Repl, work: Coroutine[Any, Any, T]) -> T | None:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.wait({task})
 
-    await repl.during(wait, task.cancel)
+    await sitting.during(wait, task.cancel)
     return None if task.cancelled() else task.result()
 
 

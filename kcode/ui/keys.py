@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 import sys
@@ -10,6 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import asyncio
+
     from prompt_toolkit.input import Input
     from prompt_toolkit.key_binding import KeyPress
 
@@ -31,11 +32,13 @@ class KeyReader:
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """Within this block keys are read; after it they belong to the next prompt."""
+        import asyncio
+
         from prompt_toolkit.input.typeahead import store_typeahead
 
         loop = asyncio.get_running_loop()
         try:
-            with _quiet(self._source.fileno()), self._source.attach(self._on_ready):
+            with quiet(self._source.fileno()), self._source.attach(self._on_ready):
                 _on_continue(loop, lambda: _set_quiet(self._source.fileno()))
                 yield
                 self._take(self._source.read_keys())
@@ -55,6 +58,8 @@ class KeyReader:
         return "".join("⏎ " if key.data in "\r\n" else key.data for key in self._kept if _is_text(key))
 
     def _on_ready(self) -> None:
+        import asyncio
+
         self._take(self._source.read_keys())
         if self._timer is not None:
             self._timer.cancel()
@@ -77,7 +82,7 @@ def _is_text(key: KeyPress) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet(fd: int) -> Iterator[None]:
+def quiet(fd: int) -> Iterator[None]:
     """The terminal neither echoes nor waits for Enter, and is put back as it was."""
     if sys.platform == "win32":
         yield

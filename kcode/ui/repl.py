@@ -1,18 +1,16 @@
-"""The session in the terminal: prompt, turn, prompt. The scrollback stays the user's."""
+"""The door to the session in the terminal: a prompt at once, everything slow behind it."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import signal
 import sys
-from collections.abc import Callable
-from importlib import import_module
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from kcode.errors import ExitCode, KcodeError, UsageError
+from kcode.errors import UsageError
+from kcode.ui.keys import quiet
 from kcode.ui.terminal import Look, look_at, tolerate
 
 if TYPE_CHECKING:
@@ -30,210 +28,24 @@ def run_repl(open_session: Callable[[], Session], *, root: Path, settings: Setti
     tolerate(sys.stdout)
     # What is typed from now on waits in the terminal: the prompt's own imports may take their time.
     look = look_at(sys.stdout, theme=settings.ui.theme)
-    _first_sign(look)
-    return int(asyncio.run(_run(open_session, root, settings, look)))
+    with _first_sign(look):
+        import asyncio
+
+        from kcode.ui.sitting import Sitting
+
+        sitting = Sitting(open_session, root, settings, look)
+    return int(asyncio.run(sitting.run()))
 
 
-async def _run(open_session: Callable[[], Session], root: Path, settings: Settings, look: Look) -> ExitCode:
-    try:
-        repl = Repl(open_session, root, settings, look)
-    finally:
-        _erase_first_sign(look)
-    return await repl.run()
-
-
-class Repl:
-    """The state of one sitting. ``session`` is there from the first message on."""
-
-    def __init__(
-        self, open_session: Callable[[], Session], root: Path, settings: Settings, look: Look
-    ) -> None:
-        from kcode.ui import commands, status
-        from kcode.ui.keys import KeyReader
-        from kcode.ui.prompt import Prompt
-
-        self.root = root
-        self.settings = settings
-        self.look = look
-        self.mode: str = settings.agent.mode
-        self.session: Session | None = None  # until it is ready
-        self.leaving = False
-        self._open_session = open_session
-        self._opening: asyncio.Task[Session] | None = None
-        self._working: Callable[[], object] | None = None
-        self._status = status.Status()
-        self._branch = status.branch_of(root)
-        self._prompt = Prompt(
-            root,
-            self.look,
-            commands={command.name: command.help for command in commands.COMMANDS},
-            status=lambda columns: status.line(self._status, self.mode, self._branch, columns),
-            cycle_mode=self.cycle_mode,
-            on_first_paint=self._begin_opening,
-        )
-        self._keys = KeyReader(self._prompt.session.input, on_escape=self._interrupt)
-
-    async def run(self) -> ExitCode:
-        with contextlib.suppress(NotImplementedError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._sigint)
-        try:
-            while not self.leaving:
-                try:
-                    message = (await self._prompt.ask()).strip()
-                except EOFError:
-                    break
-                await self._answer(message)
-        finally:
-            await self._close()
-        return ExitCode.OK
-
-    def cycle_mode(self) -> None:
-        """The next mode, in the order plan, ask, edits, auto."""
-        from kcode.config.settings import Mode
-
-        modes = list(get_args(Mode))
-        self.set_mode(modes[(modes.index(self.mode) + 1) % len(modes)])
-
-    def set_mode(self, mode: str) -> None:
-        self.mode = mode
-        if self.session is not None:
-            self.session.mode = mode  # type: ignore[assignment]  # checked by the callers
-        self._prompt.refresh()
-
-    def say(self, text: object = "", style: str = "") -> None:
-        """Print a line, or anything rich can print, between turns."""
-        from rich.text import Text
-
-        from kcode.ui.terminal import make_console
-
-        console = make_console(sys.stdout, self.look)
-        console.print(Text(text, style=style) if isinstance(text, str) else text)
-
-    def complain(self, error: KcodeError) -> None:
-        from kcode.ui.errors import report
-
-        report(error, stream=sys.stdout)
-
-    async def ready(self) -> Session:
-        """The session, waiting for it where it is still being opened. Raises what opening raised."""
-        if self.session is None:
-            self._begin_opening()
-            assert self._opening is not None
-            if not self._opening.done():
-                with self._keys.reading():
-                    await asyncio.wait({self._opening})
-            self.session = self._opening.result()
-            self.session.mode = self.mode  # type: ignore[assignment]
-        return self.session
-
-    async def during(self, work: Callable[[], object], interrupt: Callable[[], object]) -> None:
-        """Await ``work()`` while keys are read and Ctrl-C and Esc call ``interrupt``."""
-        self._working = interrupt
-        try:
-            with self._keys.reading():
-                await work()  # type: ignore[misc]
-        finally:
-            self._working = None
-
-    # --- one message ---------------------------------------------------------------------------
-
-    async def _answer(self, message: str) -> None:
-        from kcode.ui import commands
-
-        try:
-            session = await self.ready()
-            if message.startswith("/") and commands.looks_like_command(message):
-                await commands.run(self, message)
-                self.say()
-            else:
-                await self._turn(session, message)
-        except KcodeError as error:
-            if self.session is None:
-                raise
-            self.complain(error)
-        self.refresh_status()
-
-    async def _turn(self, session: Session, message: str) -> None:
-        from kcode.ui.approve import TerminalApprover
-        from kcode.ui.render import make_renderer, show
-
-        renderer = make_renderer(
-            sys.stdout,
-            self.look,
-            show_reasoning=self.settings.ui.show_reasoning,
-            typed=self._keys.typed,
-        )
-        session.approver = TerminalApprover(
-            sys.stdout,
-            self.look,
-            pause=renderer.paused,
-            on_interrupt=session.interrupt,
-            keep=self._keys.keep,
-        )
-        self.say()
-        await self.during(lambda: show(session.turn(message), renderer), session.interrupt)
-        self.say()
-
-    def refresh_status(self) -> None:
-        from kcode.ui import status
-
-        if self.session is not None:
-            self._status = status.Status.of(self.session)
-            self.mode = self.session.mode
-        self._branch = status.branch_of(self.root)
-
-    # --- opening, closing, interrupting --------------------------------------------------------
-
-    def _begin_opening(self) -> None:
-        if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(asyncio.to_thread(self._open))
-            self._opening.add_done_callback(self._opened)
-
-    def _open(self) -> Session:
-        session = self._open_session()
-        # What the first turn needs is imported now, while the user still types.
-        for module in ("kcode.ui.approve", "kcode.ui.render", "rich.markdown", "rich.syntax"):
-            import_module(module)
-        return session
-
-    def _opened(self, task: asyncio.Task[Session]) -> None:
-        if task.cancelled():
+@contextlib.contextmanager
+def _first_sign(look: Look) -> Iterator[None]:
+    """A bare prompt, painted at once and replaced by the real one; keys are kept and not echoed twice."""
+    with quiet(sys.stdin.fileno()):
+        if look.plain:
+            yield
             return
-        if (error := task.exception()) is not None:
-            self._prompt.give_up(error)
-            return
-        from kcode.ui import status
-
-        self._status = status.Status.of(task.result())
-        self._prompt.refresh()
-
-    def _interrupt(self) -> None:
-        if self._working is not None:
-            self._working()
-
-    def _sigint(self) -> None:
-        if self._working is not None:
-            self._working()
-        else:
-            self._prompt.sigint()
-
-    async def _close(self) -> None:
-        if self._opening is None:
-            return
-        if self.session is None:
-            await asyncio.wait({self._opening})
-            if self._opening.exception() is not None:
-                return
-            self.session = self._opening.result()
-        await self.session.close()
-
-
-def _first_sign(look: Look) -> None:
-    """Paint a bare prompt at once: it is replaced by the real one."""
-    if not look.plain:
         os.write(sys.stdout.fileno(), ("❯ " if look.unicode else "> ").encode())
-
-
-def _erase_first_sign(look: Look) -> None:
-    if not look.plain:
-        os.write(sys.stdout.fileno(), b"\r\x1b[K")
+        try:
+            yield
+        finally:
+            os.write(sys.stdout.fileno(), b"\r\x1b[K")

@@ -1,4 +1,4 @@
-"""Record a real session against the simulator as a picture: ``python -m tests.ui.record docs/img/session.svg``.
+"""Record a session against the simulator as a picture: ``python -m tests.ui.record docs/img/session.svg``.
 
 The binary, the terminal protocol, the tools and the tests that run are real; what the model says is a script.
 """

@@ -18,7 +18,7 @@ from tests.ui.sitting import KCODE
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Sim = Callable[..., Simulator]
 READ = call("read_file", path="shop.py")
-EDIT = call("write_file", path="shop.py", content="def total(prices):\n    return sum(prices)\n")
+EDIT = call("edit_file", path="shop.py", edits=[{"old_text": "sum(prices) - 1", "new_text": "sum(prices)"}])
 
 
 def test_text_puts_the_answer_alone_on_stdout(kcode: Run, k2sim: Sim) -> None:
