@@ -52,6 +52,10 @@ class SavedPrefix:
                 await self._read_and_save(worker, prefix, name)
         return CHAT_SLOT
 
+    def give_up_slot(self) -> None:
+        """Sampling may take any slot: what the chat slot holds afterwards is not the conversation."""
+        self._session = ""
+
     async def keep_conversation(self, worker: WorkerClient) -> None:
         """Save the slot for the resumption of the session whose requests it answered."""
         if worker is self._worker and self._session:

@@ -142,6 +142,7 @@ class EmbeddedProvider:
                 f"the model {self._path.name} cannot fill in the middle",
                 "use a model that was trained for it, such as qwen2.5-coder-1.5b",
             )
+        self._prefix.give_up_slot()
         rounds = [min(SLOTS, n - done) for done in range(0, n, SLOTS)]
         per_request = max(1, SLOTS // rounds[0])
         lists: list[list[Completion]] = []
