@@ -37,7 +37,7 @@ _KINDS: dict[str, str] = {
 }
 _UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in", re.M)
 _UNITTEST_FAIL = re.compile(r"^(FAIL|ERROR): (\S+)(?: \(([^)]+)\))?", re.M)
-_PYTEST_LINE = re.compile(r"^(FAILED|ERROR) (\S+?)(?: - (.*))?$", re.M)
+_PYTEST_LINE = re.compile(r"^(FAILED|ERROR) ([^\s(]\S*?)(?: - (.*))?$", re.M)
 _NOT_STARTED = (126, 127)  # the shell's "not executable" and "not found"
 
 

@@ -68,6 +68,8 @@ def _node_id(element: Any, root: Path) -> str:
     if not file:
         return _collected_id(name, classname, root)
     module = file.removesuffix(".py").replace("/", ".")
+    if not classname and name == module:  # the module itself could not be collected
+        return file
     classes: list[str] = []
     if classname.startswith(f"{module}."):
         classes = classname[len(module) + 1 :].split(".")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 Status = Literal["passed", "failed", "error", "skipped"]
 
@@ -22,6 +22,8 @@ class Frame:
 @dataclass(frozen=True, slots=True)
 class TestCase:
     """One test. ``id`` can be given back to the runner as a target; frames go from outer to inner."""
+
+    __test__: ClassVar[bool] = False  # pytest must not collect it where a test imports it
 
     id: str
     status: Status
@@ -45,6 +47,8 @@ class TestReport:
     ``cases`` may hold fewer entries than the counts say where only totals were visible (text output of
     an unknown runner). ``note`` tells what a reader should know: a borrowed interpreter, a time limit.
     """
+
+    __test__: ClassVar[bool] = False
 
     passed: int = 0
     failed: int = 0
