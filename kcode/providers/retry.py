@@ -56,6 +56,6 @@ async def with_retries(
             wait = policy.wait_before(tried, error)
             if wait is None:
                 raise
-            why = error.message
+            why = error.message.rstrip(".")  # shown inside a sentence
         yield Retrying(tried, wait, why)
         await asyncio.sleep(wait)
