@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 from pydantic import Field
@@ -64,11 +65,12 @@ class GitDiff(_GitTool[GitDiffArguments]):
         diff = await _git(workspace, *arguments, "--", *paths)
         if not diff.stdout.strip():
             return ToolOutcome("no differences (git_diff does not show untracked files)", "no differences")
-        text, files = _bounded_diff(diff.stdout), diff.stdout.count("\ndiff --git ") + 1
-        if text != diff.stdout:
+        shown, files = _without_sensitive(workspace, diff.stdout)
+        text = _bounded_diff(shown)
+        if len(text) < len(shown) - 1:
             overview = await _git(workspace, *arguments, "--stat", "--", *paths)
             text = f"{bounded(overview.stdout, 4_000)}\n{text}"
-        return ToolOutcome(text, plural(files, "file"), payload=diff.stdout)
+        return ToolOutcome(text, plural(files, "file"), payload=shown)
 
 
 class GitLogArguments(Arguments):
@@ -128,7 +130,8 @@ class GitShow(_GitTool[GitShowArguments]):
         )
         if "\0" in done.stdout[:8000]:
             raise ToolRefused(f"{args.rev} is a binary file")
-        return ToolOutcome(_bounded_diff(done.stdout), args.rev, payload=done.stdout)
+        shown, _ = _without_sensitive(context.workspace, done.stdout)
+        return ToolOutcome(_bounded_diff(shown), args.rev, payload=shown)
 
 
 async def _git(workspace: Workspace, *arguments: str) -> Finished:
@@ -157,6 +160,18 @@ def _pathspec(workspace: Workspace, path: str | None) -> list[str]:
     if not path:
         return []
     return [f":(top,literal){workspace.relative(workspace.locate(path))}"]
+
+
+def _without_sensitive(workspace: Workspace, diff: str) -> tuple[str, int]:
+    """A diff without the parts of sensitive files, which only ``read_file`` shows, after a question; and
+    how many files it is about."""
+    parts = re.split(r"^(?=diff --git )", diff, flags=re.MULTILINE)
+    for number, part in enumerate(parts[1:], 1):
+        header = part.partition("\n")[0]
+        path = header.rpartition(" b/")[2].rstrip('"')
+        if workspace.sensitive(path):
+            parts[number] = f"{header}\n[not shown: {workspace.sensitive(path)}]\n"
+    return "".join(parts), len(parts) - 1
 
 
 def _bounded_diff(text: str) -> str:

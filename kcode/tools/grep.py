@@ -74,7 +74,8 @@ def _brief(shown: list[Match], more: bool) -> str:
     if not shown:
         return "no match"
     files = len({match.path for match in shown})
-    return f"{len(shown)}{'+' if more else ''} matches in {plural(files, 'file')}"
+    count = f"{len(shown)}+ matches" if more else plural(len(shown), "match")
+    return f"{count} in {plural(files, 'file')}"
 
 
 def _text(
@@ -104,7 +105,8 @@ def _with_context(workspace: Workspace, shown: list[Match], around: int) -> list
     for path, group in groupby(shown, key=lambda match: match.path):
         hits = {match.line: match.text for match in group}
         try:
-            all_lines = [line.removesuffix("\r") for line in workspace.read(path).text.split("\n")]
+            text = workspace.read(path).text.removesuffix("\n")
+            all_lines = [line.removesuffix("\r") for line in text.split("\n")]
         except KcodeError:  # deleted or too large meanwhile: the matches alone
             all_lines = []
         wanted = {

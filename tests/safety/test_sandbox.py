@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from kcode.safety import landlock, sandbox
+from kcode.safety.process import Finished, run_sync
+from kcode.safety.sandbox import Confinement
+
+TIERS = [sandbox._start_landlock, sandbox._start_bubblewrap]
+NAMES = ["landlock", "bubblewrap"]
+
+
+@pytest.fixture(params=TIERS, ids=NAMES)
+def confined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = NAMES[TIERS.index(request.param)]
+    if name == "landlock" and not landlock.version():
+        pytest.skip("no Landlock in this kernel")
+    if name == "bubblewrap" and not sandbox.bubblewrap():
+        pytest.skip("no bubblewrap here")
+    found = sandbox._probe(name, name, request.param)  # type: ignore[arg-type]
+    if found is None:
+        pytest.skip(f"{name} is not allowed to work here")
+    monkeypatch.setattr(sandbox, "status", lambda: found)
+    return name
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> tuple[Path, Path]:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    (outside / "theirs").write_text("theirs")
+    return inside, outside
+
+
+def sh(place: tuple[Path, Path], script: str, network: bool = False) -> Finished:
+    inside, outside = place
+    return run_sync(
+        ["sh", "-c", script, "sh", str(outside)],
+        cwd=inside,
+        timeout_s=30,
+        confine=Confinement((inside,), network=network),
+    )
+
+
+def test_writing_works_inside_and_nowhere_else(confined: str, place: tuple[Path, Path]) -> None:
+    done = sh(
+        place, "mkdir a && echo x > a/b && mv a/b c && rm c && echo fine; echo y > $1/new; echo y > $1/theirs"
+    )
+    assert done.stdout == "fine\n"
+    assert not (place[1] / "new").exists()
+    assert (place[1] / "theirs").read_text() == "theirs"
+
+
+def test_what_is_outside_cannot_be_removed_or_reached_through_a_link(
+    confined: str, place: tuple[Path, Path]
+) -> None:
+    sh(place, "rm -f $1/theirs; ln -s $1 link; echo y > link/theirs; echo y > link/new")
+    assert (place[1] / "theirs").read_text() == "theirs"
+    assert not (place[1] / "new").exists()
+
+
+def test_the_system_can_be_read_and_programs_run(confined: str, place: tuple[Path, Path]) -> None:
+    done = sh(
+        place, f"cat /etc/passwd > copy && {sys.executable} -c 'print(1)' && echo x > /dev/null && echo fine"
+    )
+    assert done.stdout == "1\nfine\n"
+
+
+def test_no_network_means_none(confined: str, place: tuple[Path, Path]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        code = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5); print('connected')"
+        done = sh(place, f'{sys.executable} -c "{code}"')
+    assert "connected" not in done.stdout
+    assert done.code != 0
+
+
+def test_with_network_a_connection_works(confined: str, place: tuple[Path, Path]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        code = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5); print('connected')"
+        assert sh(place, f'{sys.executable} -c "{code}"', network=True).stdout == "connected\n"
+
+
+def test_a_nested_shell_is_as_confined(confined: str, place: tuple[Path, Path]) -> None:
+    sh(place, 'sh -c "sh -c \\"echo y > $1/new\\""; nohup setsid sh -c "echo y > $1/late" >/dev/null 2>&1')
+    assert sorted(path.name for path in place[1].iterdir()) == ["theirs"]
+
+
+def test_the_parent_stays_free(confined: str, place: tuple[Path, Path]) -> None:
+    sh(place, "true")
+    (place[1] / "ours").write_text("x")
+    with socket.create_server(("127.0.0.1", 0)):
+        pass
+    assert run_sync(["sh", "-c", "echo x > free"], cwd=place[1], timeout_s=20).code == 0
+
+
+def test_a_missing_program_is_still_named_or_fails(confined: str, place: tuple[Path, Path]) -> None:
+    try:
+        done = run_sync(["no-such-program"], cwd=place[0], timeout_s=20, confine=Confinement((place[0],)))
+    except sandbox.EnvironmentProblem as problem:
+        assert "no-such-program" in problem.message
+    else:
+        assert done.code != 0
+
+
+def test_git_hooks_and_config_are_read_only_under_bubblewrap(confined: str, place: tuple[Path, Path]) -> None:
+    if confined != "bubblewrap":
+        pytest.skip("Landlock cannot carve a hole into a writable folder")
+    run_sync(["git", "init", "-q"], cwd=place[0], timeout_s=20)
+    sh(
+        place,
+        "echo evil > .git/hooks/pre-commit; echo evil >> .git/config; touch a; git add a",
+    )
+    assert not (place[0] / ".git/hooks/pre-commit").exists()
+    assert "evil" not in (place[0] / ".git/config").read_text()
+
+
+def test_status_tells_people_what_holds() -> None:
+    sandbox.status.cache_clear()
+    found = sandbox.status()
+    assert found.detail
+    assert found.holds == (found.kind != "none")
+
+
+def test_a_denial_is_recognised() -> None:
+    assert sandbox.looks_confined("touch: cannot touch '/x': Permission denied")
+    assert not sandbox.looks_confined("AssertionError: 1 != 2")
