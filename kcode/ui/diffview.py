@@ -133,22 +133,23 @@ class _Painter:
 
         source = self._old if row.sign == "-" else self._new
         line = source[row.index].copy() if row.index < len(source) else Text(clean(row.text))
-        if len(line.plain) == len(row.text):  # cleaning may have changed the positions
+        background = "" if self._look.plain else self._styles.get(row.sign, "")
+        line.stylize(background)
+        if background and len(line.plain) == len(row.text):  # cleaning may have changed the positions
             for start, end in row.spans:
                 line.stylize(self._styles[f"{row.sign}word"], start, end)
         line.expand_tabs(4)
         room = max(10, self._width - self._gutter - 4)
         number = str(row.index + 1).rjust(self._gutter)
-        background = self._styles.get(row.sign, "")
         for position, part in enumerate(_folded(line, room)):
             gutter = number if position == 0 else " " * self._gutter
             out = Text.assemble(
                 (gutter, "dim"), " ", (row.sign if position == 0 else " ", _sign_style(row)), " "
             )
-            if row.sign != " " and not self._look.plain:
-                part.pad_right(max(0, room - part.cell_len))
-                part.stylize_before(background)
-            yield out.append_text(part)
+            out.append_text(part)
+            if background:
+                out.append(" " * (room - part.cell_len), style=background)
+            yield out
 
 
 def _sign_style(row: Row) -> str:

@@ -14,7 +14,7 @@ from prompt_toolkit.application import get_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import Condition
+from prompt_toolkit.filters import Always, Condition
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -60,6 +60,8 @@ class Prompt:
             style=_style(look),
         )
         self.session.app.ttimeoutlen = 0.05
+        # The status stands right under the text, not at the bottom of an empty screen.
+        self.session.layout.current_window.dont_extend_height = Always()
         self._on_first_paint: Callable[[], None] | None = on_first_paint
         self.session.app.after_render += self._painted
 
