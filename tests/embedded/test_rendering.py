@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from kcode.config.prompts import load_prompt
 from kcode.providers.base import Request
 from kcode.providers.embedded.rendering import render
-from kcode.providers.embedded.toolschema import call_schema, declared, plain, tool_lines
+from kcode.providers.embedded.toolschema import declared, plain, tool_lines
 from kcode.tools.registry import all_tools, declarations
 
 TOOLS = declarations(all_tools()).encode()
@@ -68,10 +69,22 @@ def test_the_tool_list_fits_a_small_prompt() -> None:
 
 
 def test_every_tool_and_the_answer_are_alternatives_of_the_schema() -> None:
-    schema = call_schema(declared(TOOLS))
-    names = [turn["properties"].get("tool", {}).get("const") for turn in schema["anyOf"]]
-    assert names == [tool.name for tool in all_tools()] + [None]
+    schema = render(request(USER, CALL, RESULT), PROMPT).schema
+    assert schema is not None
+    assert alternatives(schema) == [function["name"] for function in declared(TOOLS)] + [None]
+    assert {"read_file", "edit_file", "run_tests", "grep"} <= set(alternatives(schema))
     assert "$ref" not in json.dumps(schema)
+
+
+def test_a_file_is_edited_only_after_one_was_read() -> None:
+    before = render(request(USER), PROMPT).schema
+    assert before is not None
+    assert "edit_file" not in alternatives(before)
+    assert "read_file" in alternatives(before)
+
+
+def alternatives(schema: Mapping[str, Any]) -> list[str | None]:
+    return [turn["properties"].get("tool", {}).get("const") for turn in schema["anyOf"]]
 
 
 def test_an_optional_argument_is_its_plain_type_and_not_required() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kcode.providers.base import Request
-from kcode.providers.embedded.toolschema import call_schema, declared, tool_lines
+from kcode.providers.embedded.toolschema import call_schema, declared, possible_now, tool_lines
 
 # What is read in files must not end a turn: a special token that is spelled in content is broken up.
 _SPECIAL = re.compile(r"<\|(?=[a-zA-Z_]+\|>)")
@@ -52,7 +52,9 @@ def render(request: Request, tools_prompt: str) -> Rendered:
         turns.insert(0, {"role": "system", "content": _harmless(system)})
     if wants_schema:
         return Rendered(tuple(turns), request.response_schema, False)
-    return Rendered(tuple(turns), call_schema(functions) if functions else None, bool(functions))
+    if not functions:
+        return Rendered(tuple(turns), None, False)
+    return Rendered(tuple(turns), call_schema(possible_now(functions, set(names.values()))), True)
 
 
 def _turn(message: Mapping[str, Any], names: Mapping[str, str], tools: bool) -> dict[str, str]:

@@ -24,9 +24,22 @@ _KEPT = (
 _DESCRIPTION_LIMIT = 110  # characters; each costs reading time in every first request
 
 
+# A small model chooses badly among many tools, and what these do it can do with others or not at all.
+_LEFT_OUT = frozenset({"update_todo", "move_path", "delete_path", "git_log", "git_show"})
+_NEEDS_A_LOOK = {"edit_file": "read_file"}  # exact text that was not read can only be invented
+
+
 def declared(tools: bytes) -> list[dict[str, Any]]:
-    """The ``function`` objects of an array of tool declarations, in its order."""
-    return [tool["function"] for tool in json.loads(tools)] if tools else []
+    """The ``function`` objects a small model is offered, of an array of tool declarations, in its order."""
+    functions = [tool["function"] for tool in json.loads(tools)] if tools else []
+    return [f for f in functions if f["name"] not in _LEFT_OUT]
+
+
+def possible_now(functions: list[dict[str, Any]], called: set[str]) -> list[dict[str, Any]]:
+    """Those that can be called after the tools in ``called`` were: no edit before a file was read."""
+    offered = {f["name"] for f in functions}
+    needs = {name: look for name, look in _NEEDS_A_LOOK.items() if look in offered}
+    return [f for f in functions if needs.get(f["name"], f["name"]) in called or f["name"] not in needs]
 
 
 def call_schema(functions: list[dict[str, Any]]) -> dict[str, Any]:
