@@ -14,7 +14,7 @@ from kcode.workspace.repo import NO_PROGRAMS, git
 from kcode.workspace.workspace import Workspace
 
 _READ = 2_000_000  # bytes of git's output looked at
-_NO_COMMITS = ("does not have any commits yet", "bad default revision 'HEAD'", "ambiguous argument 'HEAD'")
+_NO_COMMITS = ("does not have any commits yet", "bad revision 'HEAD'", "ambiguous argument 'HEAD'")
 
 G = TypeVar("G", bound=Arguments)
 

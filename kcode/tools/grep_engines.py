@@ -63,7 +63,15 @@ async def search(workspace: Workspace, query: Query) -> Found:
 
 
 async def with_ripgrep(workspace: Workspace, query: Query) -> Found:
-    options = ["--no-config", "--no-messages", "--hidden", "--no-ignore-dot", "--no-require-git", "--null"]
+    options = [
+        "--no-config",
+        "--no-messages",
+        "--hidden",
+        "--no-ignore-dot",
+        "--no-require-git",
+        "--null",
+        "--crlf",
+    ]
     options += ["--line-number", "--no-heading", "--with-filename", "--color=never", "--glob=!.git"]
     options += ["--ignore-case"] * query.ignore_case + ["--fixed-strings"] * query.fixed
     folder = "" if query.path == "." else query.path + "/"
@@ -90,11 +98,12 @@ async def with_git(workspace: Workspace, query: Query) -> Found | None:
         f":(glob){folder}{glob.lstrip('/') if '/' in glob else '**/' + glob}"
         for glob in (braces(query.glob) if query.glob else [])
     ]
+    pattern = query.pattern if query.fixed else "(*ANYCRLF)" + query.pattern  # $ stands before \r\n too
     done = await git(
         workspace.root,
         *options,
         "-e",
-        query.pattern,
+        pattern,
         "--",
         *(specs or [query.path]),
         timeout_s=TIMEOUT_S,
@@ -178,4 +187,4 @@ def _split_zeros(line: str) -> tuple[str, str, str] | None:
 
 
 def _words(stderr: str) -> str:
-    return " ".join(stderr.split())[:300] or "it failed without a message"
+    return " ".join(stderr.replace("(*ANYCRLF)", "").split())[:300] or "it failed without a message"

@@ -169,7 +169,8 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 space = Workspace.open(Path(sys.argv[1]))
 try:
-    space.apply([FileEdit("a.txt", "a\\n", "changed\\n"), FileEdit("new/b.txt", None, "b" * 50_000)], label="edit")
+    edits = [FileEdit("a.txt", "a\\n", "changed\\n"), FileEdit("new/b.txt", None, "b" * 50_000)]
+    space.apply(edits, label="edit")
 except KcodeError as problem:
     print(type(problem).__name__, problem.remedy)
 """

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from kcode.tools import grep_engines
+from kcode.tools.base import ToolRefused
+from kcode.tools.grep_engines import Found, Query
+from kcode.workspace.workspace import Workspace
+from tests.tools.conftest import Bench
+
+Engine = Callable[[Workspace, Query], Coroutine[Any, Any, Found | None]]
+ENGINES: dict[str, Engine] = {
+    "ripgrep": grep_engines.with_ripgrep,
+    "git grep": grep_engines.with_git,
+    "python": grep_engines.with_python,
+}
+
+
+@pytest.fixture
+def tree(bench: Bench) -> Bench:
+    bench.write(".gitignore", "*.log\n/build\n")
+    bench.write("a.py", "import os\n\ndef total(items):\n    return sum(items)  # total\n")
+    bench.write("src/b.py", "total = 1\r\nTOTAL = 2\r\n")
+    bench.write("src/x y/c.txt", "中文 total: 3\nlast total")
+    bench.write("src/x y/d.bin", b"total\0\1")
+    bench.write("noise.log", "total\n")
+    bench.write("build/e.py", "total\n")
+    bench.write(".hidden/f.py", "a.b total\naxb\n")
+    bench.git("add", "a.py")
+    return bench
+
+
+def query(pattern: str, path: str = ".", glob: str = "", **flags: bool) -> Query:
+    return Query(pattern, path, glob, flags.get("ignore_case", False), flags.get("fixed", False), 100)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (
+            query("total"),
+            ["a.py:3", "a.py:4", ".hidden/f.py:1", "src/b.py:1", "src/x y/c.txt:1", "src/x y/c.txt:2"],
+        ),
+        (
+            query("TOTAL", ignore_case=True, path="src"),
+            ["src/b.py:1", "src/b.py:2", "src/x y/c.txt:1", "src/x y/c.txt:2"],
+        ),
+        (query("a.b"), [".hidden/f.py:1", ".hidden/f.py:2"]),
+        (query("a.b", fixed=True), [".hidden/f.py:1"]),
+        (query(r"\btotal\b.*\d$"), ["src/b.py:1", "src/x y/c.txt:1"]),
+        (query("total", glob="*.py"), ["a.py:3", "a.py:4", ".hidden/f.py:1", "src/b.py:1"]),
+        (query("total", glob="*.{txt,md}"), ["src/x y/c.txt:1", "src/x y/c.txt:2"]),
+        (query("total", glob="src/**/*.txt"), ["src/x y/c.txt:1", "src/x y/c.txt:2"]),
+        (query("total", path="src", glob="x y/*.txt"), ["src/x y/c.txt:1", "src/x y/c.txt:2"]),
+        (query("中文"), ["src/x y/c.txt:1"]),
+        (query("-nothing"), []),
+        (query("zzz"), []),
+    ],
+)
+def test_all_engines_find_the_same(tree: Bench, engine: str, asked: Query, expected: list[str]) -> None:
+    if engine == "ripgrep" and not shutil.which("rg"):
+        pytest.skip("no ripgrep here")
+    found = asyncio.run(ENGINES[engine](tree.workspace, asked))
+    assert found is not None
+    assert sorted(f"{match.path}:{match.line}" for match in found.matches) == sorted(expected)
+    assert all("\r" not in match.text for match in found.matches)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_wrong_pattern_is_explained(tree: Bench, engine: str) -> None:
+    if engine == "ripgrep" and not shutil.which("rg"):
+        pytest.skip("no ripgrep here")
+    with pytest.raises(ToolRefused, match="pattern is not accepted"):
+        asyncio.run(ENGINES[engine](tree.workspace, query("total(")))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_common_word_is_stopped_at_the_limit(tree: Bench, engine: str) -> None:
+    if engine == "ripgrep" and not shutil.which("rg"):
+        pytest.skip("no ripgrep here")
+    tree.write("many.txt", "needle\n" * 200_000)
+    found = asyncio.run(ENGINES[engine](tree.workspace, query("needle")))
+    assert found is not None
+    assert found.more
+    assert len(found.matches) >= 100
+    assert [match.line for match in found.matches[:3]] == [1, 2, 3]
+
+
+def test_a_pattern_that_explodes_is_stopped(tree: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grep_engines, "TIMEOUT_S", 1.0)
+    tree.write("a.txt", "a" * 60 + "!\n")
+    found = asyncio.run(grep_engines.with_python(tree.workspace, query(r"^(a+)+$", glob="a.txt")))
+    assert found.timed_out
+
+
+def test_results_say_path_line_and_text(tree: Bench) -> None:
+    assert asyncio.run(tree.call("grep", pattern="def")).text == "a.py:3:def total(items):"
+
+
+def test_lines_around_a_match_are_shown_apart(tree: Bench) -> None:
+    text = asyncio.run(tree.call("grep", pattern="import|return", path="a.py", context=1)).text
+    assert (
+        text == "a.py:1:import os\na.py-2-\na.py-3-def total(items):\na.py:4:    return sum(items)  # total"
+    )
+
+
+def test_the_limit_is_told_and_an_empty_result_too(tree: Bench) -> None:
+    outcome = asyncio.run(tree.call("grep", pattern="total", max_results=2))
+    assert outcome.text.count(":") >= 2
+    assert "the first 2 matches; there are more" in outcome.text
+    assert outcome.brief.startswith("2+ matches")
+    assert "no match" in asyncio.run(tree.call("grep", pattern="zzz")).text
+
+
+def test_sensitive_files_are_counted_but_not_shown(tree: Bench) -> None:
+    tree.write(".env", "TOKEN=total-secret\n")
+    text = asyncio.run(tree.call("grep", pattern="total-secret")).text
+    assert "TOKEN" not in text
+    assert "1 match in sensitive files" in text
+
+
+def test_an_ignored_file_is_searched_when_it_is_named(tree: Bench) -> None:
+    assert asyncio.run(tree.call("grep", pattern="total", path="noise.log")).text == "noise.log:1:total"
+
+
+def test_a_folder_without_git_is_searched_too(bare: Bench) -> None:
+    bare.write("a/b.txt", "needle\n")
+    assert asyncio.run(bare.call("grep", pattern="needle")).text == "a/b.txt:1:needle"
+
+
+def test_a_path_outside_or_missing_is_refused(tree: Bench) -> None:
+    assert "outside" in asyncio.run(tree.refusal("grep", pattern="x", path="../.."))
+    assert "does not exist" in asyncio.run(tree.refusal("grep", pattern="x", path="nowhere"))
+
+
+def test_very_long_lines_are_cut(tree: Bench) -> None:
+    tree.write("min.js", "x" * 50_000 + "needle" + "y" * 50_000 + "\n")
+    text = asyncio.run(tree.call("grep", pattern="needle", path="min.js")).text
+    assert len(text) < 1_000
+    assert "line cut" in text
