@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from kcode.providers.base import Infiller, ProviderError
 from kcode.repair.candidates import Candidate, Generator
 from kcode.repair.events import CandidatePassed, CandidatesTried, Listener
-from kcode.repair.fim import test_comments
+from kcode.repair.fim import claims_of
 from kcode.repair.judge import Judge, Limits, TracedFailure, Verdict
 from kcode.repair.localise import Localisation
 from kcode.repair.rank import special_case
@@ -65,7 +65,7 @@ class Search:
         self._began = time.monotonic()
         until = self._began + budget_s
         queue: asyncio.Queue[Candidate | None] = asyncio.Queue(_AHEAD)
-        generator = Generator(self.infiller, self.found, test_comments(self.goal.failures))
+        generator = Generator(self.infiller, self.found, claims_of(self.goal.failures))
         producer = asyncio.create_task(_produce(generator, queue))
         try:
             while (left := min(until, self._enough_at) - time.monotonic()) > 0:
