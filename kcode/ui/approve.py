@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TextIO
 from kcode.agent.approval import Answer, Question
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
+from kcode.ui.keys import quiet
 from kcode.ui.terminal import Look, look_at, make_console, person_present
 
 if TYPE_CHECKING:
-    from prompt_toolkit.input import Input
     from prompt_toolkit.key_binding import KeyBindings, KeyPress
     from prompt_toolkit.output import Output
 
@@ -69,7 +69,9 @@ class TerminalApprover:
             return Answer("no", f"not allowed without a person to ask ({question.why}); use --mode or a rule")
         async with self._one_at_a_time:
             await asyncio.sleep(SETTLE_S)
-            with self._pause():
+            with self._pause(), quiet(sys.stdin.fileno()):
+                if self._keep is None:
+                    drop_unread()
                 return await self._ask(question)
 
     async def _ask(self, question: Question) -> Answer:
@@ -145,8 +147,7 @@ async def ask_key(
 ) -> str:
     """Wait for one of ``keys``; Esc and the end of input count as ``n``, Ctrl-C as ``INTERRUPTED``.
 
-    What was typed before the question was shown does not answer it. With ``keep``, neither does what
-    somebody who was typing goes on typing: those keys are handed over.
+    With ``keep``, what somebody who was typing goes on typing is no answer: those keys are handed over.
     """
     from prompt_toolkit import PromptSession
     from prompt_toolkit.formatted_text import FormattedText
@@ -156,8 +157,6 @@ async def ask_key(
         key_bindings=_bindings(keys, keep), erase_when_done=True, output=_quiet_output()
     )
     session.app.ttimeoutlen = 0.05
-    if keep is None:
-        _drop_unread(session.input)
     return await session.prompt_async(FormattedText([(style, message)]), handle_sigint=False)
 
 
@@ -223,14 +222,11 @@ def _quiet_output() -> Output:
     return output
 
 
-def _drop_unread(source: Input) -> None:
-    """Keys that the terminal holds but nobody has read were not meant for this question."""
-    from prompt_toolkit.input.typeahead import clear_typeahead
-
-    clear_typeahead(source)
+def drop_unread() -> None:
+    """Keys that the terminal holds but nobody has read were not meant for a question that comes now."""
     if sys.platform == "win32":
         return
     import termios
 
     with contextlib.suppress(termios.error, OSError):
-        termios.tcflush(source.fileno(), termios.TCIFLUSH)
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)

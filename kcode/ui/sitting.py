@@ -202,4 +202,6 @@ class Sitting:
             if self._opening.exception() is not None:
                 return
             self.session = self._opening.result()
+        if self.session.cost.requests:
+            self.say("kcode -c continues this session", "dim")
         await self.session.close()

@@ -45,6 +45,7 @@ def test_a_turn_with_an_approved_edit(sit: Sit, k2sim: Sim, repo: Path, columns:
     assert "合计" in (repo / "shop.py").read_text()
     person.type("\x04")
     assert person.end() == 0
+    assert person.terminal.lines()[-1] == "kcode -c continues this session"
 
 
 def test_no_because_tells_the_model_the_reason(sit: Sit, k2sim: Sim, repo: Path) -> None:

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.ui.sitting import Sitting
+
+ASK = """\
+import asyncio, json, sys
+from kcode.agent.approval import Question
+from kcode.tools.base import FileEdit, Intent
+from kcode.ui.approve import TerminalApprover
+
+edit = FileEdit("a.py", "x = 1\\n", "x = 2\\n")
+long = FileEdit("long.txt", None, "".join(f"row {n}\\n" for n in range(500)))
+intents = {
+    "edit": Intent("edit", edits=(edit,)),
+    "long": Intent("edit", edits=(long,)),
+    "key": Intent("edit", edits=(edit,), sensitive="it is a key file"),
+    "command": Intent("command", command="rm -rf build\\necho \\x1b[2Jdone"),
+}
+question = Question("1", "tool", "title", intents[sys.argv[1]], "ask mode asks")
+answer = asyncio.run(TerminalApprover().ask(question))
+print("ANSWER", json.dumps([answer.verdict, answer.reason]))
+"""
+Ask = Callable[..., Sitting]
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Iterator[Ask]:
+    """A one-shot program that asks one question on a terminal."""
+    with ExitStack() as running:
+
+        def start(intent: str, columns: int = 80) -> Sitting:
+            argv = [sys.executable, "-c", ASK, intent]
+            env = {"HOME": str(tmp_path), "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+            return running.enter_context(Sitting(argv, cwd=tmp_path, env=env, columns=columns))
+
+        yield start
+
+
+def verdict(person: Sitting) -> list[str]:
+    person.end()
+    (line,) = (line for line in person.terminal.lines() if line.startswith("ANSWER"))
+    said: list[str] = json.loads(line.removeprefix("ANSWER"))
+    return said
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [("y", "yes"), ("Y", "yes"), ("n", "no"), ("a", "all"), ("\x1b", "no"), ("\x04", "no")],
+)
+def test_one_key_answers(ask: Ask, key: str, said: str) -> None:
+    person = ask("edit")
+    person.see(r"Apply this\?")
+    person.type(key)
+    assert verdict(person) == [said, ""]
+
+
+def test_other_keys_decide_nothing(ask: Ask) -> None:
+    person = ask("edit")
+    person.see(r"Apply this\?")
+    person.type("xq \r\t\x1b[A1")
+    person.settle()
+    person.type("y")
+    assert verdict(person) == ["yes", ""]
+
+
+def test_a_reason_is_a_line_of_text(ask: Ask) -> None:
+    person = ask("edit")
+    person.see(r"Apply this\?")
+    person.type("r")
+    person.see("because:")
+    person.type("use 三 instead\r")
+    assert verdict(person) == ["no", "use 三 instead"]
+
+
+def test_leaving_the_reason_comes_back_to_the_question(ask: Ask) -> None:
+    person = ask("edit")
+    person.see(r"Apply this\?")
+    person.type("r")
+    person.see("because:")
+    person.type("\x03")
+    person.see("because:", gone=True)
+    person.see(r"Apply this\?")
+    person.type("y")
+    assert verdict(person) == ["yes", ""]
+
+
+def test_ctrl_c_is_a_no(ask: Ask) -> None:
+    person = ask("edit")
+    person.see(r"Apply this\?")
+    person.type("\x03")
+    assert verdict(person) == ["no", "interrupted by the user"]
+
+
+def test_help_explains_the_keys(ask: Ask) -> None:
+    person = ask("command")
+    person.see(r"Run this\?")
+    person.type("?")
+    person.see("do not ask again for commands in this session")
+    person.type("n")
+    assert verdict(person) == ["no", ""]
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_command_is_shown_whole_and_harmless(ask: Ask, columns: int) -> None:
+    person = ask("command", columns=columns)
+    text = person.see(r"Run this\?.*help")
+    assert "$ rm -rf build" in text
+    assert "asked because ask mode asks" in text
+    assert "\x1b[2J" not in "".join(person.terminal.raw)
+    person.type("y")
+    assert verdict(person) == ["yes", ""]
+
+
+def test_what_is_sensitive_is_said(ask: Ask) -> None:
+    assert "careful: it is a key file" in ask("key").see(r"Apply this\?")
+
+
+def test_a_long_change_is_shown_in_part_and_whole_on_request(ask: Ask) -> None:
+    person = ask("long")
+    text = person.see(r"v view all")
+    assert "row 119" in text
+    assert "row 120" not in text
+    person.type("v")
+    person.see("row 499[\\s\\S]*Apply this")
+    person.type("n")
+    assert verdict(person) == ["no", ""]
+
+
+def test_keys_pressed_before_the_question_do_not_answer_it(ask: Ask) -> None:
+    person = ask("edit")
+    person.type("y")
+    person.see(r"Apply this\?")
+    person.settle()
+    assert person.process.poll() is None
+    person.type("n")
+    assert verdict(person) == ["no", ""]
+
+
+def test_without_a_terminal_the_answer_is_no_at_once(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", ASK, "edit"], input="y\n", capture_output=True, encoding="utf-8", timeout=60
+    )
+    assert '"no"' in ended.stdout
+    assert "without a person" in ended.stdout
