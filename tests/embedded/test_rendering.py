@@ -77,10 +77,31 @@ def test_every_tool_and_the_answer_are_alternatives_of_the_schema() -> None:
 
 
 def test_a_file_is_edited_only_after_one_was_read() -> None:
-    before = render(request(USER), PROMPT).schema
+    before = render(request({"role": "user", "content": "Rename the function."}), PROMPT).schema
     assert before is not None
     assert "edit_file" not in alternatives(before)
     assert "read_file" in alternatives(before)
+
+
+def test_a_file_the_request_names_is_read_first() -> None:
+    asked = {
+        "role": "user",
+        "content": "Fix add in src/calc.py and tests/test_calc.py, e.g. 1.5, os.path.join(a).",
+    }
+    schema = render(request(SYSTEM, asked), PROMPT).schema
+    assert schema is not None
+    assert alternatives(schema) == ["read_file", None]
+    path = schema["anyOf"][0]["properties"]["arguments"]["properties"]["path"]
+    assert path["enum"] == ["src/calc.py", "tests/test_calc.py"]
+
+
+def test_the_same_tool_is_not_offered_three_times_in_a_row() -> None:
+    again = {**CALL, "tool_calls": [{**CALL["tool_calls"][0], "id": "c2"}]}
+    second = {**RESULT, "tool_call_id": "c2"}
+    schema = render(request(USER, CALL, RESULT, again, second), PROMPT).schema
+    assert schema is not None
+    assert "read_file" not in alternatives(schema)
+    assert "edit_file" in alternatives(schema)
 
 
 def alternatives(schema: Mapping[str, Any]) -> list[str | None]:

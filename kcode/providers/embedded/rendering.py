@@ -41,12 +41,14 @@ def render(request: Request, tools_prompt: str) -> Rendered:
     system = tools_prompt.replace("{tools}", tool_lines(functions)) if functions else ""
     turns: list[dict[str, str]] = []
     names: dict[str, str] = {}
+    asked = ""
     for raw in request.messages:
         message = json.loads(raw)
         if message["role"] == "system" and not turns:
             system = "\n\n".join(part for part in (_text(message), system) if part)
             continue
         names.update((call["id"], call["function"]["name"]) for call in message.get("tool_calls") or ())
+        asked = _text(message) if message["role"] == "user" else ""
         _append(turns, _turn(message, names, bool(functions)))
     if system:
         turns.insert(0, {"role": "system", "content": _harmless(system)})
@@ -54,7 +56,8 @@ def render(request: Request, tools_prompt: str) -> Rendered:
         return Rendered(tuple(turns), request.response_schema, False)
     if not functions:
         return Rendered(tuple(turns), None, False)
-    return Rendered(tuple(turns), call_schema(possible_now(functions, set(names.values()))), True)
+    offered = possible_now(functions, list(names.values()), asked)
+    return Rendered(tuple(turns), call_schema(offered), True)
 
 
 def _turn(message: Mapping[str, Any], names: Mapping[str, str], tools: bool) -> dict[str, str]:
