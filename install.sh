@@ -213,7 +213,7 @@ add() {
             echo 0 >"$rc" || echo 1 >"$rc"; } | tee "$log" >&2
         return "$(cat "$rc")"
     fi
-    if ! [ -t 2 ]; then set -- --quiet --progress-bar off "$@"; fi
+    if ! [ -t 2 ]; then set -- --quiet --quiet --progress-bar off "$@"; fi
     : >"$log"
     "$environment/bin/python" -m pip --no-input --disable-pip-version-check --log "$log" \
         install --only-binary :all: "$@" >&2

@@ -114,5 +114,8 @@ def _model(settings: Settings) -> Finding:
 
 def _sandbox(settings: Settings) -> Finding:
     if settings.safety.sandbox == "off":
-        return Finding("sandbox", None, "off by the settings")
-    return Finding("sandbox", None, "")
+        return Finding("sandbox", None, "off by the settings: commands run unconfined")
+    from kcode.safety.sandbox import status
+
+    found = status()
+    return Finding("sandbox", True if found.holds else None, found.detail)
