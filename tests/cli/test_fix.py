@@ -11,6 +11,7 @@ import pytest
 from kcode.cli.fix import target_from_root
 from kcode.errors import ExitCode
 from tests.cli.conftest import Run
+from tests.k2sim import TEST_KEY, Simulator, call, say, use
 
 WEIGHTS = os.environ.get("KCODE_TEST_MODEL", "")
 needs_weights = pytest.mark.skipif(not WEIGHTS, reason="KCODE_TEST_MODEL names no model file")
@@ -53,6 +54,26 @@ def test_a_path_typed_in_a_subfolder_is_meant_from_there(
     assert target_from_root("../sums.py", project) == "sums.py"
     assert target_from_root("the total is wrong", project) == "the total is wrong"
     assert target_from_root("", project) == ""
+
+
+def test_a_big_model_repairs_over_http_and_the_patch_is_applied_after_a_yes(
+    kcode: Run, project: Path, k2sim: Callable[..., Simulator]
+) -> None:
+    edit = {"old_text": "result -= number", "new_text": "result += number"}
+    sim = k2sim(
+        [
+            use(call("read_file", path="sums.py"), reasoning="look"),
+            use(call("edit_file", path="sums.py", edits=[edit]), reasoning="a sign"),
+            say("The sign was wrong.", reasoning="done"),
+        ]
+    )
+    env = {"KCODE_PROVIDER": "moonshot", "KCODE_BASE_URL": sim.base_url, "KCODE_API_KEY": TEST_KEY}
+    done = kcode("fix", "tests/test_sums.py::test_total", "--yes", cwd=project, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "+        result += number" in done.stdout
+    assert "applied to sums.py" in done.stderr
+    assert "result += number" in (project / "sums.py").read_text()
+    assert "test_total" in json.dumps(sim.chats[0].json["messages"])
 
 
 @needs_weights
