@@ -22,7 +22,7 @@ from kcode.repair.judge import Judge, JudgeFailed
 from kcode.repair.localise import Localisation, localise
 from kcode.repair.present import diff_of, explain, warning_of
 from kcode.repair.rank import best_first
-from kcode.repair.reproduce import Reproduction, goal_of, reproduce, trace
+from kcode.repair.reproduce import Reproduction, goal_of, only_slow, reproduce, trace
 from kcode.repair.result import RepairResult
 from kcode.repair.scratch import scratch_copy
 from kcode.repair.search import Goal, Search
@@ -153,6 +153,9 @@ class _Repair:
             chosen, proof = await self._verified(judge, patches, suspicious, found, suite, left)
             stage.text = proof.lines()[0] if proof else "no patch to verify"
         if chosen is None or proof is None:
+            if await only_slow(judge, found):
+                reason = f"{_named(found.failing)} is slow, but passes when it gets enough time"
+                return RepairResult("nothing_fails", f"Nothing fails: {reason}.", tried=search.tried)
             return self._not_fixed(found, search.tried, _why_not(search, patches))
         return _fixed(chosen, proof, patches, suspicious, goal, search.tried)
 

@@ -10,7 +10,8 @@ from kcode.repair.search import Goal, narrowed
 from kcode.repair.target import belongs, matching
 
 HANG_S = 2.0  # CPU time after which a test is taken for one that never ends
-_PATIENT_S = 5.0  # CPU time for the second look at such a test
+_PATIENT_S = 3.0  # CPU time for the second look at such a test
+_LAST_LOOK_S = 20.0  # CPU time for the last look, when no patch was found
 _SLOW_S = 60.0  # CPU time of a test in a suite that is known to be slow
 _TRACED_S = 2.0  # CPU time of one traced test; tracing makes it some ten times slower
 _TRACED_FAILING, _TRACED_PASSING = 6, 60
@@ -75,6 +76,15 @@ async def _patient(judge: Judge, verdict: Verdict, files: Sequence[str], wall_s:
     if first in again.failing() or not again.passing():
         return verdict
     return await judge.run(files, Limits(_SLOW_S, wall_s))
+
+
+async def only_slow(judge: Judge, found: Reproduction) -> bool:
+    """Whether tests that were taken for endless pass when they get much more time."""
+    if not found.baseline.hung:
+        return False
+    first = found.failing[0]
+    again = await judge.run([first], Limits(_LAST_LOOK_S, 2 * _LAST_LOOK_S))
+    return first in again.passing()
 
 
 async def trace(judge: Judge, found: Reproduction) -> Verdict:

@@ -28,7 +28,10 @@ class Outcome:
 def outcome_of(text: str, message: str = "") -> Outcome:
     """Read pytest's explanation (its ``E`` lines) out of a failure text; ``message`` is the summary line."""
     explained = "\n".join(match.group(1) for match in _EXPLANATION.finditer(text)).strip("\n")
-    first = next((line for line in (message or explained).splitlines() if line.strip()), "")
+    lines = [line for line in (message or explained).splitlines() if line.strip()]
+    first = lines[0] if lines else ""
+    if message == "collection failure" and explained:  # the reason is what the module's import ended with
+        first = explained.splitlines()[-1]
     actual, expected = compared(explained or message)
     return Outcome(bounded(first.strip(), 300), bounded(explained or message, 2_000), expected, actual)
 
