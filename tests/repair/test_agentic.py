@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 Start = Callable[..., Simulator]
 
 SHOP = {
-    "shop.py": "def total(prices):\n    return sum(prices) - 1\n\n\ndef count(found):\n    return len(found)\n",
+    "shop.py": "def total(prices):\n    return sum(prices) - 1\n\n\ndef count(all):\n    return len(all)\n",
     "test_shop.py": "from shop import total\n\n\ndef test_total():\n    assert total([1, 2]) == 3\n",
     "test_count.py": "from shop import count, total\n\n\ndef test_count():\n    assert count([1]) == 1\n",
 }
@@ -32,10 +32,10 @@ WORSE = call(
     path="shop.py",
     edits=[
         {"old_text": "sum(prices) - 1", "new_text": "sum(prices)"},
-        {"old_text": "len(found)", "new_text": "0"},
+        {"old_text": "len(all)", "new_text": "0"},
     ],
 )
-BETTER = call("edit_file", path="shop.py", edits=[{"old_text": "return 0", "new_text": "return len(found)"}])
+BETTER = call("edit_file", path="shop.py", edits=[{"old_text": "return 0", "new_text": "return len(all)"}])
 CHEAT = call("edit_file", path="test_shop.py", edits=[{"old_text": "== 3", "new_text": "== 2"}])
 
 
