@@ -15,7 +15,7 @@ from kcode.ui.terminal import CONTROL_SEQUENCE, Look, make_console
 if TYPE_CHECKING:
     from rich.text import Text
 
-CONTEXT_LINES = 200  # of a code block, kept so that the lexer knows where it is
+CONTEXT_LINES = 60  # of a code block, kept so that the lexer knows where it is
 CODE_INDENT = 2
 
 
