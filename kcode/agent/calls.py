@@ -102,7 +102,7 @@ async def _outcome(session: Session, job: _Job, title: str) -> ToolOutcome:
     except JournalProblem:
         raise
     except KcodeError as error:
-        return _refusal(f"{error.message} {error.remedy}".strip())
+        return _refusal("; ".join(filter(None, (error.message, error.remedy))))
     except Exception as error:  # outer door: a defect in one tool must not end the user's turn
         session.defect(error)
         return _refusal(f"{tool.name} failed inside kcode: {type(error).__name__}: {error}")

@@ -214,7 +214,7 @@ def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:
 def _corrupt(name: str, number: int) -> JournalProblem:
     return JournalProblem(
         f"line {number} of the session {name} is damaged; nothing was changed",
-        f"start a new session with `kcode`, or remove that line: sed -i.bak '{number}d' FILE",
+        f"start a new session with `kcode`, or remove that line: sed -i.bak {number}d '{name}'",
     )
 
 
