@@ -405,8 +405,11 @@ uninstall() {
         return
     fi
     rmdir "$data" 2>/dev/null || :
-    say "kcode is removed. Kept, where there is something: $data (models), $state (sessions), $config (settings)."
-    say "./install.sh --uninstall --purge removes those as well."
+    say "kcode is removed."
+    for each in "$data" "$config" "$state" "$cache"; do
+        if [ -d "$each" ]; then say "  kept: $each"; fi
+    done
+    say "./install.sh --uninstall --purge removes models, sessions and settings as well."
 }
 
 # The checks run in this order so that pytest's summary is the last thing on the screen.
