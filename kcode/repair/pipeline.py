@@ -18,7 +18,7 @@ from kcode.errors import EnvironmentProblem
 from kcode.providers.base import Infiller, Provider, ProviderError
 from kcode.repair.candidates import Candidate
 from kcode.repair.events import Listener, Stage
-from kcode.repair.judge import Judge, JudgeFailed
+from kcode.repair.judge import Judge, JudgeFailed, Verdict
 from kcode.repair.localise import Localisation, localise
 from kcode.repair.present import diff_of, explain, warning_of
 from kcode.repair.rank import best_first
@@ -145,11 +145,9 @@ class _Repair:
         search, patches = await self._search(judge, infiller, loading, suspicious, goal, until)
         with Stage(self.tell, "verify", "the whole test suite, before and after") as stage:
             left = max(10.0, until - time.monotonic())
-            suite = (
-                await suite_baseline(judge, found, max(10.0, self.budget_s * _SUITE_SHARE))
-                if patches
-                else None
-            )
+            suite = None
+            if patches:
+                suite = await suite_baseline(judge, found, max(10.0, self.budget_s * _SUITE_SHARE))
             chosen, proof = await self._verified(judge, patches, suspicious, found, suite, left)
             stage.text = proof.lines()[0] if proof else "no patch to verify"
         if chosen is None or proof is None:
@@ -199,16 +197,14 @@ class _Repair:
         patches: list[Candidate],
         suspicious: Localisation,
         found: Reproduction,
-        suite: object,
+        suite: Verdict | None,
         wall_s: float,
     ) -> tuple[Candidate | None, Proof | None]:
-        from kcode.repair.judge import Verdict
-
+        """The first of ``patches`` that holds, and its proof; else the last one's."""
         proof = None
         for patch in patches:
             files = {patch.path: suspicious.sources[patch.path].file.encode(patch.text)}
-            baseline = suite if isinstance(suite, Verdict) else None
-            proof = await verify(judge, files, found, baseline, max(wall_s, 10.0))
+            proof = await verify(judge, files, found, suite, wall_s)
             if proof.ok:
                 return patch, proof
         return None, proof

@@ -47,6 +47,8 @@ async def reproduce(judge: Judge, targets: Sequence[str], sentence: str, wall_s:
     failing = sorted(verdict.failing(), key=list(verdict.outcomes).index)
     asked = [test for test in verdict.outcomes if not targets or belongs(test, targets)]
     wanted = set(asked)
+    if not targets:  # several defects are repaired one after the other, the most visible one first
+        wanted = _of_one_file(failing)
     return Reproduction(
         failing=tuple(test for test in failing if test in wanted),
         others=tuple(test for test in failing if test not in wanted),
@@ -55,6 +57,14 @@ async def reproduce(judge: Judge, targets: Sequence[str], sentence: str, wall_s:
         looked_at=tuple(asked),
         problem=_problem(verdict, asked),
     )
+
+
+def _of_one_file(failing: Sequence[str]) -> set[str]:
+    """The failures of the test file that has most of them."""
+    by_file: dict[str, set[str]] = {}
+    for test in failing:
+        by_file.setdefault(test.partition("::")[0], set()).add(test)
+    return max(by_file.values(), key=len, default=set())
 
 
 def _problem(verdict: Verdict, asked: Sequence[str]) -> str:

@@ -41,7 +41,10 @@ class Proof:
 
     def lines(self) -> list[str]:
         """The proof in words, one statement a line."""
-        said = [f"{len(self.repaired)} failing {_tests(len(self.repaired))} now pass" + _one(self.repaired)]
+        said = [
+            f"{len(self.repaired)} failing {_tests(len(self.repaired))} now {_pass(len(self.repaired))}"
+            + _one(self.repaired)
+        ]
         scope = "the whole suite" if self.whole else "the test files concerned"
         said.append(
             f"{scope}: before {self.before}; after {self.after}"
@@ -49,6 +52,9 @@ class Proof:
         )
         if not self.whole:
             said.append("the whole suite was not run to its end within the time limit")
+        left = sorted(self.after.failed - set(self.still_failing) - set(self.broken))
+        if left and self.ok:
+            said.append(f"failing before and after, for another reason: {', '.join(left[:5])}")
         if self.still_failing:
             said.append(f"still failing: {', '.join(self.still_failing[:5])}")
         if self.broken:
@@ -113,6 +119,10 @@ def _suite_limit(found: Reproduction) -> float:
 
 def _tests(count: int) -> str:
     return "test" if count == 1 else "tests"
+
+
+def _pass(count: int) -> str:
+    return "passes" if count == 1 else "pass"
 
 
 def _one(tests: tuple[str, ...]) -> str:

@@ -242,3 +242,25 @@ async def test_the_result_as_json_has_no_whole_files(project: Project, settings:
     assert data["status"] == "fixed"
     assert data["edits"] == ["shop.py"]
     assert data["exit_code"] == 0
+
+
+async def test_of_two_defects_one_is_repaired_and_the_other_named(
+    project: Project, settings: Settings
+) -> None:
+    files = {
+        **SHOP,
+        "tax.py": "def tax(price):\n    return price * 2\n",
+        "test_tax.py": "from tax import tax\n\n\ndef test_tax():\n    assert tax(10) == 1\n",
+    }
+    result = await fix(project(files), filling(RIGHT), settings, "test_shop.py")
+    assert result.status == "fixed"
+    assert "failing before and after, for another reason: test_tax.py::test_tax" in result.proof
+
+
+async def test_a_slow_test_is_not_taken_for_an_endless_one(project: Project, settings: Settings) -> None:
+    files = {
+        "test_slow.py": "import time\n\n\ndef test_slow():\n    until = time.process_time() + 2.4\n"
+        "    while time.process_time() < until:\n        pass\n"
+    }
+    result = await fix(project(files), GivenLines(), settings)
+    assert result.status == "nothing_fails", result
