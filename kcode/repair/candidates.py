@@ -18,6 +18,7 @@ from kcode.workspace.errors import Unencodable
 
 _LINES, _INSERTIONS, _PAIRS, _WHOLE = 60, 40, 12, 3  # how many holes a stage tries at most
 _LINE_TOKENS, _BLOCK_TOKENS, _WHOLE_TOKENS = 64, 128, 400
+_FRONT, _CLOSE = 4, 0.15  # lines that stand out: at most so many, and so near to the first one's score
 _CREATIVE = 0.8  # temperature of the sampled stages
 
 
@@ -46,8 +47,9 @@ class _Stage:
 
 _STAGES = (
     _Stage("a line replaced", 1, 0.0, _LINE_TOKENS, ("\n",), "line"),
+    _Stage("the likeliest lines replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "front"),
     _Stage("a line added", 1, 0.0, _LINE_TOKENS, ("\n",), "insertion"),
-    _Stage("a line replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "line"),
+    _Stage("a line replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "rest"),
     _Stage("a line added, sampled", 4, _CREATIVE, _LINE_TOKENS, ("\n",), "insertion"),
     _Stage("two lines replaced", 3, 0.6, _BLOCK_TOKENS, ("\n\n",), "pair"),
     _Stage("a function rewritten", 6, 0.7, _WHOLE_TOKENS, ("\ndef ", "\nclass ", '\n"""', "\n\n\n"), "whole"),
@@ -109,8 +111,10 @@ class Generator:
         )
 
     def _holes(self, kind: str) -> Iterator[tuple[Source, Scope, Hole]]:
-        if kind == "line":
-            for suspect in self.found.suspects[:_LINES]:
+        if kind in ("line", "front", "rest"):
+            front = _front(self.found.suspects)
+            chosen = {"line": slice(_LINES), "front": slice(front), "rest": slice(front, _LINES)}[kind]
+            for suspect in self.found.suspects[chosen]:
                 yield self._at(suspect, Hole(suspect.line, suspect.line))
         elif kind == "insertion":
             yield from self._insertions()
@@ -145,11 +149,22 @@ class Generator:
             for line in range(scope.body, scope.last + 2):
                 near = line in ran or line - 1 in ran or line == scope.last + 1
                 begins = line in starts or line == scope.last + 1 or not _inside(source, line)
-                if scope.name and near and begins:
+                dead = line > scope.body and _ends_block(source.lines[line - 2]) and line > scope.last
+                if scope.name and near and begins and not dead:
                     yield source, scope, Hole(line, line - 1)
                     given += 1
                     if given >= _INSERTIONS:
                         return
+
+
+def _front(suspects: Sequence[Suspect]) -> int:
+    """How many of the first lines stand out, so that sampling there comes before looking for gaps."""
+    close = [one for one in suspects[:_FRONT] if one.score >= suspects[0].score - _CLOSE]
+    return len(close)
+
+
+def _ends_block(text: str) -> bool:
+    return text.strip().startswith(("return", "raise ", "continue", "break"))
 
 
 def _inside(source: Source, line: int) -> bool:

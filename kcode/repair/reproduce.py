@@ -119,10 +119,13 @@ def goal_of(found: Reproduction, traced: Verdict) -> Goal:
     passing = [test for test in found.baseline.passing() if belongs(test, files)]
     durations = [found.baseline.seconds.get(test, 0.0) for test in passing]
     quick = sum(durations) <= _QUICK_S
-    per_test = min(_MOST_S, max(_LEAST_S, 10 * max(durations, default=0.0)))
+    failed = [found.baseline.seconds.get(test, 0.0) for test in found.failing if not found.baseline.hung]
+    slowest = max(10 * max(durations, default=0.0), 1.5 * max(failed, default=0.0))
+    per_test = min(_MOST_S, max(_LEAST_S, slowest))
     return Goal(
         targets=files if quick else found.failing,
         required=frozenset(found.failing) | (frozenset(passing) if quick else frozenset()),
+        failing=frozenset(found.failing),
         tolerated=frozenset(found.others),
         limits=Limits(per_test, 10.0 + 2 * per_test + 3 * sum(durations)),
         failures=tuple(traced.failures[test] for test in found.failing if test in traced.failures),

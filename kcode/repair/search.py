@@ -18,17 +18,20 @@ from kcode.repair.rank import special_case
 _AHEAD = 24  # candidates the model may be ahead of the judge
 _GRACE_S = 3.0  # after a patch passed: how long others are looked for
 _PATIENCE = 6.0  # factor on the time limit when slow candidates are tried again
+_SECOND_LOOKS = 4  # how many are tried again at once, the others when nothing else is left
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
     """What a candidate must do, and with which limits it is run.
 
-    ``targets`` are given to pytest; ``required`` must pass; other failures count unless ``tolerated``.
+    ``targets`` are given to pytest; ``required`` must pass, the
+    ``failing`` ones among them do not yet; other failures count unless ``tolerated``.
     """
 
     targets: tuple[str, ...]
     required: frozenset[str]
+    failing: frozenset[str]
     tolerated: frozenset[str]
     limits: Limits
     failures: tuple[TracedFailure, ...] = ()
@@ -57,6 +60,7 @@ class Search:
     tried: int = 0
     exhausted: bool = False
     _slow: list[Candidate] = field(default_factory=list)
+    _second_looks: int = 0
     _began: float = 0.0
     _enough_at: float = float("inf")
 
@@ -89,6 +93,9 @@ class Search:
     async def _try(self, candidate: Candidate, generator: Generator) -> None:
         verdict = await self._judged(candidate, self.goal.limits)
         self.tried += 1
+        if self._promising(verdict):
+            self._second_looks += 1
+            verdict = await self._judged(candidate, self._patient_limits())
         if self.goal.met_by(verdict):
             self._accept(candidate)
         elif verdict.hung or verdict.ended == "killed":
@@ -102,6 +109,15 @@ class Search:
                 time.monotonic() - self._began,
             )
         )
+
+    def _promising(self, verdict: Verdict) -> bool:
+        """It repaired a test before another one ran out of time: it may be right and slow."""
+        repaired = verdict.passing() & self.goal.failing
+        return bool(verdict.hung and repaired) and self._second_looks < _SECOND_LOOKS
+
+    def _patient_limits(self) -> Limits:
+        limits = self.goal.limits
+        return Limits(limits.per_test_s * _PATIENCE, limits.wall_s * _PATIENCE)
 
     async def _judged(self, candidate: Candidate, limits: Limits) -> Verdict:
         return await self.judge.run(
@@ -124,7 +140,7 @@ class Search:
 
     async def _try_slow_ones(self, until: float) -> None:
         """Candidates that ran out of time may be right and slow: they get more of it at the end."""
-        limits = Limits(self.goal.limits.per_test_s * _PATIENCE, self.goal.limits.wall_s * _PATIENCE)
+        limits = self._patient_limits()
         for candidate in self._slow:
             if time.monotonic() + limits.per_test_s > until or self.passing:
                 return

@@ -158,3 +158,11 @@ async def test_an_interpreter_without_pytest_is_said_to_fail(project: Project, t
     wrapper.chmod(0o755)
     with pytest.raises(JudgeFailed, match="pytest"):
         await Judge.start(wrapper, project(FILES), project(FILES))
+
+
+async def test_a_candidate_that_does_not_end_while_imported_is_rejected(project: Project) -> None:
+    async with judging(project(FILES)) as judge:
+        limits = Limits(per_test_s=0.5, wall_s=3.0)
+        verdict = await judge.run([TWO], limits, files={"app.py": b"while True: pass\n"}, stop=True)
+        assert TWO not in verdict.passing()
+        assert (await judge.run([], QUICK)).passing() == {TWO, THREE}

@@ -18,6 +18,7 @@ Tell = Callable[[Note], None]
 RESERVE_MB = 1024  # address space above what the interpreter already maps
 PATIENCE = 1  # tests that may use up their time limit before the rest get less of it
 IMPATIENT_S = 0.3
+IMPORT_S = 10.0  # CPU time for importing tests and what they import, above the limit of one test
 
 
 class TookTooLong(BaseException):
@@ -193,6 +194,16 @@ class Reporter:
         self.hung += 1
         self.tell({"hung": self.hung})
         raise TookTooLong("it was stopped after %.1f s of CPU time" % self.limit)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_collection(self, session: Any) -> Iterator[None]:
+        """Importing the candidate may not end either."""
+        timed = self.arm(IMPORT_S + self.limit)
+        try:
+            yield
+        finally:
+            if timed:
+                self.arm(0)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[None]:

@@ -13,6 +13,7 @@ Answer: ``outcomes`` (id -> passed, failed, skipped), ``seconds`` (id -> s), ``p
 """
 
 import base64
+import gc
 import json
 import os
 import select
@@ -64,6 +65,7 @@ def main() -> None:
             return
         if fork:
             kcode_child.warm_modules(answer.pop("modules", ()))
+            gc.freeze()  # the children need not look through what they inherit
         write(answers, answer)
 
 
