@@ -174,4 +174,10 @@ def evaluate(node: ast.expr, frame: Any) -> Tuple[bool, Any]:
 
 
 def unparse(node: ast.expr) -> str:
-    return ast.unparse(node) if hasattr(ast, "unparse") else "..."
+    if hasattr(ast, "unparse"):
+        return ast.unparse(node)
+    if isinstance(node, ast.Name):  # Python 3.8 cannot write a tree: dotted names are what matters here
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return unparse(node.value) + "." + node.attr
+    return "..."
