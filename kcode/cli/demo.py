@@ -63,7 +63,8 @@ def _run(folder: Path, flags: Flags) -> int:
     _say("")
     code = run(flags, Wanted(project.failing_test, yes=True))
     _say("")
-    _say("The bug is repaired, and the tests prove it." if code == 0 else "The demo did not find the repair.")
+    done = "The failing test passes now, and so does the rest of the suite."
+    _say(done if code == 0 else "The demo did not find the repair.")
     return code
 
 

@@ -96,8 +96,11 @@ class _Fold:
         if not entry.content and not entry.calls:
             return  # servers refuse an empty assistant message
         message: dict[str, object] = {"role": "assistant"}
-        if entry.reasoning is not None and self.dialect.reasoning_field:
-            message[self.dialect.reasoning_field] = entry.reasoning
+        reasoning = entry.reasoning
+        if reasoning is None and entry.calls and self.dialect.reasoning_required:
+            reasoning = ""
+        if reasoning is not None and self.dialect.reasoning_field:
+            message[self.dialect.reasoning_field] = reasoning
         if entry.content:  # old vLLM templates print an empty content literally: leave it out
             message["content"] = entry.content
         if entry.calls:

@@ -141,6 +141,13 @@ class Infiller(Protocol):
     ) -> list[Completion]: ...
 
 
+@runtime_checkable
+class Preparable(Protocol):
+    """A provider whose first request is quicker after ``prepare`` (TLS certificates, the client)."""
+
+    async def prepare(self) -> None: ...
+
+
 # --- what goes wrong -------------------------------------------------------------------------
 
 

@@ -62,6 +62,7 @@ class ChatProvider:
         self._policy = policy or RetryPolicy()
         self._log = wire_log or WireLog(os.environ.get("KCODE_WIRE_LOG", ""))
         self._client: httpx2.AsyncClient | None = None
+        self._connecting = asyncio.Lock()
 
     @property
     def name(self) -> str:
@@ -107,7 +108,7 @@ class ChatProvider:
         row = next((r for r in rows if r["id"] == wanted), None) or max(rows, key=self._rank)
         if not wanted or row["id"] == wanted:
             model = self._described(str(row["id"]), _window(row))
-            dialect = dialect_for(self._endpoint.profile, model.id)
+            dialect = dialect_for(self._endpoint.profile, model)
             self._endpoint = replace(self._endpoint, model=model, dialect=dialect, ask_server=False)
         return self._endpoint
 
@@ -297,9 +298,10 @@ class ChatProvider:
         return replace(known, context=window, max_output=min(known.max_output, window)) if window else known
 
     async def _connected(self) -> httpx2.AsyncClient:
-        if self._client is None:
-            self._client = await open_client(self._endpoint, self._timeout_s)
-        return self._client
+        async with self._connecting:
+            if self._client is None:
+                self._client = await open_client(self._endpoint, self._timeout_s)
+            return self._client
 
 
 def ask_server(endpoint: Endpoint) -> Endpoint:

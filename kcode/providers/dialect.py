@@ -24,6 +24,7 @@ class Dialect:
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     sampling: Literal["none", "temperature", "full"] = "temperature"
     reasoning_field: str | None = "reasoning_content"
+    reasoning_required: bool = False  # with tool calls, reasoning that never came is sent as ""
     call_ids: Literal["keep", "k2"] = "keep"
     tool_message_name: bool = True  # send `name` on tool messages (K2's template renders it)
     stream_usage: bool = True  # send stream_options.include_usage

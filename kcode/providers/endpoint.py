@@ -47,13 +47,16 @@ class Endpoint:
         return f"{self.profile.title} ({self.host})"
 
 
-def dialect_for(profile: Profile, model_id: str) -> Dialect:
+def dialect_for(profile: Profile, model: Model) -> Dialect:
     """How to speak to this model there.
 
     No server but Moonshot's own renames the ids of earlier tool calls, and K2 needs them in its own form
-    (facts E.4): so a Kimi model behind any compatible server gets K2 ids.
+    (facts E.4): so a Kimi model behind any compatible server gets K2 ids. Moonshot's own thinking models
+    refuse a tool call in history whose reasoning is missing (facts B.7), so there it is sent empty.
     """
     dialect = DIALECTS[profile.dialect]
-    if dialect.name == "openai" and "kimi" in model_id.lower():
+    if dialect.name == "openai" and "kimi" in model.id.lower():
         return replace(dialect, call_ids="k2")
+    if dialect.name == "moonshot" and model.thinking != "no":
+        return replace(dialect, reasoning_required=True)
     return dialect

@@ -42,7 +42,8 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
     wanted = settings.provider
     profile, why = _profile(wanted, environ)
     if profile.embedded:
-        return Endpoint(profile, _embedded_model(settings), dialect_for(profile, ""), "", "", why)
+        model = _embedded_model(settings)
+        return Endpoint(profile, model, dialect_for(profile, model), "", "", why)
     base_url = _address(wanted.base_url, profile) if wanted.base_url else profile.base_url
     if not base_url:
         raise ConfigError(
@@ -51,7 +52,7 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
         )
     own = base_url == profile.base_url
     model = _model(profile, wanted, own)
-    dialect = dialect_for(profile, model.id)
+    dialect = dialect_for(profile, model)
     if dialect.name == "moonshot" and (wanted.temperature or 0) > 1:
         raise ConfigError(
             f"provider.temperature is {wanted.temperature}; Moonshot takes 0 to 1.", "0.6 is its own advice."

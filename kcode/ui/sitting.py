@@ -37,6 +37,7 @@ class Sitting:
         self.leaving = False
         self._open_session = open_session
         self._opening: asyncio.Task[Session] | None = None
+        self._preparing: asyncio.Task[None] | None = None
         self._working: Callable[[], object] | None = None
         self._status = status.Status()
         self._branch = status.branch_of(root)
@@ -181,8 +182,17 @@ class Sitting:
             return
         from kcode.ui import status
 
-        self._status = status.Status.of(task.result())
+        session = task.result()
+        self._status = status.Status.of(session)
         self._prompt.refresh()
+        self._preparing = asyncio.create_task(self._prepare(session))
+
+    async def _prepare(self, session: Session) -> None:
+        from kcode.providers.base import Preparable
+
+        if isinstance(session.provider, Preparable):
+            with contextlib.suppress(KcodeError):  # the first request meets the same trouble and says it
+                await session.provider.prepare()
 
     def _interrupt(self) -> None:
         if self._working is not None:

@@ -370,3 +370,10 @@ def test_no_server_is_an_error_and_the_session_goes_on(k2sim: Any, open_session:
     end = finished(run_turn(session, "hello"))
     assert end.error is not None
     assert end.error.exit_code == ExitCode.PROVIDER
+
+
+def test_a_thinking_model_that_calls_without_reasoning_is_not_stuck(k2sim: Any, open_session: Open) -> None:
+    sim = k2sim([use(call("read_file", path="shop.py")), say("done")])
+    session = open_session(sim, provider={"model": "kimi-k2.7-code"})
+    assert finished(run_turn(session, "read")).reason == "answered"
+    assert sim.chats[-1].json["messages"][-2]["reasoning_content"] == ""
