@@ -18,7 +18,7 @@ from kcode.workspace.errors import Unencodable
 
 _LINES, _INSERTIONS, _PAIRS, _WHOLE = 60, 40, 12, 3  # how many holes a stage tries at most
 _LINE_TOKENS, _BLOCK_TOKENS, _WHOLE_TOKENS = 64, 128, 400
-_FRONT, _CLOSE = 4, 0.15  # lines that stand out: at most so many, and so near to the first one's score
+_FRONT, _CLOSE = 6, 0.2  # lines that stand out: at most so many, and so near to the first one's score
 _CREATIVE = 0.8  # temperature of the sampled stages
 
 
@@ -47,6 +47,7 @@ class _Stage:
 
 _STAGES = (
     _Stage("a line replaced", 1, 0.0, _LINE_TOKENS, ("\n",), "line"),
+    _Stage("a statement replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "statement"),
     _Stage("the likeliest lines replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "front"),
     _Stage("a line added", 1, 0.0, _LINE_TOKENS, ("\n",), "insertion"),
     _Stage("a line replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "rest"),
@@ -67,6 +68,9 @@ class Generator:
     where: str = ""
     stage: str = ""
     _seen: set[str] = field(default_factory=set)
+    _sure: dict[tuple[str, int], float] = field(
+        default_factory=dict
+    )  # mean log-probability of the greedy line
     _headers: dict[tuple[str, str], str] = field(default_factory=dict)
 
     async def candidates(self) -> AsyncIterator[Candidate]:
@@ -79,6 +83,8 @@ class Generator:
                 self.where = f"{source.path}:{hole.first}"
                 for completion in await self._ask(stage, source, scope, hole):
                     self.asked += 1
+                    if number == 0:
+                        self._sure[source.path, hole.first] = completion.logprob or 0.0
                     for new in _readings(completion.text, source, hole):
                         candidate = self._candidate(source, hole, new, number, completion)
                         if candidate:
@@ -112,10 +118,10 @@ class Generator:
 
     def _holes(self, kind: str) -> Iterator[tuple[Source, Scope, Hole]]:
         if kind in ("line", "front", "rest"):
-            front = _front(self.found.suspects)
-            chosen = {"line": slice(_LINES), "front": slice(front), "rest": slice(front, _LINES)}[kind]
-            for suspect in self.found.suspects[chosen]:
+            for suspect in self._lines(kind):
                 yield self._at(suspect, Hole(suspect.line, suspect.line))
+        elif kind == "statement":
+            yield from self._statements()
         elif kind == "insertion":
             yield from self._insertions()
         elif kind == "pair":
@@ -128,9 +134,29 @@ class Generator:
                 if scope.name:
                     yield source, scope, Hole(scope.body, scope.last)
 
+    def _lines(self, kind: str) -> Sequence[Suspect]:
+        """For sampling, among equally suspicious lines those come first of which the model is least sure."""
+        suspects = self.found.suspects[:_LINES]
+        if kind == "line" or not suspects:
+            return suspects
+        near = [one for one in suspects if one.score >= suspects[0].score - _CLOSE]
+        near.sort(key=lambda one: self._sure.get((one.path, one.line), 0.0))
+        rest = sorted(suspects[len(near) :], key=lambda one: self._sure.get((one.path, one.line), 0.0))
+        return near[:_FRONT] if kind == "front" else [*near[_FRONT:], *rest]
+
     def _at(self, suspect: Suspect, hole: Hole) -> tuple[Source, Scope, Hole]:
         source = self.found.sources[suspect.path]
         return source, source.scope_at(suspect.line), hole
+
+    def _statements(self) -> Iterator[tuple[Source, Scope, Hole]]:
+        """Statements that are written over several lines: hiding one line alone would give them away."""
+        done: set[tuple[str, int]] = set()
+        for suspect in self.found.suspects[:_LINES]:
+            source = self.found.sources[suspect.path]
+            span = source.long_statement(suspect.line)
+            if span and (suspect.path, span[0]) not in done:
+                done.add((suspect.path, span[0]))
+                yield self._at(suspect, Hole(*span))
 
     def _scopes(self) -> list[tuple[Source, Scope]]:
         """The functions of the suspects, the most suspicious first."""
@@ -155,12 +181,6 @@ class Generator:
                     given += 1
                     if given >= _INSERTIONS:
                         return
-
-
-def _front(suspects: Sequence[Suspect]) -> int:
-    """How many of the first lines stand out, so that sampling there comes before looking for gaps."""
-    close = [one for one in suspects[:_FRONT] if one.score >= suspects[0].score - _CLOSE]
-    return len(close)
 
 
 def _ends_block(text: str) -> bool:

@@ -76,6 +76,15 @@ class Source:
                     owner[line] = node.lineno
         return owner
 
+    def long_statement(self, line: int) -> tuple[int, int] | None:
+        """First and last line of the statement at ``line``, where it has several and no block of its own."""
+        first = self.statement_of.get(line)
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.stmt) and node.lineno == first and not hasattr(node, "body"):
+                last = node.end_lineno or node.lineno
+                return (node.lineno, last) if last > node.lineno and line <= last else None
+        return None
+
     @cached_property
     def _text_lines(self) -> frozenset[int]:
         """Lines of multi-line strings and of strings that stand alone: no code to change there."""

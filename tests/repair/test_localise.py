@@ -155,3 +155,10 @@ def test_lines_are_counted_as_python_counts_them(project: Project) -> None:
     assert source.lines == ["a = 1", "b = '\x0c'", "c = 3"]
     assert source.replaced(2, 2, ["b = 2"]) == "a = 1\r\nb = 2\r\nc = 3"
     assert source.replaced(4, 3, ["d = 4"]) == "a = 1\r\nb = '\x0c'\r\nc = 3\r\nd = 4\r\n"
+
+
+def test_a_statement_over_several_lines_is_hidden_as_a_whole(project: Project) -> None:
+    text = "def f(a):\n    if (a and\n            f):\n        return max(\n            a,\n            2,\n        )\n"
+    source = Source.read(project({"app.py": text}), "app.py")
+    assert source.long_statement(5) == (4, 7)
+    assert source.long_statement(2) is None, "a header without its block is no statement"
