@@ -158,7 +158,7 @@ def test_lines_are_counted_as_python_counts_them(project: Project) -> None:
 
 
 def test_a_statement_over_several_lines_is_hidden_as_a_whole(project: Project) -> None:
-    text = "def f(a):\n    if (a and\n            f):\n        return max(\n            a,\n            2,\n        )\n"
+    text = "def f(a):\n  if (a and\n     f):\n    return max(\n      a,\n      2,\n    )\n"
     source = Source.read(project({"app.py": text}), "app.py")
     assert source.long_statement(5) == (4, 7)
     assert source.long_statement(2) is None, "a header without its block is no statement"
