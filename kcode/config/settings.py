@@ -41,7 +41,7 @@ class EmbeddedSettings(Section):
     kv_cache_mb: int = Field(512, ge=0, description="disk space for saved prompt prefixes, MB")
 
 
-class TestSettings(Section):
+class RunnerSettings(Section):
     command: str = Field("", description="command that runs the tests; empty: detected")
     timeout_s: float = Field(300.0, gt=0, description="time limit of one test run, seconds")
     python: str = Field("", description="interpreter for the tests; empty: the project's own")
@@ -70,7 +70,7 @@ class Settings(Section):
     provider: ProviderSettings = ProviderSettings()
     agent: AgentSettings = AgentSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
-    tests: TestSettings = TestSettings()
+    tests: RunnerSettings = RunnerSettings()
     fix: FixSettings = FixSettings()
     ui: UiSettings = UiSettings()
     safety: SafetySettings = SafetySettings()

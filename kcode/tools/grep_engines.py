@@ -53,13 +53,18 @@ async def search(workspace: Workspace, query: Query) -> Found:
     """Raises :class:`ToolRefused` for a pattern that the engine does not take."""
     if workspace.resolve(query.path).is_file():
         return await with_python(workspace, query)  # a named file is searched even where it is ignored
-    if shutil.which("rg"):
+    if ripgrep():
         return await with_ripgrep(workspace, query)
     if workspace.is_git and shutil.which("git"):
         found = await with_git(workspace, query)
         if found is not None:
             return found
     return await with_python(workspace, query)
+
+
+def ripgrep() -> str:
+    """The ripgrep program: on the PATH, or beside this Python where the extra ``rg`` put it; else ``""``."""
+    return shutil.which("rg") or shutil.which("rg", path=str(Path(sys.executable).parent)) or ""
 
 
 async def with_ripgrep(workspace: Workspace, query: Query) -> Found:
@@ -78,7 +83,7 @@ async def with_ripgrep(workspace: Workspace, query: Query) -> Found:
     for glob in braces(query.glob) if query.glob else []:
         options.append(f"--glob=/{folder}{glob.lstrip('/')}" if "/" in glob else f"--glob={glob}")
     done = await run(
-        ["rg", *options, "-e", query.pattern, "--", query.path if folder else "./"],
+        [ripgrep(), *options, "-e", query.pattern, "--", query.path if folder else "./"],
         cwd=workspace.root,
         timeout_s=TIMEOUT_S,
         max_output=BYTES_READ,

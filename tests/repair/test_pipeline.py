@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kcode.config.settings import Settings, TestSettings
+from kcode.config.settings import RunnerSettings, Settings
 from kcode.providers.base import Completion, EmbeddedUnavailable
 from kcode.repair.events import RepairEvent, StageStarted
 from kcode.repair.pipeline import apply, repair
@@ -174,7 +174,7 @@ async def test_tests_that_cannot_run_are_no_failing_tests(
 
 
 async def test_an_interpreter_that_is_not_there_is_named(project: Project) -> None:
-    result = await fix(project(SHOP), GivenLines(), Settings(tests=TestSettings(python="/no/python")))
+    result = await fix(project(SHOP), GivenLines(), Settings(tests=RunnerSettings(python="/no/python")))
     assert result.status == "cannot_run"
     assert "tests.python" in result.message
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kcode.config.settings import Settings, TestSettings
+from kcode.config.settings import Settings, RunnerSettings
 
 Project = Callable[[dict[str, str]], Path]
 
@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(tests=TestSettings(python=sys.executable, timeout_s=60))
+    return Settings(tests=RunnerSettings(python=sys.executable, timeout_s=60))
 
 
 @pytest.fixture

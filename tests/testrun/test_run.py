@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kcode.config.settings import Settings, TestSettings
+from kcode.config.settings import RunnerSettings, Settings
 from kcode.testrun.interpreter import NoInterpreter, find_interpreter
 from kcode.testrun.report import TestReport
 from kcode.testrun.run import run_tests
@@ -120,7 +120,7 @@ async def test_an_endless_test_ends_with_the_time_limit_and_keeps_what_was_known
 
 
 async def test_a_configured_interpreter_that_is_not_there_names_the_setting(project: Project) -> None:
-    settings = Settings(tests=TestSettings(python="/no/such/python"))
+    settings = Settings(tests=RunnerSettings(python="/no/such/python"))
     report = await run_tests(project(SHOP), settings)
     assert "tests.python" in report.cannot_run
 
@@ -154,7 +154,7 @@ async def test_kcodes_own_pytest_is_lent_only_where_nothing_else_is_and_said(pro
 
 
 def configured(command: str) -> Settings:
-    return Settings(tests=TestSettings(command=command, timeout_s=30))
+    return Settings(tests=RunnerSettings(command=command, timeout_s=30))
 
 
 async def test_a_configured_command_gets_the_target(project: Project) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -64,7 +63,7 @@ def query(pattern: str, path: str = ".", glob: str = "", **flags: bool) -> Query
     ],
 )
 def test_all_engines_find_the_same(tree: Bench, engine: str, asked: Query, expected: list[str]) -> None:
-    if engine == "ripgrep" and not shutil.which("rg"):
+    if engine == "ripgrep" and not grep_engines.ripgrep():
         pytest.skip("no ripgrep here")
     found = asyncio.run(ENGINES[engine](tree.workspace, asked))
     assert found is not None
@@ -74,7 +73,7 @@ def test_all_engines_find_the_same(tree: Bench, engine: str, asked: Query, expec
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_wrong_pattern_is_explained(tree: Bench, engine: str) -> None:
-    if engine == "ripgrep" and not shutil.which("rg"):
+    if engine == "ripgrep" and not grep_engines.ripgrep():
         pytest.skip("no ripgrep here")
     with pytest.raises(ToolRefused, match="pattern is not accepted"):
         asyncio.run(ENGINES[engine](tree.workspace, query("total(")))
@@ -82,7 +81,7 @@ def test_a_wrong_pattern_is_explained(tree: Bench, engine: str) -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_common_word_is_stopped_at_the_limit(tree: Bench, engine: str) -> None:
-    if engine == "ripgrep" and not shutil.which("rg"):
+    if engine == "ripgrep" and not grep_engines.ripgrep():
         pytest.skip("no ripgrep here")
     tree.write("many.txt", "needle\n" * 200_000)
     found = asyncio.run(ENGINES[engine](tree.workspace, query("needle")))

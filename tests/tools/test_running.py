@@ -61,7 +61,7 @@ def test_a_command_that_names_a_sensitive_file_is_planned_as_such(bench: Bench) 
 
 
 def test_tests_are_run_and_their_failures_told(bench: Bench) -> None:
-    bench.context.settings = settings.Settings(tests=settings.TestSettings(python=sys.executable))
+    bench.context.settings = settings.Settings(tests=settings.RunnerSettings(python=sys.executable))
     bench.write("test_a.py", "def test_good():\n    pass\n\ndef test_bad():\n    assert 1 == 2\n")
     outcome = asyncio.run(bench.call("run_tests"))
     assert bench.intent.kind == "test"
