@@ -53,6 +53,11 @@ class Answer:
         """Nothing to show and nothing to run: reasoning alone is not an answer."""
         return not self.content.strip() and not self.calls
 
+    @property
+    def begun(self) -> bool:
+        """Something arrived, so the provider bills the request even if it never reports its usage."""
+        return bool(self.text or self.reasoning is not None or self.calls)
+
     def partial(self) -> Assistant:
         """What really was said when the turn was interrupted: text and reasoning, no unfinished calls."""
         return Assistant(self.content, self._reasoning(), (), "interrupted")

@@ -138,6 +138,8 @@ class _Turn:
         """Keep the words that were streamed and answer the calls that did not run."""
         session = self.session
         try:
+            if self.streaming is not None and self.streaming.begun:
+                session.take_unreported()
             if self.streaming is not None and self.streaming.content:
                 session.record(self.streaming.partial())
                 self.text.append(self.streaming.content)

@@ -182,6 +182,14 @@ class Session:
             self.cost.text(), self.window, self.cost.hit_rate,
         )  # fmt: skip
 
+    def take_unreported(self) -> None:
+        """Record a request that was cut short: it is billed, but nobody said how much."""
+        model = self.provider.model
+        free = price(model, prompt=1, cached=0, completion=1) == 0
+        entry = UsageEntry(model.id, 0, 0, 0, cost="0" if free else "", currency=model.currency)
+        self.record(entry)
+        self.cost.add(entry)
+
     # --- what is asked about -------------------------------------------------------------------
 
     @property

@@ -159,6 +159,7 @@ def test_an_interrupt_keeps_what_was_said_and_the_next_request_is_legal(
     assert [end.reason for end in ends] == ["interrupted", "answered"]
     assert sim.chats[-1].status == 200
     assert sim.chats[-1].json["messages"][-2]["content"].startswith("one")
+    assert session.cost.unpriced == 1
     assert all(step.extends for step in sim.prefix_report())
 
 
