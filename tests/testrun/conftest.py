@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kcode.config.settings import Settings, RunnerSettings
+from kcode.config.settings import RunnerSettings, Settings
 
 Project = Callable[[dict[str, str]], Path]
 
