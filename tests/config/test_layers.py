@@ -74,7 +74,8 @@ def test_an_empty_variable_counts_as_not_set() -> None:
 
 
 def test_other_kcode_variables_are_left_alone() -> None:
-    load_settings(None, environ={"KCODE_HOOKS": "0", "KCODE_TEST_MODEL": "/x", "KCODE_DEBUG": "1"})
+    environ = {"KCODE_HOOKS": "0", "KCODE_TEST_MODEL": "/x", "KCODE_DEBUG": "1"}
+    assert set(load_settings(None, environ=environ).origins.values()) == {"default"}
 
 
 def test_booleans_and_numbers_are_read_from_variables() -> None:
