@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from kcode.repair.events import (
     AgentSaid,
@@ -16,7 +16,7 @@ from kcode.repair.events import (
 )
 from kcode.safety.sanitize import clean
 from kcode.ui.figures import one_line
-from kcode.ui.terminal import look_at, make_console, size_of, tolerate
+from kcode.ui.terminal import Look, look_at, make_console, size_of, tolerate
 
 if TYPE_CHECKING:
     from kcode.repair.result import RepairResult
@@ -31,6 +31,7 @@ class Stages:
         self._look = look_at(self._out)
         self._stage = ""
         self._shown = False
+        self._passed: set[tuple[str, int, str]] = set()  # patches that look alike are told once
         self._agent: object = None
 
     def handle(self, event: RepairEvent) -> None:
@@ -46,7 +47,10 @@ class Stages:
             passing = f", {event.passing} pass" if event.passing else ""
             self._running(f"{event.tried} candidates tried{passing}, {event.where}, {event.seconds:.0f} s")
         elif isinstance(event, CandidatePassed):
-            self._line(f"  passes: {one_line(event.path)}:{event.line}: {one_line(event.after.strip())}")
+            found = (event.path, event.line, event.after.strip())
+            if found not in self._passed:
+                self._passed.add(found)
+                self._line(f"  passes: {one_line(event.path)}:{event.line}: {one_line(found[2])}")
         elif isinstance(event, AgentSaid):
             self._from_agent(event)
 
@@ -73,8 +77,7 @@ class Stages:
 
     def _line(self, text: str) -> None:
         self._erase()
-        self._out.write(f"{text}\n")
-        self._out.flush()
+        _print(text, self._out, self._look)
 
     def _erase(self) -> None:
         if self._shown:
@@ -97,11 +100,23 @@ def show_result(result: RepairResult) -> None:
     if result.warning:
         words.append(f"warning: {result.warning}")
     if result.alternatives:
-        words.append(f"{len(result.alternatives)} other patches pass as well; --json shows them")
+        others = len(result.alternatives)
+        words.append(f"{others} other {'patches pass' if others > 1 else 'patch passes'} as well; see --json")
     if result.cost:
         words.append(f"cost: {result.cost}")
     sys.stdout.flush()
-    print(clean("\n".join(words)), file=sys.stderr, flush=True)
+    _print(clean("\n".join(words)), sys.stderr, look_at(sys.stderr))
+
+
+def _print(text: str, stream: TextIO, look: Look) -> None:
+    """Whole words a line on a terminal, untouched elsewhere."""
+    if look.plain:
+        stream.write(f"{text}\n")
+    else:
+        from rich.text import Text
+
+        make_console(stream, look).print(Text(text))
+    stream.flush()
 
 
 def _show_patch(result: RepairResult) -> None:

@@ -273,7 +273,8 @@ def _suspicion(found: Localisation) -> str:
         return "no suspicious line"
     first = found.suspects[0]
     where = found.scope_of(first).name or first.path
-    return f"{len(found.suspects)} suspicious lines, first {where} ({first.path}:{first.line})"
+    lines = "1 suspicious line" if len(found.suspects) == 1 else f"{len(found.suspects)} suspicious lines"
+    return f"{lines}, first {where} ({first.path}:{first.line})"
 
 
 def _why_not(search: Search, patches: list[Candidate]) -> str:
