@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from kcode.config.prompts import load_prompt
-from kcode.errors import KcodeError
+from kcode.errors import EnvironmentProblem, KcodeError
 from kcode.workspace.workspace import Workspace
 
 GUIDE_NAMES = ("AGENTS.md", "KIMI.md", "CLAUDE.md")
@@ -32,11 +32,17 @@ def first_context(workspace: Workspace) -> str:
 
 
 def _place(workspace: Workspace) -> list[str]:
-    names = sorted(
-        f"{entry.name}/" if entry.is_dir() else entry.name
-        for entry in workspace.root.iterdir()
-        if not entry.name.startswith(".") and entry.name != "__pycache__"
-    )
+    try:
+        names = sorted(
+            f"{entry.name}/" if entry.is_dir() else entry.name
+            for entry in workspace.root.iterdir()
+            if not entry.name.startswith(".") and entry.name != "__pycache__"
+        )
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"the folder {workspace.root} cannot be listed: {error.strerror}",
+            "is it still there, and yours to read?",
+        ) from error
     more = f" (+{len(names) - _LISTING_LIMIT} more)" if len(names) > _LISTING_LIMIT else ""
     lines = [f"workspace top level: {' '.join(names[:_LISTING_LIMIT]) or '(empty)'}{more}"]
     if not workspace.is_git:
@@ -55,7 +61,10 @@ def _guide(root: Path) -> str:
         path = root / name
         if not path.is_file():
             continue
-        text = path.read_text(encoding="utf-8", errors="replace").strip()
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError as error:
+            return f"[{name} cannot be read: {error.strerror}]"
         if len(text) > _GUIDE_LIMIT:
             text = (
                 text[:_GUIDE_LIMIT] + f"\n[cut: {name} has {len(text)} characters; read_file shows the rest]"

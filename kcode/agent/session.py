@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
@@ -163,13 +164,18 @@ class Session:
     def take_usage(self, answer: Answer, request: Request, seconds: float) -> UsageReported:
         """Record the request's tokens and price; tokens the server did not report count as unpriced."""
         usage, model = answer.usage, self.provider.model
+        sent = Projection(request.tools, request.messages)
         cost: Decimal | None = None
-        prompt = self.budget.estimate(Projection(request.tools, request.messages))
-        cached = completion = reasoning = 0
-        if usage is not None:
-            prompt, cached, completion = usage.prompt, usage.cached, usage.completion
-            reasoning = usage.reasoning
-            self.budget.calibrate(Projection(request.tools, request.messages), prompt)
+        if usage is None:
+            prompt, cached, completion, reasoning = self.budget.estimate(sent), 0, 0, 0
+        else:
+            prompt, cached, completion, reasoning = (
+                usage.prompt,
+                usage.cached,
+                usage.completion,
+                usage.reasoning,
+            )
+            self.budget.calibrate(sent, prompt)
             cost = price(model, prompt=prompt, cached=cached, completion=completion)
         entry = UsageEntry(
             model.id, prompt, cached, completion, reasoning,
@@ -258,10 +264,11 @@ class Session:
     def undo(self, *, force: bool = False) -> list[str]:
         """Take back the file changes of the last turn that has any; the paths that were restored."""
         last: list[Checkpoint] = []
+        standing = self._checkpoints()
         for entry in reversed(live_entries(self.ledger)):
             if isinstance(entry, User) and entry.typed and last:
                 break
-            if isinstance(entry, Checkpoint) and entry in self._checkpoints():
+            if isinstance(entry, Checkpoint) and entry in standing:
                 last.append(entry)
         restored: dict[str, None] = {}
         for checkpoint in last:
@@ -302,8 +309,6 @@ class Session:
 
     def _read_declared(self, entries: Sequence[Entry]) -> None:
         """The tools frozen for this epoch, by name."""
-        import json
-
         for entry in entries:
             if isinstance(entry, Tools):
                 self.declared = tuple(tool["function"]["name"] for tool in json.loads(entry.json))

@@ -378,3 +378,14 @@ def test_a_thinking_model_that_calls_without_reasoning_is_not_stuck(k2sim: Any, 
     session = open_session(sim, provider={"model": "kimi-k2.7-code"})
     assert finished(run_turn(session, "read")).reason == "answered"
     assert sim.chats[-1].json["messages"][-2]["reasoning_content"] == ""
+
+
+def test_a_folder_that_vanished_is_an_error_with_a_remedy(k2sim: Any, open_session: Open, repo: Path) -> None:
+    sim = k2sim([say("hi")])
+    session = open_session(sim)
+    repo.rename(repo.with_name("elsewhere"))
+    end = finished(run_turn(session, "hello"))
+    assert end.error is not None
+    assert end.error.exit_code == ExitCode.ENVIRONMENT
+    assert end.error.remedy
+    assert sim.chats == []
