@@ -6,11 +6,13 @@ It must at least halve the context; otherwise nothing changes and the reason is 
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
 from kcode.agent.collect import Answer
 from kcode.config.prompts import load_prompt
+from kcode.conversation.journal import JournalProblem
 from kcode.conversation.ledger import Epoch, Note, System, Tools, User, wire_entries
 from kcode.conversation.projection import project
 from kcode.errors import LimitReached
@@ -34,6 +36,17 @@ async def compact(session: Session, keep: str = "") -> str:
 
     Raises LimitReached where the conversation cannot be made smaller.
     """
+    position = len(session.ledger)
+    try:
+        return await _compact(session, keep)
+    except BaseException:
+        # Interrupted or not worth it: the instruction must not stay in the conversation.
+        with contextlib.suppress(JournalProblem):
+            session.record(Epoch("rewind", "compaction given up", keep_upto=position))
+        raise
+
+
+async def _compact(session: Session, keep: str) -> str:
     before = session.context_tokens()
     live = wire_entries(session.ledger)
     instruction = load_prompt("compaction") + (f"\n\nThe user asks to keep: {keep}" if keep else "")
@@ -64,8 +77,7 @@ async def compact(session: Session, keep: str = "") -> str:
         raise LimitReached(
             f"compaction would not halve the context ({before} to {after} tokens); kept as it is"
         )
-    for entry in (Epoch("compaction", f"{before} -> {after} tokens"), *head, handoff):
-        session.record(entry)
+    session.begin(Epoch("compaction", f"{before} -> {after} tokens"), *head, handoff)
     return f"compacted the conversation: {before} to about {after} tokens"
 
 

@@ -96,7 +96,7 @@ class Session:
         else:
             session = cls(workspace, settings, provider, Journal.create(workspace.root), [])
             session.record(Note("session", data={"kcode": __version__, **session._who()}))
-            session._begin(Epoch("start"), System(system_text()), Tools(declarations(all_tools())))
+            session.begin(Epoch("start"), System(system_text()), Tools(declarations(all_tools())))
         return session
 
     # --- a turn --------------------------------------------------------------------------------
@@ -254,9 +254,15 @@ class Session:
         self.journal.append(entry)
         self.ledger.append(entry)
 
+    def begin(self, *entries: Entry) -> None:
+        """Record an epoch and what it begins with; a crash leaves all of it or nothing."""
+        self.journal.append_all(entries)
+        self.ledger.extend(entries)
+        self._read_declared(entries)
+
     def clear(self) -> None:
         """A new conversation in the same session; the journal keeps the old one."""
-        self._begin(Epoch("clear"), System(system_text()), Tools(declarations(all_tools())))
+        self.begin(Epoch("clear"), System(system_text()), Tools(declarations(all_tools())))
 
     async def compact(self, keep: str = "") -> str:
         return await compact(self, keep)
@@ -301,11 +307,6 @@ class Session:
 
     def _who(self) -> dict[str, str]:
         return {"provider": self.provider.name, "model": self.provider.model.id}
-
-    def _begin(self, *entries: Entry) -> None:
-        for entry in entries:
-            self.record(entry)
-        self._read_declared(entries)
 
     def _read_declared(self, entries: Sequence[Entry]) -> None:
         """The tools frozen for this epoch, by name."""

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +24,7 @@ from kcode.conversation.ledger import Call, Entry
 from kcode.errors import EnvironmentProblem, UsageError
 
 FORMAT = 1
+_TOGETHER = "Together"  # a line that holds several entries
 _TYPES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
@@ -140,6 +141,10 @@ class Journal:
     def append(self, entry: Entry) -> None:
         self._write(encode(entry))
 
+    def append_all(self, entries: Sequence[Entry]) -> None:
+        """All of them or, torn anywhere, none: one line. For an epoch and what it begins with."""
+        self._write({"t": _TOGETHER, "entries": [encode(entry) for entry in entries]})
+
     def _write(self, record: dict[str, Any]) -> None:
         line = (
             json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
@@ -196,7 +201,9 @@ def parse(data: bytes, name: str) -> tuple[Header, list[Entry]]:
 def _entries(lines: list[bytes], name: str) -> Iterator[Entry]:
     for number, line in enumerate(lines, 2):
         try:
-            yield decode(_json_line(line, name, number))
+            record = _json_line(line, name, number)
+            for each in record["entries"] if record["t"] == _TOGETHER else [record]:
+                yield decode(each)
         except (KeyError, TypeError) as error:
             raise _corrupt(name, number) from error
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from kcode.agent.approval import Answer as Verdict
 from kcode.agent.events import AnswerDiscarded, CallStarted, Event, TurnFinished, UsageReported
 from kcode.agent.session import Session
 from kcode.conversation.ledger import Checkpoint, ToolResult
-from kcode.errors import ExitCode
+from kcode.errors import ExitCode, LimitReached
 from tests.agent.conftest import Person, finished, run_turn
 from tests.k2sim import Chunking, Simulator, call, fail, say, use
 
@@ -389,3 +390,39 @@ def test_a_folder_that_vanished_is_an_error_with_a_remedy(k2sim: Any, open_sessi
     assert end.error.exit_code == ExitCode.ENVIRONMENT
     assert end.error.remedy
     assert sim.chats == []
+
+
+def test_a_compaction_that_does_not_halve_leaves_the_conversation_as_it_was(
+    k2sim: Any, open_session: Open
+) -> None:
+    sim = k2sim([say("hi"), say("word " * 3_000), say("again")])
+    session = open_session(sim)
+    run_turn(session, "hello")
+    before = session.projection()
+    with pytest.raises(LimitReached, match="would not halve"):
+        asyncio.run(session.compact())
+    assert session.projection() == before
+    assert finished(run_turn(session, "go on")).text == "again"
+    assert "hand-off" not in json.dumps(sim.chats[-1].json["messages"][1:])
+
+
+def test_an_interrupted_compaction_leaves_the_conversation_as_it_was(k2sim: Any, open_session: Open) -> None:
+    sim = k2sim([say("hi"), say("a long hand-off", chunking=Chunking(text_chars=1, delay_ms=200))])
+    session = open_session(sim)
+
+    def second_answer_begun() -> None:
+        while len(sim.answered) < 2:
+            time.sleep(0.01)
+
+    async def cancelled() -> None:
+        async for _ in session.turn("hello"):
+            pass
+        before = session.projection()
+        compacting = asyncio.create_task(session.compact())
+        await asyncio.to_thread(second_answer_begun)
+        compacting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await compacting
+        assert session.projection() == before
+
+    asyncio.run(cancelled())

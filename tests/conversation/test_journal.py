@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kcode.conversation.journal import Journal, JournalProblem, decode, encode, find_session, parse
-from kcode.conversation.ledger import Entry, User
+from kcode.conversation.ledger import Entry, Epoch, System, User
 from kcode.conversation.projection import project
 from kcode.errors import UsageError
 from kcode.providers.dialect import DIALECTS
@@ -173,3 +174,20 @@ def test_a_session_killed_before_its_header_is_passed_over(tmp_path: Path) -> No
     torn = journal.path.with_name("99999999-000000-torn.jsonl")
     torn.write_bytes(HEADER[:20])
     assert find_session(tmp_path) == journal.path
+
+
+@given(st.floats(0, 1))
+def test_an_epoch_and_what_it_begins_with_are_on_disk_together_or_not_at_all(share: float) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal.create(Path(folder))
+        journal.append(User("before"))
+        size = journal.path.stat().st_size
+        together: list[Entry] = [Epoch("compaction"), System("s"), User("hand-off")]
+        journal.append_all(together)
+        journal.close()
+        whole = journal.path.read_bytes()
+        cut = size + round(share * (len(whole) - size))
+        journal.path.write_bytes(whole[:cut])
+        again, entries = Journal.open(journal.path)
+        again.close()
+    assert entries == [User("before"), *(together if cut == len(whole) else [])]
