@@ -15,6 +15,7 @@ class _OpenCall:
     id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
+    builtin: bool = False
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Answer:
     calls: dict[int, _OpenCall] = field(default_factory=dict)
     usage: Usage | None = None
     finish: str = ""
+    signature: str = ""
 
     def take(self, chunk: Chunk) -> None:
         if isinstance(chunk, TextDelta):
@@ -34,11 +36,13 @@ class Answer:
             if self.reasoning is None:
                 self.reasoning = []
             self.reasoning.append(chunk.text)
+            self.signature = chunk.signature or self.signature
         elif isinstance(chunk, CallDelta):
             call = self.calls.setdefault(chunk.index, _OpenCall())
             call.id = call.id or chunk.id or ""
             call.name = call.name or chunk.name or ""
             call.arguments.append(chunk.arguments)
+            call.builtin = call.builtin or chunk.builtin
         elif isinstance(chunk, Usage):
             self.usage = chunk
         elif isinstance(chunk, Finish):
@@ -73,8 +77,8 @@ class Answer:
                 call_id = f"functions.{call.name}:{number}"
                 number += 1
             seen.add(call_id)
-            calls.append(Call(call_id, call.name, "".join(call.arguments)))
-        return Assistant(self.content, self._reasoning(), tuple(calls), self.finish or "stop")
+            calls.append(Call(call_id, call.name, "".join(call.arguments), call.builtin))
+        return Assistant(self.content, self._reasoning(), tuple(calls), self.finish or "stop", self.signature)
 
     def _reasoning(self) -> str | None:
         return None if self.reasoning is None else "".join(self.reasoning)

@@ -21,6 +21,8 @@ from kcode.errors import ConfigError
 USER_ONLY: dict[str, str] = {
     "provider.base_url": "a repository must not say where your key and code are sent",
     "provider.api_key": "a key does not belong into a repository",
+    "provider.dialect": "a repository must not decide how a model's text is read as tool calls",
+    "provider.official_tools": "a repository must not decide what you spend",
     "agent.mode": "a repository must not decide what runs without asking you",
     "agent.max_cost": "a repository must not decide what you spend",
     "safety": "a repository must not loosen its own confinement",

@@ -23,6 +23,18 @@ class ProviderSettings(Section):
     temperature: float | None = Field(None, ge=0, le=2, description="overrides the model's own")
     max_output_tokens: int = Field(0, ge=0, description="answer limit; 0: the model's default")
     context: int = Field(0, ge=0, description="window in tokens; 0: from the catalogue or the server")
+    wire: Literal["auto", "chat", "responses", "messages", "completions"] = Field(
+        "auto", description="API spoken: auto takes the profile's best"
+    )
+    dialect: str = Field(
+        "", description="overrides of the profile's dialect, such as `heal=false partial=continue`"
+    )
+    official_tools: str = Field(
+        "", description="Moonshot's own tools to offer, by name: `$web_search`, `fetch`, `code-runner`, …"
+    )
+    low_balance: float = Field(
+        10.0, ge=0, description="balance below which a hint is shown, in the billing currency; 0: never"
+    )
 
 
 class AgentSettings(Section):

@@ -35,6 +35,7 @@ _TYPES: dict[str, type[Any]] = {
         ledger.ToolResult,
         ledger.Epoch,
         ledger.UsageEntry,
+        ledger.Fee,
         ledger.Checkpoint,
         ledger.Approval,
         ledger.Note,

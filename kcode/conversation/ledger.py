@@ -21,6 +21,7 @@ class Call:
     id: str
     name: str
     arguments: str
+    builtin: bool = False  # one of the provider's own, such as $web_search
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,16 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Assistant:
-    """``reasoning`` is None when the model sent none; ``""`` is kept apart from None (k2 quirk B.4)."""
+    """``reasoning`` is None when the model sent none; ``""`` is kept apart from None (k2 quirk B.4).
+
+    ``signature`` seals the reasoning where the wire has such a thing.
+    """
 
     content: str
     reasoning: str | None = None
     calls: tuple[Call, ...] = ()
     finish: str = "stop"
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,11 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class UsageEntry:
-    """One request's tokens and price. ``cost`` is a decimal string in ``currency``, ``""`` unknown."""
+    """One request's tokens and price. ``cost`` is a decimal string in ``currency``, ``""`` unknown.
+
+    ``cost`` is everything the request cost: ``storage`` and ``write`` (cache storage and cache writes, as
+    decimal strings) are parts of it. ``saved`` is what cached input saved against input at full price.
+    """
 
     model: str
     prompt: int
@@ -88,6 +97,23 @@ class UsageEntry:
     cost: str = ""
     currency: str = ""
     seconds: float = 0.0
+    provider: str = ""
+    cache_write: int = 0
+    stored: int = 0
+    stored_hours: int = 0
+    batch: bool = False
+    storage: str = ""
+    write: str = ""
+    saved: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """Money beside tokens, such as a web search. ``amount`` is a decimal string in ``currency``."""
+
+    kind: str
+    amount: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +141,7 @@ class Note:
 
 
 WireEntry = System | Tools | User | Assistant | ToolResult
-Entry = WireEntry | Epoch | UsageEntry | Checkpoint | Approval | Note
+Entry = WireEntry | Epoch | UsageEntry | Fee | Checkpoint | Approval | Note
 WIRE_TYPES = (System, Tools, User, Assistant, ToolResult)
 
 

@@ -101,6 +101,8 @@ class _Fold:
             reasoning = ""
         if reasoning is not None and self.dialect.reasoning_field:
             message[self.dialect.reasoning_field] = reasoning
+            if entry.signature and self.dialect.signature_field:
+                message[self.dialect.signature_field] = entry.signature
         if entry.content:  # old vLLM templates print an empty content literally: leave it out
             message["content"] = entry.content
         if entry.calls:
@@ -108,14 +110,14 @@ class _Fold:
         self._add(message)
 
     def _call(self, call: Call) -> dict[str, object]:
-        wire_id, name = call.id, legal_name(call.name)
+        wire_id, name = call.id, call.name if call.builtin else legal_name(call.name)
         if self.dialect.call_ids == "k2":
             wire_id = f"functions.{name}:{self.calls_so_far}"
         self.calls_so_far += 1
         self.pending[call.id] = (wire_id, name)
         return {
             "id": wire_id,
-            "type": "function",
+            "type": "builtin_function" if call.builtin else "function",
             "function": {"name": name, "arguments": legal_arguments(call.arguments)},
         }
 

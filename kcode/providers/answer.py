@@ -75,7 +75,8 @@ class AnswerReader:
             arguments = json.dumps(arguments, ensure_ascii=False)
         new_name = name if name and not self._named[slot] else None
         self._named[slot] = self._named[slot] or bool(name)
-        return CallDelta(slot, (call_id or None) if fresh else None, new_name, arguments)
+        builtin = call.get("type") == "builtin_function"
+        return CallDelta(slot, (call_id or None) if fresh else None, new_name, arguments, builtin)
 
     def _slot(self, index: object, call_id: str, name: str) -> tuple[int, bool]:
         """Our number for the call of a fragment, and whether its id is news.

@@ -19,9 +19,14 @@ from kcode.providers.dialect import Dialect
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """A fragment of reasoning. An empty string is meaningful: "thought, but nothing to show"."""
+    """A fragment of reasoning. An empty string is meaningful: "thought, but nothing to show".
+
+    ``signature`` is the server's seal on the whole reasoning, where its wire has one (the Anthropic shape):
+    it must be sent back unchanged.
+    """
 
     text: str
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +36,36 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class CallDelta:
-    """A fragment of the tool call at ``index``; ``id`` and ``name`` come with the first fragment."""
+    """A fragment of the tool call at ``index``; ``id`` and ``name`` come with the first fragment.
+
+    ``builtin`` marks a call of the provider's own tools (``$web_search``). ``healed`` marks a call that was
+    read from raw markup in the text, not from the wire's own calls.
+    """
 
     index: int
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    builtin: bool = False
+    healed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request as the server reported them. ``prompt`` includes ``cached``."""
+    """Tokens of one request as the server reported them. ``prompt`` includes ``cached``.
+
+    ``cache_write`` are tokens whose caching is billed apart. ``stored`` tokens are kept by the server for
+    ``stored_hours`` whole hours at the catalogue's storage price. ``batch``: billed at the batch prices.
+    """
 
     prompt: int
     completion: int
     cached: int = 0
     reasoning: int = 0
+    cache_write: int = 0
+    stored: int = 0
+    stored_hours: int = 0
+    batch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +87,15 @@ class Retrying:
     why: str
 
 
-Chunk = ReasoningDelta | TextDelta | CallDelta | Usage | Finish | Retrying
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """kcode itself waits ``wait_s`` seconds before sending (the account's limits); nothing is discarded."""
+
+    wait_s: float
+    why: str
+
+
+Chunk = ReasoningDelta | TextDelta | CallDelta | Usage | Finish | Retrying | Waiting
 
 
 # --- what is asked ---------------------------------------------------------------------------
@@ -81,6 +108,10 @@ class Request:
     ``tools`` is the JSON array of tool declarations (``b""`` for none) and each of ``messages`` is one
     JSON object in the wire form of the provider's dialect. The HTTP body puts them first, so that the
     body of step N+1 begins with the body of step N up to the end of its last message.
+
+    ``partial`` is a last assistant message that the answer is to continue (Partial Mode), spelled without
+    the field that marks it: the wire adds its own. The answer does not repeat it. ``no_calls`` asks for
+    text only.
     """
 
     model: str
@@ -90,6 +121,8 @@ class Request:
     session_id: str = ""
     temperature: float | None = None
     response_schema: Mapping[str, Any] | None = None  # JSON schema the answer must follow
+    partial: bytes = b""
+    no_calls: bool = False
 
 
 class Provider(Protocol):
@@ -139,6 +172,44 @@ class Infiller(Protocol):
         max_tokens: int = 64,
         stop: Sequence[str] = ("\n",),
     ) -> list[Completion]: ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """A provider whose server counts a prompt's tokens without answering it."""
+
+    async def count_tokens(self, request: Request) -> int:
+        """Tokens of the request's prompt: exact where the server renders all of it, else with an allowance
+        for what it leaves out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OfficialResult:
+    """What a tool of the provider's own returned: text for the model, untouched. ``fee`` is in ``currency``
+    (a decimal string, ``""`` for none)."""
+
+    text: str
+    ok: bool = True
+    fee: str = ""
+    currency: str = "CNY"
+
+
+@runtime_checkable
+class OfficialTools(Protocol):
+    """Tools that the provider runs (``$web_search``, Formula tools), declared beside kcode's own."""
+
+    async def declarations(self) -> list[dict[str, Any]]:
+        """Their declarations as the wire wants them, in a stable order; asked once per epoch."""
+        ...
+
+    def knows(self, name: str) -> bool: ...
+
+    def price_text(self, name: str) -> str:
+        """``¥0.03 a call``, or ``""`` where no price is known; shown beside the call."""
+        ...
+
+    async def run(self, name: str, arguments: str) -> OfficialResult: ...
 
 
 @runtime_checkable

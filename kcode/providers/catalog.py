@@ -19,12 +19,16 @@ from kcode.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class PriceStep:
-    """Prices per 1M tokens for requests of up to ``upto`` prompt tokens (None: any)."""
+    """Prices per 1M tokens for requests of up to ``upto`` prompt tokens (None: any).
+
+    ``write`` is what writing a token to the cache costs beside its input price.
+    """
 
     input: Decimal
     output: Decimal
     cached: Decimal | None = None
     upto: int | None = None
+    write: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Model:
     max_output: int
     currency: str = "CNY"
     prices: tuple[PriceStep, ...] = ()
+    batch_prices: tuple[PriceStep, ...] = ()
     cache_storage: Decimal | None = None  # per 1M tokens and hour
     thinking: Literal["no", "forced", "toggle"] = "no"
     temperature: float | None = 0.6  # None: the model refuses sampling fields
@@ -45,6 +50,13 @@ class Model:
     retired_on: str = ""
     replaced_by: str = ""
     coding_rank: int = 0  # higher is preferred when the account's list offers several
+    reasoning_history: Literal["loop", "always", "keep"] = "loop"  # whose reasoning the template renders
+    strict: bool = False  # function.strict is supported
+    json_schema: bool = False  # response_format json_schema is supported
+    vision: bool = False
+    rpm: int = 0  # requests a minute that the provider states for the model, 0 for not stated
+    tpm: int = 0  # tokens a minute, prompt and reserved answer together
+    speed: str = ""  # as the provider states it
     notes: str = ""
 
 

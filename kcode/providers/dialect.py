@@ -18,6 +18,8 @@ class Dialect:
     with one counter over the whole conversation, which raw K2 engines need).
     ``sampling`` says which sampling fields are sent: ``none`` (the model refuses them), ``temperature``,
     or ``full`` (temperature and top_p, because the server's defaults are wrong for K2).
+    ``partial`` is ``partial`` (the last message carries ``partial: true``), ``continue`` (vLLM's and
+    SGLang's ``continue_final_message``) or ``no`` (the model is asked to go on).
     """
 
     name: str
@@ -34,12 +36,18 @@ class Dialect:
     needs_done: bool = True  # a stream without [DONE] is truncated, whatever came before (facts B.4)
     structured: Literal["json_schema", "json_object"] = "json_schema"  # response_format for a schema
     request_id_header: str = ""  # header under which the server accepts the client's own request id
+    wire: Literal["chat", "responses", "messages", "completions"] = "chat"  # which API is spoken
+    heal: bool = False  # raw K2 markup in the text may become tool calls (facts E.5)
+    partial: Literal["no", "partial", "continue"] = "no"  # how a cut answer is continued, where it can be
+    tool_choice: bool = True  # may `tool_choice` be sent
+    temperature_scale: float = 1.0  # what the server multiplies a temperature by (facts B.7)
+    signature_field: str | None = None  # the reasoning's seal in history, where the wire has one
 
 
 DIALECTS: dict[str, Dialect] = {
     d.name: d
     for d in (
-        Dialect("moonshot", prompt_cache_key=True, strict_tools=False),
+        Dialect("moonshot", prompt_cache_key=True, strict_tools=False, partial="partial"),
         Dialect(
             "ark",
             max_tokens_field="max_tokens",
@@ -47,10 +55,11 @@ DIALECTS: dict[str, Dialect] = {
             call_ids="k2",
             structured="json_object",
             request_id_header="X-Client-Request-Id",
+            tool_choice=False,
         ),
         Dialect("openai", max_tokens_field="max_tokens", call_ids="keep", needs_done=False),
-        Dialect("k2-raw", max_tokens_field="max_tokens", call_ids="k2"),
-        Dialect("vllm", max_tokens_field="max_tokens", call_ids="k2", reasoning_field="reasoning"),
+        Dialect("k2-raw", max_tokens_field="max_tokens", call_ids="k2", heal=True),
+        Dialect("vllm", max_tokens_field="max_tokens", call_ids="k2", reasoning_field="reasoning", heal=True),
         Dialect("embedded", max_tokens_field="max_tokens", reasoning_field=None),
     )
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 MAX_EVENT_BYTES = 64 * 1024 * 1024
 
@@ -13,10 +13,14 @@ class EventTooLarge(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event: its ``data`` lines joined by newlines, and its type (``""`` for none)."""
+    """One event: its ``data`` lines joined by newlines, and its type (``""`` for none).
+
+    ``unfinished`` says that the stream ended before the event's empty line: its data may be cut.
+    """
 
     data: str
     type: str = ""
+    unfinished: bool = field(default=False, compare=False)
 
 
 class EventDecoder:
@@ -52,7 +56,7 @@ class EventDecoder:
         """The event, if any, that the end of the stream completes."""
         lines = [self._rest, b""]
         self._rest = b""
-        return self._lines(lines)
+        return [replace(event, unfinished=True) for event in self._lines(lines)]
 
     def _lines(self, lines: list[bytes]) -> list[Event]:
         events: list[Event] = []

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +23,7 @@ from tests.k2sim.limits import completion_tokens, cut_to
 from tests.k2sim.message_rules import HistoryRules, check_messages, refuse_constant
 from tests.k2sim.models import SimModel
 from tests.k2sim.prefix import PrefixStep, prefix_steps
+from tests.k2sim.routes import ROUTES
 from tests.k2sim.rules import check_chat, check_window, find_model, output_limit
 from tests.k2sim.script import Script, Speaker, load
 from tests.k2sim.server import Server
@@ -174,9 +176,12 @@ class Simulator:
             routes["POST", f"{base}/tokenizers/estimate-token-count"] = self._estimate
             routes["GET", f"{base}/users/me/balance"] = self._balance
         path = record.path.partition("?")[0]
-        if (record.method, path) not in routes:
-            raise Refusal("path_not_found", f"{record.method} {path}: no such endpoint")
-        return routes[record.method, path]
+        if (record.method, path) in routes:
+            return routes[record.method, path]
+        for route in ROUTES:
+            if route.fits(record.method, path, self.shape.name):
+                return partial(route.handler, self)
+        raise Refusal("path_not_found", f"{record.method} {path}: no such endpoint")
 
     def _refuse(self, record: Record, refusal: Refusal) -> wire.Program:
         status, body = self.shape.error(

@@ -1,0 +1,7 @@
+"""The Anthropic-shaped endpoint: `/anthropic/v1/messages`."""
+
+from __future__ import annotations
+
+from tests.k2sim.route import Route
+
+ROUTES: tuple[Route, ...] = ()
