@@ -9,12 +9,14 @@ Moonshot's open platform otherwise (kimi-cli reads it for either).
 from __future__ import annotations
 
 import difflib
+import importlib
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from kcode.config.settings import ProviderSettings, Settings
@@ -30,6 +32,12 @@ _KEY_PROFILES = (
     ("KIMI_API_KEY", "moonshot"),
     ("ARK_API_KEY", "ark"),
 )
+_WIRES = {
+    "chat": ("kcode.providers.chat", "ChatProvider"),
+    "responses": ("kcode.providers.responses", "ResponsesProvider"),
+    "messages": ("kcode.providers.messages", "MessagesProvider"),
+    "completions": ("kcode.providers.completions", "CompletionsProvider"),
+}
 _WITHOUT_KEY = "Without any key: `--provider embedded`."
 
 
@@ -84,13 +92,21 @@ def open_provider(endpoint: Endpoint, settings: Settings) -> Provider:
         chosen = settings.provider.model or settings.embedded.model
         embedded = settings.embedded.model_copy(update={"model": chosen})
         return EmbeddedProvider(locate(embedded), endpoint.model, embedded)
-    from kcode.providers.chat import ChatProvider
     from kcode.providers.retry import RetryPolicy
 
     wanted = settings.provider
     if endpoint.ask_server:
         endpoint = _asked(endpoint)
-    return ChatProvider(endpoint, timeout_s=wanted.timeout_s, policy=RetryPolicy(wanted.retries))
+    provider: Provider = _wire(endpoint)(
+        endpoint, timeout_s=wanted.timeout_s, policy=RetryPolicy(wanted.retries)
+    )
+    return provider
+
+
+def _wire(endpoint: Endpoint) -> Any:
+    """The class that speaks the endpoint's wire; only that one is imported."""
+    module, name = _WIRES[endpoint.dialect.wire]
+    return getattr(importlib.import_module(module), name)
 
 
 def _asked(endpoint: Endpoint) -> Endpoint:
