@@ -41,6 +41,15 @@ class AnswerDiscarded:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingToSend:
+    """kcode holds the request back for about ``wait_s`` seconds (the account's limits). Comes again where
+    the wait changes; nothing that was streamed is discarded."""
+
+    wait_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallStarted:
     """A tool call was collected and is about to be judged and run."""
 
@@ -98,6 +107,7 @@ Event = (
     | ReasoningText
     | AnswerText
     | AnswerDiscarded
+    | WaitingToSend
     | CallStarted
     | CallFinished
     | UsageReported

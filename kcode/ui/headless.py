@@ -16,13 +16,15 @@ from kcode.agent.events import (
     CallStarted,
     Event,
     Notice,
+    RequestStarted,
     TurnFinished,
     UsageReported,
+    WaitingToSend,
 )
 from kcode.errors import ExitCode
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
-from kcode.ui.plain import finished_call
+from kcode.ui.plain import finished_call, held_back, trying_again
 from kcode.ui.tally import Tally
 from kcode.ui.terminal import tolerate
 from kcode.ui.wire import RESULT_SCHEMA, encode, event_object
@@ -78,6 +80,7 @@ class _Report:
         self._err = _Pipe(sys.stderr)
         self._titles: dict[str, str] = {}
         self._tally = Tally()
+        self._held_for = ""  # what the running request was last said to wait for
         self._finished: TurnFinished | None = None
 
     async def follow(self, events: AsyncIterator[Event]) -> None:
@@ -109,9 +112,13 @@ class _Report:
         elif isinstance(event, CallFinished):
             self._err.write_text(finished_call(self._titles.pop(event.call_id, event.name), event) + "\n")
         elif isinstance(event, AnswerDiscarded):
-            self._err.write_text(
-                f"[retry] {figures.one_line(event.why)}; asking again in {event.wait_s:.0f}s\n"
-            )
+            self._err.write_text(f"[retry] {figures.one_line(event.why)}; {trying_again(event.wait_s)}\n")
+        elif isinstance(event, WaitingToSend):
+            if event.why != self._held_for:
+                self._err.write_text(f"[wait] {held_back(event)}\n")
+            self._held_for = event.why
+        elif isinstance(event, RequestStarted):
+            self._held_for = ""
         elif isinstance(event, Notice):
             self._err.write_text(f"[{event.level}] {figures.one_line(event.text)}\n")
         elif isinstance(event, TurnFinished):

@@ -14,9 +14,11 @@ from kcode.agent.events import (
     Event,
     Notice,
     ReasoningText,
+    RequestStarted,
     TurnFinished,
     TurnStarted,
     UsageReported,
+    WaitingToSend,
 )
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
@@ -34,6 +36,7 @@ class PlainRenderer:
         self._section = ""
         self._column = 0
         self._held = ""
+        self._held_for = ""
 
     def handle(self, event: Event) -> None:
         if isinstance(event, AnswerText):
@@ -46,8 +49,13 @@ class PlainRenderer:
         elif isinstance(event, CallFinished):
             self._line("calls", finished_call(self._titles.pop(event.call_id, event.name), event))
         elif isinstance(event, AnswerDiscarded):
-            wait = f" in {event.wait_s:.0f}s" if event.wait_s >= 1 else ""
-            self._line("notice", f"[{figures.one_line(event.why)}; asking again{wait}]")
+            self._line("notice", f"[{figures.one_line(event.why)}; {trying_again(event.wait_s)}]")
+        elif isinstance(event, WaitingToSend):
+            if event.why != self._held_for:
+                self._line("notice", f"[{held_back(event)}]")
+            self._held_for = event.why
+        elif isinstance(event, RequestStarted):
+            self._held_for = ""
         elif isinstance(event, Notice):
             self._line("notice", f"[{event.level}] {figures.one_line(event.text)}")
         elif isinstance(event, UsageReported):
@@ -117,3 +125,13 @@ def finished_call(title: str, event: CallFinished) -> str:
     mark = "ok" if event.outcome.ok else "failed"
     took = figures.seconds(event.seconds)
     return f"[{mark}] {figures.one_line(title)}{': ' + brief if brief else ''} ({took})"
+
+
+def trying_again(wait_s: float) -> str:
+    """``trying again in 12s``."""
+    return "trying again" + (f" in {wait_s:.0f}s" if wait_s >= 1 else "")
+
+
+def held_back(event: WaitingToSend) -> str:
+    """``waiting 12s: the account allows 3 requests a minute``."""
+    return f"waiting {max(1, round(event.wait_s))}s: {figures.one_line(event.why)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -20,6 +21,7 @@ from kcode.agent.events import (
     TurnFinished,
     TurnStarted,
     UsageReported,
+    WaitingToSend,
 )
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
@@ -113,7 +115,7 @@ class LiveRenderer:
         self._tally = Tally(clock)
         self._calls: dict[str, tuple[str, float]] = {}
         self._status = ""
-        self._retry_at: float | None = None
+        self._held: tuple[float, str] | None = None  # until when nothing is sent, and what is waited for
         self._paused = False
         self._finished: list[str] = []
 
@@ -122,10 +124,10 @@ class LiveRenderer:
     def handle(self, event: Event) -> None:
         if isinstance(event, AnswerText):
             self._end_reasoning()
-            self._retry_at, self._status = None, "writing"
+            self._held, self._status = None, "writing"
             self._answer.feed(event.text)
         elif isinstance(event, ReasoningText):
-            self._retry_at, self._status = None, "thinking"
+            self._held, self._status = None, "thinking"
             self._take_reasoning(event.text)
         elif isinstance(event, CallStarted):
             self._end_texts()
@@ -136,13 +138,15 @@ class LiveRenderer:
             self._tally.add(event)
         elif isinstance(event, AnswerDiscarded):
             self._discard(event)
+        elif isinstance(event, WaitingToSend):
+            self._held = (self._clock() + event.wait_s, f"{figures.one_line(event.why)}: sending in")
         elif isinstance(event, Notice):
             self._end_texts()
             self._say("notice", figures.one_line(event.text), NOTICE_STYLE[event.level])
         elif isinstance(event, TurnStarted):
             self._tally, self._status = Tally(self._clock), "waiting for the model"
         elif isinstance(event, RequestStarted):
-            self._retry_at, self._status = None, "waiting for the model"
+            self._held, self._status = None, "waiting for the model"
         elif isinstance(event, TurnFinished):
             self._finish_turn(event)
 
@@ -170,7 +174,7 @@ class LiveRenderer:
     def close(self) -> None:
         """Everything that is left becomes scrollback, the live region empty."""
         self._end_texts()
-        self._status, self._retry_at = "", None
+        self._status, self._held = "", None
         self._calls.clear()
         self._paused = False
         finished, self._finished = self._finished, []
@@ -216,10 +220,10 @@ class LiveRenderer:
         self._answer.discard()
         why = figures.one_line(event.why)
         if self._section in ("answer", "reasoning"):
-            self._say("notice", f"↻ what was said above does not count ({why}); asking again", "yellow")
+            self._say("notice", f"↻ what was said above does not count ({why}); trying again", "yellow")
         else:
-            self._say("notice", f"↻ {why}; asking again", "yellow")
-        self._retry_at = self._clock() + event.wait_s
+            self._say("notice", f"↻ {why}; trying again", "yellow")
+        self._held = (self._clock() + event.wait_s, "trying again in")
 
     def _finish_call(self, event: CallFinished) -> None:
         title, _ = self._calls.pop(event.call_id, (event.name, 0.0))
@@ -271,12 +275,13 @@ class LiveRenderer:
 
         if not self._status:
             return None
-        what = self._status
+        what, escape = self._status, "interrupts"
         if self._calls:
             what = "working"
-        if self._retry_at is not None and self._retry_at > now:
-            what = f"asking again in {self._retry_at - now:.0f}s"
-        label = f"{what} · {figures.seconds(self._tally.seconds)} · Esc interrupts"
+        if self._held is not None and self._held[0] > now:
+            until, words = self._held
+            what, escape = f"{words} {math.ceil(until - now)}s", "cancels"
+        label = f"{what} · {figures.seconds(self._tally.seconds)} · Esc {escape}"
         typed = figures.one_line(self._typed())
         text = Text.assemble((self._spin(now), "cyan"), (" " + figures.cut(label, width - 4), "dim"))
         if typed:

@@ -19,6 +19,7 @@ from kcode.agent.events import (
     TurnFinished,
     TurnStarted,
     UsageReported,
+    WaitingToSend,
 )
 
 EVENT_SCHEMA = "kcode.event/1"
@@ -30,6 +31,7 @@ NAMES: dict[type[Event], str] = {
     ReasoningText: "reasoning",
     AnswerText: "answer",
     AnswerDiscarded: "answer_discarded",
+    WaitingToSend: "waiting_to_send",
     CallStarted: "call_started",
     CallFinished: "call_finished",
     UsageReported: "usage",

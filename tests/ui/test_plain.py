@@ -11,6 +11,7 @@ from kcode.agent.events import (
     ReasoningText,
     TurnFinished,
     TurnStarted,
+    WaitingToSend,
 )
 from kcode.tools.base import ToolOutcome
 from kcode.ui.plain import PlainRenderer
@@ -47,10 +48,20 @@ def test_text_streams_as_it_comes_without_control_sequences() -> None:
         "Done",
         ".",
         "",
-        "[overloaded; asking again in 2s]",
+        "[overloaded; trying again in 2s]",
         "[warning] careful",
         "",
     ]
+
+
+def test_what_a_request_is_held_back_for_is_said_once() -> None:
+    stream = io.StringIO()
+    renderer = PlainRenderer(stream)
+    why = "the account allows 3 requests a minute"
+    for event in (TurnStarted("go"), WaitingToSend(19.6, why), WaitingToSend(12.0, why), AnswerText("Hi.")):
+        renderer.handle(event)
+    renderer.close()
+    assert stream.getvalue().split("\n") == [f"[waiting 20s: {why}]", "", "Hi.", ""]
 
 
 def test_pipes_dumb_terminals_and_no_color_get_plain_text() -> None:

@@ -16,6 +16,7 @@ from kcode.agent.events import (
     TurnFinished,
     TurnStarted,
     UsageReported,
+    WaitingToSend,
 )
 from kcode.errors import LimitReached
 from kcode.tools.base import ToolOutcome
@@ -208,14 +209,26 @@ def test_running_calls_are_shown_side_by_side_with_their_time() -> None:
 
 def test_a_retry_counts_down_and_drops_what_was_not_finished() -> None:
     player = Player().play(*turn(*streamed("Half a sent"), AnswerDiscarded("the connection broke", 4.0)))
-    assert "asking again in 4s" in player.terminal.text()
+    assert "trying again in 4s" in player.terminal.text()
     player.now += 2
     player.renderer.paint()
-    assert "asking again in 2s" in player.terminal.text()
+    assert "trying again in 2s" in player.terminal.text()
     text = player.play(*streamed("Whole sentence.")).end()
     assert "Half a sent" not in text
     assert "the connection broke" in text
     assert text.count("Whole sentence.") == 1
+
+
+def test_a_request_held_back_by_the_accounts_limits_counts_down_in_place() -> None:
+    player = Player().play(*turn(WaitingToSend(12.0, "the account allows 3 requests a minute")))
+    assert "the account allows 3 requests a minute: sending in 12s" in player.terminal.text()
+    assert "Esc cancels" in player.terminal.text()
+    player.now += 7
+    player.renderer.paint()
+    assert "sending in 5s" in player.terminal.text()
+    assert "sending in 12s" not in player.terminal.text()
+    text = player.play(*streamed("Here.")).end()
+    assert "sending in" not in text
 
 
 def test_a_retry_marks_what_is_in_the_scrollback_already() -> None:
