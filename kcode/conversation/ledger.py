@@ -85,8 +85,10 @@ class Epoch:
 class UsageEntry:
     """One request's tokens and price. ``cost`` is a decimal string in ``currency``, ``""`` unknown.
 
-    ``cost`` is everything the request cost: ``storage`` and ``write`` (cache storage and cache writes, as
-    decimal strings) are parts of it. ``saved`` is what cached input saved against input at full price.
+    ``cost`` is everything the request cost; its parts, decimal strings too, are ``input_cost`` (input that
+    was not cached), ``cached_cost``, ``output_cost``, ``storage`` and ``write`` (cache storage and cache
+    writes). ``saved`` is what cached input saved against input at full price. ``at`` is when the answer was
+    there, seconds since the epoch.
     """
 
     model: str
@@ -105,15 +107,23 @@ class UsageEntry:
     storage: str = ""
     write: str = ""
     saved: str = ""
+    input_cost: str = ""
+    cached_cost: str = ""
+    output_cost: str = ""
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fee:
-    """Money beside tokens, such as a web search. ``amount`` is a decimal string in ``currency``."""
+    """Money beside tokens, such as a web search. ``amount`` is a decimal string in ``currency``.
+
+    ``at`` is when it was due, seconds since the epoch.
+    """
 
     kind: str
     amount: str
     currency: str
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def steps(draw: st.DrawFn, ids: list[int]) -> list[Entry]:
         st.lists(
             st.sampled_from(
                 [
-                    UsageEntry("kimi-k2", 300, 256, 10, cost="0.0012", currency="CNY"),
+                    UsageEntry("kimi-k2", 300, 256, 10, cost="0.0012", currency="CNY", at=1.0),
                     Note("retry", "503"),
                     Checkpoint("c1", ("a.py",)),
                 ]
