@@ -35,6 +35,9 @@ class ProviderSettings(Section):
     low_balance: float = Field(
         10.0, ge=0, description="balance below which a hint is shown, in the billing currency; 0: never"
     )
+    batch_timeout_s: float = Field(
+        86_400.0, gt=0, description="longest wait for one batch request, which may take hours; seconds"
+    )
 
 
 class AgentSettings(Section):

@@ -42,6 +42,10 @@ class Dialect:
     tool_choice: bool = True  # may `tool_choice` be sent
     temperature_scale: float = 1.0  # what the server multiplies a temperature by (facts B.7)
     signature_field: str | None = None  # the reasoning's seal in history, where the wire has one
+    cached_wire: Literal["", "responses"] = ""  # spoken instead of `wire` where it caches the model's input
+    response_cache: bool = False  # the responses wire takes `caching` and `expire_at` (facts C.3)
+    chain_pause_s: float = 0.0  # least time between an answer and the request that continues it (facts C.3)
+    reasoning_refusable: bool = False  # a 400 that names the echoed reasoning: go on without echoing it
 
 
 DIALECTS: dict[str, Dialect] = {
@@ -56,6 +60,10 @@ DIALECTS: dict[str, Dialect] = {
             structured="json_object",
             request_id_header="X-Client-Request-Id",
             tool_choice=False,
+            cached_wire="responses",
+            response_cache=True,
+            chain_pause_s=0.1,
+            reasoning_refusable=True,
         ),
         Dialect("openai", max_tokens_field="max_tokens", call_ids="keep", needs_done=False),
         Dialect("k2-raw", max_tokens_field="max_tokens", call_ids="k2", heal=True),
