@@ -68,6 +68,14 @@ DIALECTS: dict[str, Dialect] = {
         Dialect("openai", max_tokens_field="max_tokens", call_ids="keep", needs_done=False),
         Dialect("k2-raw", max_tokens_field="max_tokens", call_ids="k2", heal=True),
         Dialect("vllm", max_tokens_field="max_tokens", call_ids="k2", reasoning_field="reasoning", heal=True),
+        Dialect(
+            "anthropic",
+            max_tokens_field="max_tokens",
+            wire="messages",
+            temperature_scale=0.6,
+            signature_field="signature",
+            structured="json_object",
+        ),
         Dialect("embedded", max_tokens_field="max_tokens", reasoning_field=None),
     )
 }

@@ -125,6 +125,10 @@ class HttpProvider(ABC):
             await client.aclose()
         self._log.close()
 
+    def url(self, path: str) -> str:
+        """Where an endpoint of this wire lies."""
+        return f"{self._endpoint.base_url}{path}"
+
     # --- requests --------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -138,7 +142,7 @@ class HttpProvider(ABC):
         if self.dialect.request_id_header:
             sent[self.dialect.request_id_header] = uuid.uuid4().hex
         number = self._log.request(body)
-        url = f"{self._endpoint.base_url}{path}"
+        url = self.url(path)
         try:
             async with client.stream("POST", url, content=body, headers=sent) as response:
                 if response.status_code != 200:
@@ -163,7 +167,7 @@ class HttpProvider(ABC):
         ProviderError that a failure means.
         """
         client = await self.connected()
-        url = f"{self._endpoint.base_url}{path}"
+        url = self.url(path)
         content: bytes | None = None
         headers: dict[str, str] = {}
         if files is not None:
