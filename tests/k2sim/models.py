@@ -23,6 +23,7 @@ class SimModel:
     thinking: Literal["no", "forced", "toggle"] = "no"
     takes_thinking_field: bool = False
     requires_reasoning: bool = False
+    search_while_thinking: bool = True  # whether `$web_search` and thinking go together
 
     @property
     def fixed_sampling(self) -> bool:
@@ -40,7 +41,13 @@ MOONSHOT = (
     SimModel("moonshot-v1-32k", 32_768, 32_768),
     SimModel("moonshot-v1-128k", 131_072, 131_072),
     SimModel("kimi-k2.5", family="k2.5+", thinking="toggle", takes_thinking_field=True),
-    SimModel("kimi-k2.6", family="k2.5+", thinking="toggle", takes_thinking_field=True),
+    SimModel(
+        "kimi-k2.6",
+        family="k2.5+",
+        thinking="toggle",
+        takes_thinking_field=True,
+        search_while_thinking=False,
+    ),
     SimModel("kimi-k2.7-code", 262_144, 262_144, "k2.5+", "forced", True, True),
     SimModel("kimi-k2.7-code-highspeed", 262_144, 262_144, "k2.5+", "forced", True, True),
     SimModel("kimi-k3", 1_048_576, 1_048_576, "k3", "forced", False, True),

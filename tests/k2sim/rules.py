@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.k2sim.message_rules import HistoryRules, check_messages
 from tests.k2sim.models import SimModel
+from tests.k2sim.platform import check_web_search
 from tests.k2sim.shapes import Refusal, Shape
 from tests.k2sim.tokens import plain_text
 from tests.k2sim.tool_rules import check_schema, check_tools
@@ -32,6 +33,7 @@ def check_chat(body: Any, shape: Shape, models: Mapping[str, SimModel], rules: H
     _check_stream(body)
     _check_format(body, shape, model)
     _check_output_limit(body, shape, model)
+    check_web_search(body, model)
     return model
 
 

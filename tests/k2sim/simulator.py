@@ -22,6 +22,7 @@ from tests.k2sim.exchange import ChatRequest, Log, Record
 from tests.k2sim.limits import completion_tokens, cut_to
 from tests.k2sim.message_rules import HistoryRules, check_messages, refuse_constant
 from tests.k2sim.models import SimModel
+from tests.k2sim.platform import PlatformState
 from tests.k2sim.prefix import PrefixStep, prefix_steps
 from tests.k2sim.routes import ROUTES
 from tests.k2sim.rules import check_chat, check_window, find_model, output_limit
@@ -63,6 +64,8 @@ class Simulator:
         self.cache = PrefixCache()
         self.requests: list[Record] = []
         self.balance = 49.59
+        self.voucher = 0.0
+        self.platform = PlatformState()
         self._reasoning_field = reasoning_field
         self._log = Log(log) if log else None
         self._lock = threading.Lock()
@@ -194,7 +197,8 @@ class Simulator:
         return wire.json_program(200, {"object": "list", "data": rows}, _trace(record))
 
     def _balance(self, record: Record) -> wire.Program:
-        data = {"available_balance": self.balance, "voucher_balance": 0, "cash_balance": self.balance}
+        data = {"available_balance": self.balance, "voucher_balance": self.voucher}
+        data["cash_balance"] = round(self.balance - self.voucher, 5)
         return wire.json_program(
             200, {"code": 0, "data": data, "scode": "0x0", "status": True}, _trace(record)
         )
@@ -204,6 +208,8 @@ class Simulator:
         if not isinstance(body, dict) or set(body) != {"model", "messages"}:
             raise Refusal("invalid", "estimate-token-count takes model and messages")
         model = find_model(body["model"], self.shape, self.models)
+        if model.id.startswith("kimi-k2-thinking"):  # the endpoint's own list never had them (facts B.1)
+            raise Refusal("invalid", f"model {model.id} is not supported by estimate-token-count", "model")
         check_messages(body["messages"], self.shape, model, self.rules)
         total = tokens.count(tokens.render(body["messages"], thinking=model.thinking != "no"))
         return wire.json_program(200, {"data": {"total_tokens": total}}, _trace(record))
@@ -213,6 +219,8 @@ class Simulator:
             raise Refusal("invalid", "the request body is not valid JSON")
         body = record.json
         model = check_chat(body, self.shape, self.models, self.rules)
+        if self.shape.name == "moonshot" and self.balance <= 0:
+            raise Refusal("quota_exceeded", "Your account is suspended due to insufficient balance")
         if body.get("n", 1) > 1:
             raise Refusal("script", "the simulator gives one choice; n > 1 is not simulated")
         prompt = tokens.tokenize(_prompt(body, model))

@@ -47,6 +47,8 @@ def _check_tool(tool: Any, position: int, shape: Shape) -> str:
     if tool.get("type") == "builtin_function" and shape.name == "moonshot":
         if name != "$web_search":
             raise Refusal("invalid", f"builtin function {name!r} is not known", where)
+        _refuse_unknown(tool, {"type", "function"}, where)
+        _refuse_unknown(function, {"name"}, f"{where}.function")
         return str(name)
     if tool.get("type") != "function":
         raise Refusal("invalid", f"{where}.type must be 'function', got {tool.get('type')!r}", where)

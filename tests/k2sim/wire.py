@@ -105,7 +105,8 @@ def completion(answer: Answer, frame: Frame) -> dict[str, Any]:
 
 
 def _wire_call(call: Call) -> dict[str, Any]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    kind = "builtin_function" if call.name.startswith("$") else "function"
+    return {"id": call.id, "type": kind, "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def chunks(answer: Answer, frame: Frame) -> list[dict[str, Any]]:

@@ -1,0 +1,1 @@
+"""What Moonshot's open platform offers beside chat: balance, token counts, files, tools it runs itself."""
