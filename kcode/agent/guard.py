@@ -39,7 +39,7 @@ class Guard:
             return Stop("limit", f"stopped after {self.steps} steps (agent.max_turns)")
         if time.monotonic() - self.started > limits.max_seconds:
             return Stop("limit", f"stopped after {limits.max_seconds:.0f} s (agent.max_seconds)")
-        if limits.max_cost and spent >= Decimal(str(limits.max_cost)):
+        if limits.max_cost != "0" and spent >= Decimal(limits.max_cost.split()[0]):
             return Stop("limit", f"stopped at {spent:.4f} {self.currency} (agent.max_cost {limits.max_cost})")
         self.steps += 1
         return None

@@ -28,7 +28,7 @@ class Flags:
     mode: str | None = None
     output: str | None = None
     max_turns: int | None = None
-    max_cost: float | None = None
+    max_cost: str | None = None
     max_seconds: float | None = None
     cwd: str | None = None
 
@@ -113,7 +113,7 @@ def root(
     mode: Annotated[str | None, option_for("mode")] = None,
     output: Annotated[str | None, option_for("output")] = None,
     max_turns: Annotated[int | None, option_for("max_turns")] = None,
-    max_cost: Annotated[float | None, option_for("max_cost")] = None,
+    max_cost: Annotated[str | None, option_for("max_cost")] = None,
     max_seconds: Annotated[float | None, option_for("max_seconds")] = None,
     cwd: Annotated[str | None, option_for("cwd")] = None,
     debug: Annotated[bool, option_for("debug")] = False,

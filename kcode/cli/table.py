@@ -34,7 +34,7 @@ OPTIONS: tuple[OptionRow, ...] = (
     OptionRow("mode", ("--mode",), "MODE", "plan, ask, edits or auto: what runs without asking."),
     OptionRow("output", ("--output",), "FORMAT", "With -p: text, json or stream-json."),
     OptionRow("max_turns", ("--max-turns",), "N", "At most N model requests per turn."),
-    OptionRow("max_cost", ("--max-cost",), "SUM", "Cost limit of the session, in the billing currency."),
+    OptionRow("max_cost", ("--max-cost",), "SUM", "Cost limit of the session: 5, ¥5, '5 CNY', '$2'."),
     OptionRow("max_seconds", ("--max-seconds",), "S", "Time limit of a turn, in seconds."),
     OptionRow("cwd", ("--cwd",), "FOLDER", "Work in this folder."),
     OptionRow("debug", ("--debug",), "", "Show the stack trace of an error."),

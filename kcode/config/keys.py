@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from kcode.config import money
 from kcode.config.settings import Settings
 from kcode.errors import ConfigError
 
@@ -120,6 +121,8 @@ def expected(field: FieldInfo) -> str:
         annotation = next(a for a in get_args(annotation) if a is not type(None))
     if get_origin(annotation) is Literal:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(annotation))
+    if any(getattr(rule, "func", None) is money.checked for rule in field.metadata):
+        return money.SUM
     words = [_WORDS.get(annotation, str(annotation))]
     for constraint in field.metadata:
         for attribute, text in (

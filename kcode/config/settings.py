@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from kcode.config import money
 
 Mode = Literal["plan", "ask", "edits", "auto"]
+Money = Annotated[str, BeforeValidator(money.checked)]
 
 
 class Section(BaseModel):
@@ -44,9 +47,8 @@ class AgentSettings(Section):
     mode: Mode = Field("ask", description="plan: read only; ask; edits: edits accepted; auto: all accepted")
     max_turns: int = Field(60, ge=1, description="model requests in one turn of the user's")
     max_seconds: float = Field(3600.0, gt=0, description="time limit of one turn, seconds")
-    max_cost: float = Field(
-        0.0, ge=0, description="cost limit of a session, in the billing currency; 0: none"
-    )
+    max_cost: Money = Field("0", description="cost limit of a session; 0: none")
+    max_cost_day: Money = Field("0", description="cost limit of all sessions of a day together; 0: none")
 
 
 class EmbeddedSettings(Section):
