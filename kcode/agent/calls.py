@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from kcode.agent.approval import Question
 from kcode.agent.events import CallFinished, CallStarted, Event
+from kcode.conversation.accuracy import calls_note
 from kcode.conversation.journal import JournalProblem
-from kcode.conversation.ledger import Approval, Assistant, Call, ToolResult
+from kcode.conversation.ledger import Approval, Assistant, Call, Fee, ToolResult
 from kcode.errors import KcodeError
 from kcode.safety.policy import judge
 from kcode.tools.base import Arguments, Tool, ToolOutcome, ToolRefused
@@ -40,6 +41,9 @@ class _Job:
     args: Arguments | None = None
     outcome: ToolOutcome | None = None
     seconds: float = 0.0
+    official: bool = False
+    wrong: bool = False
+    repairs: tuple[str, ...] = ()
 
     @property
     def alone(self) -> bool:
@@ -52,6 +56,12 @@ async def run_calls(
 ) -> list[ToolOutcome]:
     """Run them and record their results. Cancelled, the results of what did run are still recorded."""
     jobs = [_prepare(session, call, call.id == cut_id) for call in assistant.calls]
+    session.record(
+        calls_note(
+            [job.wrong for job in jobs if job.call.id != cut_id],
+            [text for job in jobs for text in job.repairs],
+        )
+    )
     for alone, group in groupby(jobs, key=lambda job: job.alone):
         batch = list(group)
         try:
@@ -70,25 +80,45 @@ async def run_calls(
 def _prepare(session: Session, call: Call, cut: bool) -> _Job:
     if cut:
         return _Job(call, outcome=_refusal(CUT_OFF))
+    official = session.official
+    if official is not None and official.knows(call.name) and call.name in session.declared:
+        return _Job(call, official=True)
     try:
-        tool, args = parse_call(call.name, call.arguments)
+        tool, args, repairs = parse_call(call.name, call.arguments, session.official_names())
         if tool.name not in session.declared:
             raise ToolRefused(
                 f"no tool {call.name!r} in this session; there are: {', '.join(session.declared)}"
             )
     except ToolRefused as error:
-        return _Job(call, outcome=_refusal(str(error)))
-    return _Job(call, tool, args)
+        return _Job(call, outcome=_refusal(str(error)), wrong=True)
+    return _Job(call, tool, args, repairs=repairs)
 
 
 async def _run_one(session: Session, job: _Job, emit: Emit) -> None:
     started = time.monotonic()
     title = job.tool.title(job.args) if job.tool and job.args is not None else job.call.name
+    if job.official and session.official is not None:
+        fee = session.official.price_text(job.call.name)
+        title += f" ({fee})" if fee else ""
     emit(CallStarted(job.call.id, job.call.name, _shown(job.call.arguments), title))
-    if job.outcome is None:
+    if job.official:
+        job.outcome = await _official(session, job.call)
+    elif job.outcome is None:
         job.outcome = await _outcome(session, job, title)
     job.seconds = time.monotonic() - started
     emit(CallFinished(job.call.id, job.call.name, job.outcome, job.seconds))
+
+
+async def _official(session: Session, call: Call) -> ToolOutcome:
+    """Run a tool of the provider's own; its text goes to the model untouched."""
+    assert session.official is not None
+    try:
+        result = await session.official.run(call.name, call.arguments)
+    except KcodeError as error:
+        return _refusal("; ".join(filter(None, (error.message, error.remedy))))
+    if result.fee:
+        session.take_fee(Fee(call.name, result.fee, result.currency))
+    return ToolOutcome(result.text, "done" if result.ok else "failed", ok=result.ok)
 
 
 async def _outcome(session: Session, job: _Job, title: str) -> ToolOutcome:

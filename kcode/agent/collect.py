@@ -28,6 +28,7 @@ class Answer:
     usage: Usage | None = None
     finish: str = ""
     signature: str = ""
+    begun_anyway: bool = False  # something arrived that is not shown here
 
     def take(self, chunk: Chunk) -> None:
         if isinstance(chunk, TextDelta):
@@ -60,28 +61,60 @@ class Answer:
     @property
     def begun(self) -> bool:
         """Something arrived, so the provider bills the request even if it never reports its usage."""
-        return bool(self.text or self.reasoning is not None or self.calls)
+        return bool(self.begun_anyway or self.text or self.reasoning is not None or self.calls)
+
+    @property
+    def thought(self) -> str | None:
+        return None if self.reasoning is None else "".join(self.reasoning)
+
+    @property
+    def cut_call(self) -> bool:
+        """The output limit cut the arguments of the last call."""
+        return self.finish == "length" and bool(self.calls) and not _whole(self.last_call()[1])
+
+    def last_call(self) -> tuple[int, _OpenCall]:
+        return max(self.calls.items(), key=lambda item: item[0])
+
+    def joined(self, more: Answer) -> Answer:
+        """This answer and what came behind it, as one."""
+        reasoning = self.reasoning if more.reasoning is None else [*(self.reasoning or ()), *more.reasoning]
+        offset = max(self.calls, default=-1) + 1
+        return Answer(
+            text=[*self.text, *more.text],
+            reasoning=reasoning,
+            calls={**self.calls, **{offset + index: call for index, call in more.calls.items()}},
+            usage=more.usage or self.usage,
+            finish=more.finish,
+            signature=more.signature or self.signature,
+            begun_anyway=self.begun_anyway or more.begun_anyway,
+        )
 
     def partial(self) -> Assistant:
         """What really was said when the turn was interrupted: text and reasoning, no unfinished calls."""
-        return Assistant(self.content, self._reasoning(), (), "interrupted")
+        return Assistant(self.content, self.thought, (), "interrupted", self.signature)
 
     def assistant(self, taken_ids: Collection[str], calls_so_far: int) -> Assistant:
         """The ledger entry. Ids that are missing or already taken are replaced by unique ones: models
-        restart their counters, and results are matched by id."""
+        restart their counters, and results are matched by id. A filtered answer's calls are not run."""
         calls: list[Call] = []
         seen = set(taken_ids)
-        for offset, (_, call) in enumerate(sorted(self.calls.items())):
+        collected = {} if self.finish == "content_filter" else self.calls
+        for offset, (_, call) in enumerate(sorted(collected.items())):
             call_id, number = call.id, calls_so_far + offset
             while not call_id or call_id in seen:
                 call_id = f"functions.{call.name}:{number}"
                 number += 1
             seen.add(call_id)
             calls.append(Call(call_id, call.name, "".join(call.arguments), call.builtin))
-        return Assistant(self.content, self._reasoning(), tuple(calls), self.finish or "stop", self.signature)
+        return Assistant(self.content, self.thought, tuple(calls), self.finish or "stop", self.signature)
 
-    def _reasoning(self) -> str | None:
-        return None if self.reasoning is None else "".join(self.reasoning)
+
+def _whole(call: _OpenCall) -> bool:
+    try:
+        json.loads("".join(call.arguments), strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def cut_off(assistant: Assistant) -> str:

@@ -7,21 +7,17 @@ it leaves is true and legal: what ran has its result, what did not run is answer
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kcode.agent.answering import MAX_CONTINUATIONS, Answering
 from kcode.agent.calls import run_calls
 from kcode.agent.collect import Answer, cut_off
 from kcode.agent.compaction import compact, worth_compacting
 from kcode.agent.events import (
-    AnswerDiscarded,
-    AnswerText,
     Event,
     FinishReason,
     Notice,
-    ReasoningText,
-    RequestStarted,
     TurnFinished,
     TurnStarted,
 )
@@ -30,13 +26,12 @@ from kcode.config.prompts import load_prompt
 from kcode.conversation.ledger import Assistant, Note, ToolResult, User, open_calls
 from kcode.conversation.projection import NOT_RUN
 from kcode.errors import KcodeError, LimitReached
-from kcode.providers.base import ProviderError, ReasoningDelta, Retrying, TextDelta
+from kcode.providers.base import ContentFiltered, ProviderError
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
 
 Emit = Callable[[Event], None]
-MAX_CONTINUATIONS = 3
 MAX_NUDGES = 2
 
 
@@ -60,10 +55,12 @@ class _Turn:
         self.guard = Guard(session.settings.agent, session.provider.model.currency)
         self.text: list[str] = []
         self.changed: dict[str, None] = {}
-        self.streaming: Answer | None = None
+        self.answering: Answering | None = None
 
     async def run(self, text: str) -> None:
         self.emit(TurnStarted(text))
+        if problem := await self.session.declare_official():
+            self.emit(Notice("warning", problem))
         self.session.say(text)
         continuations = nudges = 0
         while True:
@@ -91,34 +88,28 @@ class _Turn:
                 return self.finish("answered")
 
     async def _ask(self) -> Assistant:
-        """One model request, recorded."""
+        """One step's answer, recorded."""
         session = self.session
         if worth_compacting(session):
             try:
                 self.emit(Notice("info", await compact(session)))
             except LimitReached as refused:
                 self.emit(Notice("warning", refused.message))
-        request = session.request()
-        self.emit(RequestStarted(self.guard.steps, session.context_tokens()))
-        started = time.monotonic()
-        self.streaming = answer = Answer()
-        async for chunk in session.provider.stream(request):
-            if isinstance(chunk, Retrying):
-                session.record(Note("retry", chunk.why))
-                self.emit(AnswerDiscarded(chunk.why, chunk.wait_s))
-                self.streaming = answer = Answer()
-                continue
-            answer.take(chunk)
-            if isinstance(chunk, TextDelta):
-                self.emit(AnswerText(chunk.text))
-            elif isinstance(chunk, ReasoningDelta):
-                self.emit(ReasoningText(chunk.text))
-        assistant = session.take_answer(answer)
-        self.streaming = None
-        self.emit(session.take_usage(answer, request, time.monotonic() - started))
+        self.answering = Answering(session, self.emit, self.guard.steps, self._admit)
+        assistant = await self.answering.ask()
+        self.answering = None
         if assistant.content:
             self.text.append(assistant.content)
+        if assistant.finish == "content_filter":
+            raise ContentFiltered(
+                "the provider's content filter ended the answer",
+                "rephrase the last message; if it keeps happening, /clear starts afresh",
+            )
         return assistant
+
+    def _admit(self) -> bool:
+        """Whether the limits allow one more request within the step."""
+        return self.guard.before_request(self.session.spent()) is None
 
     async def _run(self, assistant: Assistant) -> Stop | None:
         outcomes = await run_calls(self.session, assistant, self.emit, cut_off(assistant))
@@ -138,11 +129,12 @@ class _Turn:
         """Keep the words that were streamed and answer the calls that did not run."""
         session = self.session
         try:
-            if self.streaming is not None and self.streaming.begun:
+            answer = self.answering.so_far if self.answering is not None else Answer()
+            if answer.begun:
                 session.take_unreported()
-            if self.streaming is not None and self.streaming.content:
-                session.record(self.streaming.partial())
-                self.text.append(self.streaming.content)
+            if answer.content:
+                session.record(answer.partial())
+                self.text.append(answer.content)
             for call in open_calls(session.ledger):
                 session.record(
                     ToolResult(call.id, call.name, f"{NOT_RUN} ({why})", ok=False, brief="not run")

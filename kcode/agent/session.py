@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -18,14 +20,16 @@ from kcode.agent.events import Event, UsageReported
 from kcode.agent.loop import run_turn
 from kcode.agent.prompt import first_context, system_text
 from kcode.config.settings import Mode, Settings
+from kcode.conversation.accuracy import Accuracy
 from kcode.conversation.budget import Budget
-from kcode.conversation.cost import SessionCost, price
+from kcode.conversation.cost import SessionCost, bill, free
 from kcode.conversation.journal import Journal, find_session
 from kcode.conversation.ledger import (
     Assistant,
     Checkpoint,
     Entry,
     Epoch,
+    Fee,
     Note,
     System,
     ToolResult,
@@ -36,9 +40,9 @@ from kcode.conversation.ledger import (
     open_calls,
     wire_entries,
 )
-from kcode.conversation.projection import NOT_RUN, Projection, Projector, project
+from kcode.conversation.projection import NOT_RUN, Projection, Projector, project, spell
 from kcode.errors import UsageError
-from kcode.providers.base import ContextOverflow, Provider, Request
+from kcode.providers.base import ContextOverflow, OfficialTools, Provider, ProviderError, Request, Usage
 from kcode.tools.base import FileEdit, ToolContext
 from kcode.tools.registry import all_tools, declarations
 from kcode.workspace.workspace import Workspace
@@ -73,6 +77,7 @@ class Session:
         self.cost = SessionCost.of(ledger)
         self.context = ToolContext(workspace, settings)
         self.declared: tuple[str, ...] = ()
+        self.official: OfficialTools | None = None
         self._running: asyncio.Task[None] | None = None
         self._news: list[str] = []
         self._use(provider)
@@ -135,9 +140,14 @@ class Session:
         self.record(entry)
         self._news.clear()
 
-    def request(self, reserve: int = 0) -> Request:
-        """The next request. Raises ContextOverflow where no answer would fit beside it."""
+    def request(self, reserve: int = 0, *, partial: bytes = b"", no_calls: bool = False) -> Request:
+        """The next request. ``partial`` is an assistant message that its answer is to continue.
+
+        Raises ContextOverflow where no answer would fit beside it.
+        """
         projection = self.projection()
+        if partial:
+            projection = Projection(projection.tools, (*projection.messages, partial))
         wanted = reserve or self.answer_tokens()
         room = self.budget.room_for_output(projection, wanted)
         if room < min(SMALLEST_ANSWER, wanted):
@@ -148,8 +158,10 @@ class Session:
         return Request(
             model=self.provider.model.id,
             tools=projection.tools,
-            messages=projection.messages,
+            messages=projection.messages[:-1] if partial else projection.messages,
             max_output_tokens=room,
+            partial=partial,
+            no_calls=no_calls,
             session_id=self.id,
             temperature=self.settings.provider.temperature,
         )
@@ -163,38 +175,64 @@ class Session:
 
     def take_usage(self, answer: Answer, request: Request, seconds: float) -> UsageReported:
         """Record the request's tokens and price; tokens the server did not report count as unpriced."""
-        usage, model = answer.usage, self.provider.model
-        sent = Projection(request.tools, request.messages)
-        cost: Decimal | None = None
+        model, usage, items = self.provider.model, answer.usage, None
+        sent = Projection(request.tools, (*request.messages, *filter(None, [request.partial])))
         if usage is None:
-            prompt, cached, completion, reasoning = self.budget.estimate(sent), 0, 0, 0
+            usage = Usage(prompt=self.budget.estimate(sent), completion=0)
         else:
-            prompt, cached, completion, reasoning = (
-                usage.prompt,
-                usage.cached,
-                usage.completion,
-                usage.reasoning,
-            )
-            self.budget.calibrate(sent, prompt)
-            cost = price(model, prompt=prompt, cached=cached, completion=completion)
-        entry = UsageEntry(
-            model.id, prompt, cached, completion, reasoning,
-            "" if cost is None else str(cost), model.currency, round(seconds, 3),
-        )  # fmt: skip
-        self.record(entry)
-        self.cost.add(entry)
+            self.budget.calibrate(sent, usage.prompt)
+            items = bill(
+                model, prompt=usage.prompt, completion=usage.completion, cached=usage.cached,
+                cache_write=usage.cache_write, stored=usage.stored, stored_hours=usage.stored_hours,
+                batch=usage.batch,
+            )  # fmt: skip
+        entry = self._used(usage, items.fields() if items else {}, seconds)
         return UsageReported(
-            prompt, cached, completion, reasoning, entry.cost, model.currency,
+            entry.prompt, entry.cached, entry.completion, entry.reasoning, entry.cost, model.currency,
             self.cost.text(), self.window, self.cost.hit_rate,
         )  # fmt: skip
 
+    def take_fee(self, fee: Fee) -> None:
+        """Record money that was spent beside tokens."""
+        fee = replace(fee, at=fee.at or round(time.time(), 3))
+        self.record(fee)
+        self.cost.add_fee(fee)
+
     def take_unreported(self) -> None:
         """Record a request that was cut short: it is billed, but nobody said how much."""
+        self._used(Usage(0, 0), {"cost": "0"} if free(self.provider.model) else {}, 0.0)
+
+    def _used(self, usage: Usage, paid: dict[str, str], seconds: float) -> UsageEntry:
         model = self.provider.model
-        free = price(model, prompt=1, cached=0, completion=1) == 0
-        entry = UsageEntry(model.id, 0, 0, 0, cost="0" if free else "", currency=model.currency)
+        entry = UsageEntry(
+            model.id, usage.prompt, usage.cached, usage.completion, usage.reasoning,
+            currency=model.currency, seconds=round(seconds, 3), provider=self.provider.name,
+            cache_write=usage.cache_write, stored=usage.stored, stored_hours=usage.stored_hours,
+            batch=usage.batch, at=round(time.time(), 3), **paid,
+        )  # fmt: skip
         self.record(entry)
         self.cost.add(entry)
+        return entry
+
+    async def declare_official(self) -> str:
+        """Before the first message: offer the provider's own tools beside kcode's, where there are any.
+
+        They join the declarations of the first epoch and are frozen with it. Returns what went wrong, or "".
+        """
+        if self.official is None or any(isinstance(entry, User) for entry in self.ledger):
+            return ""
+        try:
+            offered = await self.official.declarations()
+        except ProviderError as error:
+            self.official = None
+            return f"the provider's own tools are not offered: {error.message}"
+        ours = json.loads(declarations(all_tools()))
+        self.begin(
+            Epoch("tools", "the provider's own tools"),
+            System(system_text()),
+            Tools(spell([*ours, *offered]).decode()),
+        )
+        return ""
 
     # --- what is asked about -------------------------------------------------------------------
 
@@ -211,6 +249,14 @@ class Session:
         """Tokens of context."""
         return self.budget.window
 
+    def official_names(self) -> tuple[str, ...]:
+        """The declared tools that the provider runs."""
+        return tuple(n for n in self.declared if self.official is not None and self.official.knows(n))
+
+    def accuracy(self) -> Accuracy:
+        """How well this session's tool calls were spelled."""
+        return Accuracy.of(self.ledger)
+
     def answer_tokens(self) -> int:
         """Output tokens a request asks for, before the window is looked at."""
         model, settings = self.provider.model, self.settings.provider
@@ -218,6 +264,11 @@ class Session:
         if model.thinking != "no":
             wanted = max(wanted, _THINKING_ANSWER)
         return min(wanted, model.max_output, max(self.window // 2, SMALLEST_ANSWER))
+
+    def room_for(self, wanted: int) -> int:
+        """Output tokens that a request could ask for: ``wanted``, or what the model and window leave."""
+        wanted = min(wanted, self.provider.model.max_output)
+        return self.budget.room_for_output(self.projection(), wanted)
 
     def projection(self) -> Projection:
         return self._projector.update(self.ledger)
@@ -315,7 +366,11 @@ class Session:
                 self.declared = tuple(tool["function"]["name"] for tool in json.loads(entry.json))
 
     def _heal(self) -> None:
-        """After a crash: answer the calls that were open, and say so if another model goes on."""
+        """After a crash: keep what was said of an answer under way, answer the calls that were open, and
+        say so if another model goes on."""
+        said = [e for e in self.ledger if isinstance(e, Assistant | User) or _cut_off(e)]
+        if said and isinstance(cut := said[-1], Note):
+            self.record(Assistant(cut.text, cut.data.get("reasoning"), (), "interrupted"))
         for call in open_calls(self.ledger):
             self.record(
                 ToolResult(call.id, call.name, f"{NOT_RUN} (kcode was ended)", ok=False, brief="not run")
@@ -335,3 +390,8 @@ class Session:
                 f"the message alone is about {tokens} tokens; the window has {self.window}",
                 "put the text into a file and ask about the file: kcode reads it in parts",
             )
+
+
+def _cut_off(entry: Entry) -> bool:
+    """The kept beginning of an answer that was being continued."""
+    return isinstance(entry, Note) and entry.kind == "cut-off" and bool(entry.text)

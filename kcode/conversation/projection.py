@@ -24,6 +24,7 @@ from kcode.conversation.ledger import (
     WireEntry,
     live_entries,
 )
+from kcode.providers.arguments import NotArguments, read_arguments
 from kcode.providers.dialect import Dialect
 
 _LEGAL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{2,63}")  # k2 quirk B.2
@@ -153,23 +154,13 @@ def legal_name(name: str) -> str:
 def legal_arguments(arguments: str) -> str:
     """The arguments as sent back: servers render them as JSON and refuse anything else.
 
-    What was not a JSON object is kept, as the value of ``malformed``, so that the model sees its slip.
+    A slip with one meaning is sent back mended. What has none is kept, as the value of ``malformed``, so
+    that the model sees its slip.
     """
     try:
-        if isinstance(strict_json(arguments), dict):
-            return arguments
-    except ValueError:
-        pass
-    return spell({"malformed": arguments}).decode() if arguments.strip() else "{}"
-
-
-def strict_json(text: str) -> object:
-    """Parse JSON as servers do: Python's own NaN and Infinity are ValueErrors here."""
-
-    def refuse(constant: str) -> object:
-        raise ValueError(f"{constant} is not JSON")
-
-    return json.loads(text, parse_constant=refuse)
+        return read_arguments(arguments).text
+    except NotArguments:
+        return spell({"malformed": arguments}).decode()
 
 
 def _spell_tools(declarations: str, dialect: Dialect) -> bytes:

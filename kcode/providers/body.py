@@ -25,7 +25,15 @@ def spell(request: Request, model: Model, dialect: Dialect, *, stream: bool = Tr
         b"," + _json(name) + b":" + _json(value)
         for name, value in _tail(request, model, dialect, stream).items()
     )
-    return head + b",".join(request.messages) + b"]" + tail + b"}"
+    messages = request.messages
+    if request.partial:
+        messages = (*messages, _to_be_continued(request.partial, dialect))
+    return head + b",".join(messages) + b"]" + tail + b"}"
+
+
+def _to_be_continued(message: bytes, dialect: Dialect) -> bytes:
+    """The last message as its dialect marks it: Moonshot on the message, others beside the messages."""
+    return message[:-1] + b',"partial":true}' if dialect.partial == "partial" else message
 
 
 def answer_room(request: Request, model: Model) -> int:
@@ -65,7 +73,11 @@ def _tail(request: Request, model: Model, dialect: Dialect, stream: bool) -> dic
         tail["stream_options"] = {"include_usage": True}
     if dialect.prompt_cache_key and request.session_id:
         tail["prompt_cache_key"] = request.session_id
-    if request.response_schema is not None:
+    if request.no_calls and request.tools and dialect.tool_choice:
+        tail["tool_choice"] = "none"
+    if request.partial and dialect.partial == "continue":
+        tail |= {"continue_final_message": True, "add_generation_prompt": False}
+    if request.response_schema is not None and not request.partial:  # facts B.5: not together
         tail["response_format"] = _response_format(request, dialect)
     tail.update(dialect.extra_body)
     return tail

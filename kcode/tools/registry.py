@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
+import re
+from collections.abc import Collection
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from kcode.providers.arguments import NotArguments, read_arguments
 from kcode.tools.base import Arguments, Tool, ToolRefused
 from kcode.tools.schema import declarations as declarations
 from kcode.tools.schema import normalised
@@ -38,37 +42,107 @@ def all_tools() -> list[Tool[Any]]:
     return list(_tools().values())
 
 
-def parse_call(name: str, arguments_json: str) -> tuple[Tool[Any], Arguments]:
-    """The tool and its checked arguments.
+class ParsedCall(NamedTuple):
+    """A call that can run. ``repairs`` says in words what was mended; empty for a call that was right."""
 
-    Raises :class:`ToolRefused` with a message that names what is wrong and what is allowed. Tolerant
-    where only one thing can be meant: ``"3"`` for 3, null for "not given", a list sent as JSON text.
+    tool: Tool[Any]
+    args: Arguments
+    repairs: tuple[str, ...] = ()
+
+
+def parse_call(name: str, arguments_json: str, known: Collection[str] = ()) -> ParsedCall:
+    """The tool and its checked arguments. ``known`` names tools beside ours, for the refusal's words.
+
+    Raises :class:`ToolRefused` with a message that names what is wrong and what is allowed. Mended where
+    only one thing can be meant: the slips of :mod:`kcode.providers.arguments`, ``"3"`` for 3, null for "not
+    given", a list sent as JSON text, one item instead of a list of one, ``read-file`` for ``read_file``,
+    ``file_path`` for a missing ``path``.
     """
-    tool = _tools().get(name)
-    if tool is None:
-        near = difflib.get_close_matches(name, _tools(), 1, 0.6)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise ToolRefused(f"there is no tool {name!r}; {hint}The tools are: {', '.join(_tools())}")
-    given = _object(name, arguments_json)
-    fields = tool.arguments.model_fields
-    given = {key: value for key, value in given.items() if value is not None or key not in fields}
+    tool, repairs = _tool(name, known)
     try:
-        return tool, tool.arguments.model_validate(given)
+        given, _, slips = read_arguments(arguments_json)
+    except NotArguments as problem:
+        raise ToolRefused(f"the arguments of {tool.name} cannot be read: {problem}") from None
+    repairs += slips
+    given, renamed = _renamed(tool, _without_nulls(tool, given))
+    repairs += renamed
+    try:
+        args = tool.arguments.model_validate(given)
     except ValidationError as problem:
-        raise ToolRefused(_explained(tool, problem)) from None
+        mended, fixes = _retyped(tool, given, problem)
+        if not fixes:
+            raise ToolRefused(_explained(tool, problem)) from None
+        try:
+            args = tool.arguments.model_validate(mended)
+        except ValidationError:
+            raise ToolRefused(_explained(tool, problem)) from None
+        repairs += fixes
+    return ParsedCall(tool, args, repairs)
 
 
-def _object(name: str, text: str) -> dict[str, Any]:
-    value: Any = text.strip() or "{}"
-    for _ in range(2):  # some engines encode the object twice
-        if isinstance(value, str):
-            try:
-                value = json.loads(value, strict=False)  # raw line feeds in strings are plain enough
-            except (ValueError, RecursionError) as problem:
-                raise ToolRefused(f"the arguments of {name} are not valid JSON: {problem}") from None
-    if not isinstance(value, dict):
-        raise ToolRefused(f"the arguments of {name} must be a JSON object, not {type(value).__name__}")
-    return value
+def _tool(name: str, known: Collection[str]) -> tuple[Tool[Any], tuple[str, ...]]:
+    tools = _tools()
+    if name in tools:
+        return tools[name], ()
+    plain = _plain(name)
+    if plain in tools and name not in known:
+        return tools[plain], (f"the name {name!r} meant {plain}",)
+    near = difflib.get_close_matches(name, tools, 1, 0.6)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ToolRefused(f"there is no tool {name!r}; {hint}The tools are: {', '.join([*tools, *known])}")
+
+
+def _plain(name: str) -> str:
+    """``functions.Read-File:3`` and ``read_file`` are one name: case, hyphens and the id's parts aside."""
+    name = name.strip().removeprefix("functions.").partition(":")[0]
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower().replace("-", "_").replace(" ", "_")
+
+
+def _without_nulls(tool: Tool[Any], given: dict[str, Any]) -> dict[str, Any]:
+    fields = tool.arguments.model_fields
+    return {key: value for key, value in given.items() if value is not None or key not in fields}
+
+
+def _renamed(tool: Tool[Any], given: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """One argument that is unknown and one that is required and missing, alike in name, are the same."""
+    fields = tool.arguments.model_fields
+    unknown = [key for key in given if key not in fields]
+    missing = [key for key, field in fields.items() if field.is_required() and key not in given]
+    if len(unknown) != 1 or len(missing) != 1 or not _alike(unknown[0], missing[0]):
+        return given, ()
+    old, new = unknown[0], missing[0]
+    renamed = {new if key == old else key: value for key, value in given.items()}
+    return renamed, (f"the argument {old!r} meant {new}",)
+
+
+def _alike(given: str, wanted: str) -> bool:
+    words = set(_plain(given).split("_"))
+    return (
+        bool(words & set(wanted.split("_"))) or difflib.SequenceMatcher(None, given, wanted).ratio() >= 0.75
+    )
+
+
+def _retyped(
+    tool: Tool[Any], given: dict[str, Any], problem: ValidationError
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A value in the form the schema wants, where there is one way: JSON text read, one item listed."""
+    properties = normalised(tool.arguments)["properties"]
+    mended, fixes = dict(given), []
+    for error in problem.errors(include_url=False, include_input=False):
+        key = str(error["loc"][0]) if error["loc"] else ""
+        wanted = properties.get(key, {}).get("type")
+        value = mended.get(key)
+        if len(error["loc"]) != 1 or wanted not in ("array", "object"):
+            continue
+        if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+            with contextlib.suppress(ValueError, RecursionError):
+                value = json.loads(value, strict=False)
+        if wanted == "array" and not isinstance(value, list):
+            value = [value]
+        if value != mended.get(key):
+            mended[key] = value
+            fixes.append(f"{key} was not {'an array' if wanted == 'array' else 'an object'}")
+    return mended, tuple(fixes)
 
 
 def _explained(tool: Tool[Any], problem: ValidationError) -> str:

@@ -14,6 +14,7 @@ from kcode.agent.approval import Question
 from kcode.agent.events import Event, TurnFinished
 from kcode.agent.session import Session
 from kcode.config.settings import Settings
+from kcode.conversation.ledger import ToolResult
 from kcode.providers.registry import open_provider, resolve
 from tests.k2sim import TEST_KEY, Simulator
 
@@ -77,3 +78,7 @@ def finished(events: list[Event]) -> TurnFinished:
     last = events[-1]
     assert isinstance(last, TurnFinished)
     return last
+
+
+def tool_texts(session: Session) -> list[str]:
+    return [entry.text for entry in session.ledger if isinstance(entry, ToolResult)]

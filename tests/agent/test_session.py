@@ -12,17 +12,13 @@ import pytest
 from kcode.agent.approval import Answer as Verdict
 from kcode.agent.events import AnswerDiscarded, CallStarted, Event, TurnFinished, UsageReported
 from kcode.agent.session import Session
-from kcode.conversation.ledger import Checkpoint, ToolResult
+from kcode.conversation.ledger import Checkpoint
 from kcode.errors import ExitCode, LimitReached
-from tests.agent.conftest import Person, finished, run_turn
+from tests.agent.conftest import Person, finished, run_turn, tool_texts
 from tests.k2sim import Chunking, Simulator, call, fail, say, use
 
 Open = Callable[..., Session]
 FIX = call("edit_file", path="shop.py", edits=[{"old_text": " - 1", "new_text": ""}])
-
-
-def tool_texts(session: Session) -> list[str]:
-    return [entry.text for entry in session.ledger if isinstance(entry, ToolResult)]
 
 
 def test_a_bug_is_read_edited_tested_and_answered(k2sim: Any, open_session: Open, repo: Path) -> None:

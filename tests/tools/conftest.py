@@ -28,7 +28,7 @@ class Bench:
         self.intent = Intent("note")
 
     async def call(self, name: str, **arguments: Any) -> ToolOutcome:
-        tool, args = parse_call(name, json.dumps(arguments))
+        tool, args, _ = parse_call(name, json.dumps(arguments))
         self.intent = await tool.plan(args, self.context)
         assert tool.title(args)
         return await tool.run(args, self.context)

@@ -161,7 +161,7 @@ def test_what_was_approved_is_what_is_done_or_nothing(bench: Bench) -> None:
 
     async def go() -> None:
         raw = json.dumps({"path": "a.py", "edits": [{"old_text": "a = 1", "new_text": "a = 9"}]})
-        tool, args = parse_call("edit_file", raw)
+        tool, args, _ = parse_call("edit_file", raw)
         await tool.plan(args, bench.context)
         bench.write("a.py", "a = 1\nb = 2\nmine = 3\n")  # while the question was on the screen
         await tool.run(args, bench.context)

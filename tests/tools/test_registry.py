@@ -101,7 +101,7 @@ def test_an_unknown_tool_is_answered_with_those_there_are() -> None:
     ("name", "arguments", "words"),
     [
         ("read_file", "{", "not valid JSON"),
-        ("read_file", "[1]", "JSON object, not list"),
+        ("read_file", "[1]", "JSON object, not an array"),
         ("read_file", "{}", "path is missing"),
         ("read_file", '{"path": "a", "lines": 3}', "lines is not an argument of read_file"),
         ("read_file", '{"path": "a", "start_line": "many"}', "start_line: "),
@@ -149,7 +149,7 @@ def test_what_has_one_meaning_is_understood() -> None:
 )
 def test_whatever_the_model_sends_is_a_call_or_a_refusal(name: str, arguments: str) -> None:
     try:
-        tool, _ = parse_call(name, arguments)
+        tool, _, _ = parse_call(name, arguments)
     except ToolRefused as problem:
         assert str(problem)
     else:
