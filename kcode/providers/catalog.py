@@ -85,7 +85,7 @@ class Tier:
 
 
 UNLISTED = "not in the catalogue"
-_MOONSHOTS = ("moonshot", "moonshot-intl", "kimi-code")
+_MOONSHOTS = ("moonshot", "moonshot-intl", "kimi-code", "anthropic-compatible")
 
 
 def find(model_id: str, provider: str | None = None) -> Model | None:

@@ -6,15 +6,13 @@ of the tests.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from kcode.providers.answer import AnswerReader
 from kcode.providers.base import Chunk, Request, Retrying, ServerFailed
 from kcode.providers.body import spell
-from kcode.providers.endpoint import Endpoint
-from kcode.providers.service import LIST_TIMEOUT_S, HttpProvider, facts, lower
+from kcode.providers.service import HttpProvider, facts, lower
 
 
 class ChatProvider(HttpProvider):
@@ -53,16 +51,3 @@ class ChatProvider(HttpProvider):
                     "Try again.",
                     facts(lower(response)),
                 )
-
-
-def ask_server(endpoint: Endpoint) -> Endpoint:
-    """The endpoint completed from its server's model list, for callers without an event loop."""
-
-    async def ask() -> Endpoint:
-        provider = ChatProvider(endpoint, timeout_s=LIST_TIMEOUT_S)
-        try:
-            return await provider.discover(LIST_TIMEOUT_S)
-        finally:
-            await provider.close()
-
-    return asyncio.run(ask())

@@ -57,6 +57,6 @@ def dialect_for(profile: Profile, model: Model) -> Dialect:
     dialect = DIALECTS[profile.dialect]
     if dialect.name == "openai" and "kimi" in model.id.lower():
         return replace(dialect, call_ids="k2")
-    if dialect.name == "moonshot" and model.thinking != "no":
+    if dialect.name in ("moonshot", "anthropic") and model.thinking != "no":
         return replace(dialect, reasoning_required=True)
     return dialect

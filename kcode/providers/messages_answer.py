@@ -125,7 +125,9 @@ class MessageReader:
                 block.whole = given
             elif given:
                 block.whole = json.dumps(given, ensure_ascii=False)
-            yield CallDelta(block.number, _word(content.get("id")) or None, _word(content.get("name")) or None)
+            yield CallDelta(
+                block.number, _word(content.get("id")) or None, _word(content.get("name")) or None
+            )
         elif kind == "text" and _word(content.get("text")):
             yield TextDelta(_word(content.get("text")))
         elif kind == "thinking":

@@ -105,8 +105,8 @@ def sent_temperature(real: float, model: Model, dialect: Dialect) -> float:
     raise ConfigError(
         f"{whose} a temperature of {real:g}, which this endpoint cannot give: it multiplies what is sent by"
         f" {highest:g} and takes 0 to 1, so {highest:g} is the highest.",
-        f"Use `--provider moonshot`, whose chat completions take it as it is; {lower}say `temperature_scale=1`"
-        " in provider.dialect if your server does not multiply.",
+        f"Use `--provider moonshot`, whose chat completions take it as it is; {lower}say"
+        " `temperature_scale=1` in provider.dialect if your server does not multiply.",
     )
 
 
@@ -126,6 +126,7 @@ class _Fold:
     dialect: Dialect
     messages: list[bytes] = field(default_factory=list)
     ids: dict[str, str] = field(default_factory=dict)  # id as received -> id as sent
+    asked: list[str] = field(default_factory=list)  # the ids of the last answer's calls
 
     def feed(self, chat: Iterable[Mapping[str, Any]]) -> None:
         results: dict[str, bytes] = {}
@@ -158,6 +159,7 @@ class _Fold:
         if said.strip():  # blocks of white space are refused
             blocks.append(_json({"type": "text", "text": said}))
         blocks += [self._call(call) for call in calls]
+        self.asked = [str(call.get("id", "")) for call in calls]
         self._add("assistant", b"[" + b",".join(blocks) + b"]")
 
     def _thinking(self, message: Mapping[str, Any]) -> Iterator[bytes]:
@@ -169,7 +171,8 @@ class _Fold:
         reasoning = message.get(self.dialect.reasoning_field or "")
         if not isinstance(reasoning, str):
             return
-        for text, signature in split_seals(reasoning, str(message.get(self.dialect.signature_field or "", ""))):
+        seal = str(message.get(self.dialect.signature_field or "", ""))
+        for text, signature in split_seals(reasoning, seal):
             block = {"type": "thinking", "thinking": text}
             yield _json(block | {"signature": signature} if signature else block)
 
@@ -186,9 +189,10 @@ class _Fold:
         return _json({"type": "tool_result", "tool_use_id": self._id(call_id), "content": given or ""})
 
     def _results(self, results: dict[str, bytes]) -> None:
-        """The results of one step as one message."""
+        """The results of one step as one message, in call order."""
         if results:
-            self._add("user", b"[" + b",".join(results.values()) + b"]")
+            order = [*(i for i in self.asked if i in results), *(i for i in results if i not in self.asked)]
+            self._add("user", b"[" + b",".join(results[call_id] for call_id in order) + b"]")
             results.clear()
 
     def _id(self, call_id: str) -> str:

@@ -113,13 +113,20 @@ PROFILES: dict[str, Profile] = {
         Profile("trtllm", "TensorRT-LLM", "http://127.0.0.1:8000/v1", "k2-raw"),
         Profile("llama-server", "llama-server", "http://127.0.0.1:8080/v1", "k2-raw"),
         Profile("openai-compatible", "the server", "", "openai"),
+        Profile(
+            "anthropic-compatible",
+            title="the Anthropic-compatible endpoint",
+            base_url="https://api.moonshot.cn/anthropic",
+            dialect="anthropic",
+            key_variables=("MOONSHOT_API_KEY", "KIMI_API_KEY"),
+            default_model="kimi-k3",
+            needs_key=True,
+            path="",
+            console="platform.kimi.com",
+            key_hint=(
+                "api.moonshot.cn takes keys of platform.kimi.com (China). For a key of platform.kimi.ai set"
+                " provider.base_url to https://api.moonshot.ai/anthropic."
+            ),
+        ),
     )
 }
-
-NOT_YET = {
-    "anthropic-compatible": (
-        "kcode speaks the Chat-Completions form, not the Anthropic Messages one.",
-        "Use `--provider moonshot`, or `--provider openai-compatible` with the server's /v1 address.",
-    ),
-}
-"""Names that are known and not served, with what happened and what to use."""

@@ -24,8 +24,9 @@ from kcode.errors import ConfigError
 from kcode.providers import catalog
 from kcode.providers.base import AuthError, ModelNotFound, Provider, ProviderError
 from kcode.providers.catalog import Model
+from kcode.providers.dialect import DIALECTS
 from kcode.providers.endpoint import Endpoint, dialect_for
-from kcode.providers.profiles import NOT_YET, PROFILES, Profile
+from kcode.providers.profiles import PROFILES, Profile
 
 _KEY_PROFILES = (
     ("MOONSHOT_API_KEY", "moonshot"),
@@ -65,6 +66,10 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
         raise ConfigError(
             f"provider.temperature is {wanted.temperature}; Moonshot takes 0 to 1.", "0.6 is its own advice."
         )
+    if dialect.wire == "messages":
+        from kcode.providers.messages_form import check_temperature
+
+        check_temperature(wanted.temperature, model, dialect)
     key = _key(profile, wanted, environ, own)
     return Endpoint(
         profile,
@@ -117,11 +122,11 @@ def _asked(endpoint: Endpoint) -> Endpoint:
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from kcode.providers.chat import ask_server
+    from kcode.providers.service import ask_server
 
     with ThreadPoolExecutor(1) as thread:
         try:
-            return thread.submit(ask_server, endpoint).result()
+            return thread.submit(ask_server, _wire(endpoint), endpoint).result()
         except ProviderError:
             if endpoint.model.id:
                 return endpoint
@@ -135,8 +140,6 @@ def _profile(wanted: ProviderSettings, environ: Mapping[str, str]) -> tuple[Prof
     name = wanted.name.strip().lower()
     if name in PROFILES:
         return PROFILES[name], f"provider.name is {name}"
-    if name in NOT_YET:
-        raise ConfigError(f"The provider `{name}` is not available: {NOT_YET[name][0]}", NOT_YET[name][1])
     if name not in ("auto", ""):
         near = difflib.get_close_matches(name, PROFILES, 1, 0.4)
         hint = f"Did you mean `{near[0]}`? " if near else ""
@@ -156,6 +159,8 @@ def _automatic(wanted: ProviderSettings, environ: Mapping[str, str]) -> tuple[Pr
             and urlsplit(wanted.base_url).path.startswith(theirs.path)
         ):
             return profile, f"provider.base_url is an address of {profile.title}"
+    if re.search(r"/anthropic(/v1(/messages)?)?/?$", wanted.base_url.strip()):
+        return PROFILES["anthropic-compatible"], "provider.base_url ends in /anthropic"
     if wanted.api_key and not wanted.base_url:
         return PROFILES[_owner(wanted.api_key)], "provider.api_key is set"
     for variable, name in _KEY_PROFILES:
@@ -185,9 +190,11 @@ def _owner(key: str) -> str:
 
 
 def _address(given: str, profile: Profile) -> str:
-    """The base URL without a trailing slash or /chat/completions; the usual path where it has none."""
+    """The base URL without a trailing slash or an endpoint's path; the usual path where it has none."""
     url = given.strip().rstrip("/")
-    url = re.sub(r"/(chat/completions|completions|models)$", "", url).rstrip("/")
+    url = re.sub(r"/(chat/completions|completions|messages|models)$", "", url).rstrip("/")
+    if DIALECTS[profile.dialect].wire == "messages":  # whose endpoints are all below /v1
+        url = url.removesuffix("/v1")
     try:
         parts = urlsplit(url)
         _ = parts.port

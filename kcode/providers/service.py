@@ -331,6 +331,19 @@ class HttpProvider(ABC):
             return self._client
 
 
+def ask_server(wire: type[HttpProvider], endpoint: Endpoint) -> Endpoint:
+    """The endpoint completed from its server's model list, for callers without an event loop."""
+
+    async def ask() -> Endpoint:
+        provider = wire(endpoint, timeout_s=LIST_TIMEOUT_S)
+        try:
+            return await provider.discover(LIST_TIMEOUT_S)
+        finally:
+            await provider.close()
+
+    return asyncio.run(ask())
+
+
 def lower(response: httpx2.Response) -> dict[str, str]:
     """The response's headers, names in lower case."""
     return {name.lower(): value for name, value in response.headers.items()}

@@ -64,12 +64,6 @@ def test_an_unknown_profile_gets_the_nearest_right_one():
     assert "`moonshot`" in caught.value.remedy
 
 
-def test_the_anthropic_form_is_named_and_refused():
-    with pytest.raises(ConfigError) as caught:
-        found(name="anthropic-compatible")
-    assert "openai-compatible" in caught.value.remedy
-
-
 @pytest.mark.parametrize(
     ("given", "used"),
     [
