@@ -105,7 +105,7 @@ _RULES = (
         ContextOverflow,
         "/compact shortens the conversation, /clear starts afresh; a smaller provider.max_output_tokens helps"
         " too.",
-        types=("exceed_context_size_error",),
+        types=("exceed_context_size_error", "request_too_large"),
         codes=("OutofContextError", "context_length_exceeded"),
         texts=(
             "input token length too long",
@@ -117,6 +117,7 @@ _RULES = (
             "longer than the maximum model length",
             "longer than the model's context length",
             "prompt is too long",
+            "exceed context limit",
             "request exceeds the maximum size",
         ),
         statuses=(400, 413, 422, 500),
@@ -124,7 +125,7 @@ _RULES = (
     _Rule(
         QuotaExhausted,
         _PAY,
-        types=("exceeded_current_quota_error", "insufficient_quota"),
+        types=("exceeded_current_quota_error", "insufficient_quota", "billing_error"),
         codes=(
             "QuotaExceeded",
             "SetLimitExceeded",
@@ -146,9 +147,9 @@ _RULES = (
     _Rule(
         Overloaded,
         "The service is busy: try again in a moment.",
-        types=("engine_overloaded_error",),
+        types=("engine_overloaded_error", "overloaded_error"),
         codes=("ServerOverloaded", "InvalidEndpoint.ClosedEndpoint"),
-        statuses=(400, 429, 500, 503),
+        statuses=(400, 429, 500, 503, 529),
     ),
     _Rule(
         RateLimited,
@@ -191,7 +192,7 @@ _RULES = (
     _Rule(
         AuthError,
         "This key may not do that; see what it may in the console ({console}).",
-        types=("permission_denied_error", "access_terminated_error"),
+        types=("permission_denied_error", "permission_error", "access_terminated_error"),
         codes=("AccessDenied", "OperationDenied"),
     ),
     _Rule(
@@ -203,7 +204,7 @@ _RULES = (
     _Rule(
         ServerFailed,
         "Try again; if it stays, the provider's status page says more.",
-        types=("server_error", "unexpected_output", "server_unavailable"),
+        types=("server_error", "unexpected_output", "server_unavailable", "api_error", "timeout_error"),
         codes=("InternalServiceError",),
     ),
 )
@@ -249,10 +250,20 @@ def _address_remedy(facts: HttpFacts, endpoint: Endpoint) -> str:
     moved = facts.headers.get("location", "")
     if moved:
         return f"The address has moved to {without_login(moved)}: set provider.base_url to it."
+    path = _PATHS[endpoint.dialect.wire]
+    ending = "" if path.startswith("/v1") else " and mostly ends in /v1"
     return (
-        f"kcode asked {without_login(endpoint.base_url)}/chat/completions; provider.base_url must be what"
-        " comes before /chat/completions and mostly ends in /v1."
+        f"kcode asked {without_login(endpoint.base_url)}{path}; provider.base_url must be what"
+        f" comes before {path}{ending}."
     )
+
+
+_PATHS = {
+    "chat": "/chat/completions",
+    "responses": "/responses",
+    "messages": "/v1/messages",
+    "completions": "/completions",
+}
 
 
 # --- how it is said ---------------------------------------------------------------------------
