@@ -41,6 +41,7 @@ class Dialect:
     partial: Literal["no", "partial", "continue"] = "no"  # how a cut answer is continued, where it can be
     tool_choice: bool = True  # may `tool_choice` be sent
     temperature_scale: float = 1.0  # what the server multiplies a temperature by (facts B.7)
+    limits_per: Literal["account", "model"] = "account"  # whose requests share a limit (facts A.4, D.2)
     signature_field: str | None = None  # the reasoning's seal in history, where the wire has one
     cached_wire: Literal["", "responses"] = ""  # spoken instead of `wire` where it caches the model's input
     response_cache: bool = False  # the responses wire takes `caching` and `expire_at` (facts C.3)
@@ -60,6 +61,7 @@ DIALECTS: dict[str, Dialect] = {
             structured="json_object",
             request_id_header="X-Client-Request-Id",
             tool_choice=False,
+            limits_per="model",
             cached_wire="responses",
             response_cache=True,
             chain_pause_s=0.1,

@@ -26,8 +26,10 @@ from kcode.providers.base import (
     HttpFacts,
     ModelNotFound,
     ProviderError,
+    RateLimited,
     Request,
     ServerFailed,
+    Usage,
     WrongAddress,
 )
 from kcode.providers.catalog import Model
@@ -35,6 +37,7 @@ from kcode.providers.dialect import Dialect
 from kcode.providers.endpoint import Endpoint, dialect_for
 from kcode.providers.error_facts import request_id
 from kcode.providers.http_errors import classify, classify_payload, is_error
+from kcode.providers.limiter import Limiter
 from kcode.providers.retry import RetryPolicy, with_retries
 from kcode.providers.sse import Event, EventDecoder, EventTooLarge
 from kcode.providers.transport import open_client, transport_error
@@ -54,12 +57,14 @@ class HttpProvider(ABC):
         timeout_s: float = 600.0,
         policy: RetryPolicy | None = None,
         wire_log: WireLog | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         """``timeout_s`` is the longest silence of the server that is waited for, in seconds."""
         self._endpoint = endpoint
         self._timeout_s = timeout_s
         self._policy = policy or RetryPolicy()
         self._log = wire_log or WireLog(os.environ.get("KCODE_WIRE_LOG", ""))
+        self._limiter = limiter
         self._client: httpx2.AsyncClient | None = None
         self._connecting = asyncio.Lock()
 
@@ -81,13 +86,38 @@ class HttpProvider(ABC):
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         """The answer's chunks, as :class:`kcode.providers.base.Provider` says. Failed attempts are
-        announced by ``Retrying`` and made again as the settings allow."""
+        announced by ``Retrying`` and made again as the settings allow. Each attempt is held back, with
+        ``Waiting``, until the account's known limits allow it."""
         if not (request.model or self.model.id):
             await self.discover()
-        attempts = with_retries(lambda: self._attempt(request), self._policy)
+        attempts = with_retries(lambda: self._in_turn(request), self._policy)
         async with aclosing(attempts) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def _in_turn(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        turn = self.limiter.turn(request)
+        try:
+            async with aclosing(turn.admitted()) as waits:
+                async for waiting in waits:
+                    yield waiting
+            async with aclosing(self._attempt(request)) as chunks:
+                async for chunk in chunks:
+                    if isinstance(chunk, Usage):
+                        turn.used(chunk)
+                    yield chunk
+        except RateLimited as error:
+            self.limiter.refused(error.facts)
+            raise
+        finally:
+            turn.leave()
+
+    @property
+    def limiter(self) -> Limiter:
+        """The account's limits; known once the model is."""
+        if self._limiter is None:
+            self._limiter = Limiter.of(self._endpoint)
+        return self._limiter
 
     @abstractmethod
     def _attempt(self, request: Request) -> AsyncGenerator[Chunk, None]:
@@ -145,6 +175,7 @@ class HttpProvider(ABC):
         url = self.url(path)
         try:
             async with client.stream("POST", url, content=body, headers=sent) as response:
+                self.limiter.heard(lower(response))
                 if response.status_code != 200:
                     raise await self._refused(response, number)
                 yield response, number
