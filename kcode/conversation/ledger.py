@@ -71,14 +71,17 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """From here on the wire starts anew: with nothing, or (``keep_upto``) with the first entries kept.
+    """From here on the wire starts anew: with nothing, with the first live entries, or as it once was.
 
-    ``keep_upto`` counts entries of the whole ledger: a rewind keeps those before that position.
+    ``keep_upto`` counts entries of the whole ledger: those of the live entries before that position stay.
+    ``restore_upto`` brings back what was live when the ledger had that many entries, across epochs that
+    have emptied it since (a compaction, a clear, a rewind); it goes before ``keep_upto``.
     """
 
     reason: EpochReason
     detail: str = ""
     keep_upto: int | None = None
+    restore_upto: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,14 +160,29 @@ WIRE_TYPES = (System, Tools, User, Assistant, ToolResult)
 
 def live_entries(entries: Sequence[Entry]) -> list[Entry]:
     """The entries that count today: epochs applied, in order. Pure."""
+    return [entry for _, entry in live_positions(entries)]
+
+
+def live_positions(entries: Sequence[Entry]) -> list[tuple[int, Entry]]:
+    """:func:`live_entries`, each with its position in the ledger. Pure; one pass.
+
+    A position that an epoch cannot mean (behind itself) counts as the epoch's own.
+    """
+    asked_for = {entry.restore_upto for entry in entries if isinstance(entry, Epoch)}
+    remembered: dict[int, list[tuple[int, Entry]]] = {}
     live: list[tuple[int, Entry]] = []
     for position, entry in enumerate(entries):
-        if isinstance(entry, Epoch):
-            upto = entry.keep_upto
-            live = [] if upto is None else [(p, e) for p, e in live if p < upto]
-        else:
+        if position in asked_for:
+            remembered[position] = list(live)
+        if not isinstance(entry, Epoch):
             live.append((position, entry))
-    return [entry for _, entry in live]
+        elif entry.restore_upto is not None:
+            live = list(remembered.get(entry.restore_upto, live))
+        elif entry.keep_upto is not None:
+            live = [(at, kept) for at, kept in live if at < entry.keep_upto]
+        else:
+            live = []
+    return live
 
 
 def wire_entries(entries: Sequence[Entry]) -> list[WireEntry]:

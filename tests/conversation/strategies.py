@@ -66,9 +66,11 @@ def conversations(draw: st.DrawFn, epochs: bool = True) -> list[Entry]:
         for _ in range(draw(st.integers(0, 3))):
             ledger.extend(draw(steps(ids)))
         if epochs and draw(st.integers(0, 5)) == 0:
-            kind = draw(st.sampled_from(["rewind", "clear", "model"]))
+            kind = draw(st.sampled_from(["rewind", "restore", "clear", "model"]))
             if kind == "rewind":
                 ledger.append(Epoch("rewind", keep_upto=draw(st.integers(len(HEAD), len(ledger)))))
+            elif kind == "restore":
+                ledger.append(Epoch("rewind", restore_upto=draw(st.integers(len(HEAD), len(ledger)))))
             elif kind == "model":
                 ledger.append(Epoch("model", keep_upto=len(ledger)))
             else:

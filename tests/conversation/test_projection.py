@@ -11,9 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcode.conversation.ledger import Assistant, Call, Entry, Epoch, System, ToolResult, User
+from kcode.conversation.ledger import (
+    Assistant,
+    Call,
+    Entry,
+    Epoch,
+    System,
+    ToolResult,
+    User,
+    live_positions,
+)
 from kcode.conversation.projection import Projector, project
-from kcode.providers.dialect import DIALECTS
+from kcode.providers.dialect import DIALECTS, Dialect
 from tests.conversation.strategies import HEAD, conversations
 
 dialects = st.sampled_from(sorted(DIALECTS.values(), key=lambda d: d.name))
@@ -74,6 +83,35 @@ def test_a_rewind_returns_to_the_bytes_of_that_moment(ledger: list[Entry], data:
     rewound = [*ledger, Epoch("rewind", keep_upto=moment)]
     dialect = DIALECTS["moonshot"]
     assert project(rewound, dialect) == project(ledger[:moment], dialect)
+
+
+@given(conversations(), dialects, st.data())
+def test_a_rewind_reaches_behind_every_epoch(
+    ledger: list[Entry], dialect: Dialect, data: st.DataObject
+) -> None:
+    moment = data.draw(st.integers(0, len(ledger)))
+    rewound = [*ledger, Epoch("rewind", restore_upto=moment)]
+    assert project(rewound, dialect) == project(ledger[:moment], dialect)
+    undone = [*rewound, Epoch("rewind", restore_upto=len(ledger))]
+    assert project(undone, dialect) == project(ledger, dialect)
+
+
+@given(conversations(), dialects, st.data())
+def test_what_follows_a_rewind_extends_the_bytes_of_that_moment(
+    ledger: list[Entry], dialect: Dialect, data: st.DataObject
+) -> None:
+    moment = data.draw(st.integers(0, len(ledger)))
+    then = project(ledger[:moment], dialect).messages
+    later = project([*ledger, Epoch("rewind", restore_upto=moment), User("on")], dialect).messages
+    assert later[: len(then)] == then
+
+
+@given(conversations(), st.data())
+def test_live_entries_do_not_change_by_what_comes_after(ledger: list[Entry], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(ledger)))
+    before = live_positions(ledger[:cut])
+    after = live_positions([*ledger[:cut], User("more")])
+    assert after == [*before, (cut, User("more"))]
 
 
 @given(conversations(), dialects)
