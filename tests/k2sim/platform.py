@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 PURPOSES = ("file-extract", "image", "video", "batch")
 EXTRACTABLE = (
-    ".pdf .docx .doc .xlsx .xls .pptx .ppt .epub .png .jpg .jpeg .gif .webp .bmp .txt .md .csv .html".split()
-)
+    ".pdf", ".docx", ".doc", ".xlsx", ".xls", ".pptx", ".ppt", ".epub", ".png", ".jpg", ".jpeg", ".gif",
+    ".webp", ".bmp", ".txt", ".md", ".csv", ".html",
+)  # fmt: skip
 ENCRYPTED = "----MOONSHOT ENCRYPTED BEGIN----c2VhbGVk----MOONSHOT ENCRYPTED END----"
 
 
@@ -79,7 +80,7 @@ def _upload(sim: Simulator, record: Record) -> wire.Program:
     if len(data) > state.largest:
         raise Refusal("invalid", f"file size exceeds {state.largest // 1_000_000} MB", "file")
     if purpose == "file-extract":
-        if not name.lower().endswith(tuple(EXTRACTABLE)):
+        if not name.lower().endswith(EXTRACTABLE):
             raise Refusal("invalid", f"unsupported file type of {name}", "file")
         if name in state.unreadable:
             raise Refusal("invalid", f"extract {name} failed: the document is protected", "file")
@@ -254,10 +255,10 @@ def check_web_search(body: Mapping[str, Any], model: SimModel) -> None:
                 if call["function"]["name"] != "$web_search":
                     raise Refusal("invalid", f"builtin function {call['function']['name']!r} is not known")
                 asked[call["id"]] = call["function"]["arguments"]
-        if message["role"] == "tool" and message["tool_call_id"] in asked:
-            if message.get("content") != asked[message["tool_call_id"]]:
-                where = f"messages[{position}]"
-                raise Refusal("invalid", f"{where}: the result of $web_search must be its arguments", where)
+        given = asked.get(message.get("tool_call_id", ""))
+        if given is not None and message.get("content") != given:
+            where = f"messages[{position}]"
+            raise Refusal("invalid", f"{where}: the result of $web_search must be its arguments", where)
 
 
 _Handler = Callable[["Simulator", "Record"], wire.Program]

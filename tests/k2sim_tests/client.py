@@ -37,11 +37,16 @@ class Reply:
 
 
 def request(
-    sim: Simulator, method: str, path: str, body: bytes | None = None, key: str | None = TEST_KEY
+    sim: Simulator,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+    key: str | None = TEST_KEY,
+    kind: str = "application/json",
 ) -> Reply:
     connection = http.client.HTTPConnection("127.0.0.1", sim.port, timeout=20)
     try:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": kind}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         connection.request(method, sim.shape.base_path + path, body, headers)

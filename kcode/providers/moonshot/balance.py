@@ -58,7 +58,7 @@ async def ask_balance(provider: Provider) -> Balance:
 
 
 def no_balance(profile: Profile) -> UsageError:
-    """The error for a profile that has no balance to ask for: what it is paid with, and where that is seen."""
+    """The error for a profile that has no balance to ask for, with where to look instead."""
     if profile.embedded:
         return UsageError("the embedded model costs nothing, so there is no balance", "")
     if not profile.console:
@@ -141,8 +141,8 @@ def _recall(endpoint: Endpoint) -> tuple[bool, Balance | None]:
             return False, None
         if record["available"] is None:
             return True, None
-        amounts = [Decimal(record[kind]) for kind in ("available", "cash", "voucher")]
-        return True, Balance(*amounts, currency=record["currency"])
+        available, cash, voucher = (Decimal(record[kind]) for kind in ("available", "cash", "voucher"))
+        return True, Balance(available, cash, voucher, str(record["currency"]))
     except (OSError, ValueError, TypeError, KeyError, ArithmeticError):
         return False, None
 
