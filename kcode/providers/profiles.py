@@ -20,6 +20,9 @@ class Profile:
     path: str = "/v1"
     console: str = ""  # where the user sees keys, balance and opened models
     key_hint: str = ""  # whose keys this address takes
+    lists_models: bool = True  # GET /models says what the account may use
+    listing_proves: bool = True  # a model that is listed there can be called (facts 0.3: not on Ark)
+    plans: tuple[str, ...] = ()  # profiles of the same house that may serve what this one does not
 
     @property
     def embedded(self) -> bool:
@@ -94,6 +97,8 @@ PROFILES: dict[str, Profile] = {
             path="/api/v3",
             console="console.volcengine.com/ark",
             key_hint="Ark takes API keys made in its console, and the model must be opened there first.",
+            listing_proves=False,
+            plans=("ark-coding", "ark-agent"),
         ),
         Profile(
             "ark-coding",
@@ -106,6 +111,20 @@ PROFILES: dict[str, Profile] = {
             path="/api/coding/v3",
             console="console.volcengine.com/ark",
             key_hint="The Coding Plan takes the account's Ark API key while the plan is active.",
+            lists_models=False,
+        ),
+        Profile(
+            "ark-agent",
+            title="Ark Agent Plan",
+            base_url="https://ark.cn-beijing.volces.com/api/plan/v3",
+            dialect="ark",
+            key_variables=("ARK_API_KEY",),
+            default_model="kimi-k2.7-code",
+            needs_key=True,
+            path="/api/plan/v3",
+            console="console.volcengine.com/ark",
+            key_hint="The Agent Plan takes the account's Ark API key while the plan is active.",
+            lists_models=False,
         ),
         Profile("vllm", "vLLM", "http://127.0.0.1:8000/v1", "vllm"),
         Profile("sglang", "SGLang", "http://127.0.0.1:30000/v1", "k2-raw"),
@@ -127,6 +146,7 @@ PROFILES: dict[str, Profile] = {
                 "api.moonshot.cn takes keys of platform.kimi.com (China). For a key of platform.kimi.ai set"
                 " provider.base_url to https://api.moonshot.ai/anthropic."
             ),
+            lists_models=False,
         ),
     )
 }
