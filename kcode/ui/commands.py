@@ -139,6 +139,12 @@ def _bar(sitting: Sitting, share: float) -> str:
     return filled * cells + empty * (BAR_CELLS - cells)
 
 
+async def _status(sitting: Sitting, session: Session, argument: str) -> None:
+    from kcode.ui import standing
+
+    sitting.say(_table(standing.rows(session)))
+
+
 async def _clear(sitting: Sitting, session: Session, argument: str) -> None:
     session.clear()
     sitting.say("a new conversation; files stay as they are", "dim")
@@ -223,6 +229,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("help", "", "what there is", _help),
     Command("model", "[NAME]", "show the model, or go on with another", _model),
     Command("mode", "[plan|ask|edits|auto]", "show the mode, or change it", _mode),
+    Command("status", "", "session, provider, model, cost, how well calls are spelled", _status),
     Command("context", "", "where the window goes", _context),
     Command("cost", "", "tokens and money of this session", _cost),
     Command("diff", "", "what this session changed in the files", _diff),
