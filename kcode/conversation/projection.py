@@ -168,5 +168,6 @@ def _spell_tools(declarations: str, dialect: Dialect) -> bytes:
         return declarations.encode("utf-8", "replace")
     tools = json.loads(declarations)
     for tool in tools:
-        tool["function"]["strict"] = dialect.strict_tools
+        if tool.get("type", "function") == "function":  # the provider's builtins have a name, nothing else
+            tool["function"].setdefault("strict", dialect.strict_tools)
     return spell(tools)

@@ -198,3 +198,12 @@ def test_numbers_that_are_not_json_do_not_reach_the_wire(arguments: str) -> None
     ledger: list[Entry] = [*HEAD, User("hi"), Assistant("", calls=(Call("a", "grep", arguments),))]
     call = decoded(project(ledger, DIALECTS["moonshot"]).messages)[-1]["tool_calls"][0]
     assert json.loads(call["function"]["arguments"]) == {"malformed": arguments}
+
+
+def test_a_tool_of_the_providers_own_is_declared_as_it_came() -> None:
+    search = {"type": "builtin_function", "function": {"name": "$web_search"}}
+    theirs = {"type": "function", "function": {"name": "fetch", "parameters": {}, "strict": True}}
+    ours = {"type": "function", "function": {"name": "grep", "parameters": {}}}
+    sent = json.loads(project([Tools(json.dumps([ours, search, theirs]))], DIALECTS["moonshot"]).tools)
+    assert sent[1:] == [search, theirs]
+    assert sent[0]["function"]["strict"] is False
