@@ -1,29 +1,28 @@
 """The ledger on disk: JSONL, one entry a line, on the disk before the entry has an effect.
 
-The first line is a header. A torn last line (the machine stopped while writing) is dropped; a line that
-cannot be read anywhere else is an error that names it, and the file is left as it is.
+The first line is a header with the format's number; older formats are migrated when they are opened. A torn
+last line (the machine stopped while writing) is dropped; a line that cannot be read anywhere else is an
+error that names it, and the file is left as it is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 
-from kcode.config.paths import state_dir
+from kcode.config.project import remember, session_folders, sessions_dir
 from kcode.conversation import ledger
 from kcode.conversation.ledger import Call, Entry
 from kcode.errors import EnvironmentProblem, UsageError
 
-FORMAT = 1
+FORMAT = 2  # 2: an epoch may restore an earlier moment, a session may be a fork
 _TOGETHER = "Together"  # a line that holds several entries
 _TYPES: dict[str, type[Any]] = {
     kind.__name__: kind
@@ -47,19 +46,25 @@ class JournalProblem(EnvironmentProblem):
     """The journal cannot be read, written or locked."""
 
 
+class SessionBusy(UsageError):
+    """Another kcode has the session open."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     session: str
-    root: str
+    root: str  # the workspace it was begun in
     created: float  # seconds since the epoch
     format: int = FORMAT
+    parent: str = ""  # the session that it is a fork of
 
 
-def sessions_dir(root: Path) -> Path:
-    """The folder of a project's sessions: readable name, told apart by its path."""
-    real = str(root.resolve())
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.resolve().name) or "root"
-    return state_dir() / "sessions" / f"{name}-{hashlib.sha256(os.fsencode(real)).hexdigest()[:12]}"
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An entry and when it was written, seconds since the epoch (0: not known)."""
+
+    at: float
+    entry: Entry
 
 
 def new_session_id() -> str:
@@ -67,12 +72,18 @@ def new_session_id() -> str:
     return time.strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)
 
 
+def session_files(root: Path) -> list[Path]:
+    """The journals of a project, those of its other worktrees included, least recently written first."""
+    found = [path for folder in session_folders(root) for path in folder.glob("*.jsonl")]
+    return sorted(filter(_begun, found), key=lambda path: (_written(path), path.name))
+
+
 def find_session(root: Path, wanted: str = "") -> Path:
-    """The journal to resume: the latest, or the one whose id starts with ``wanted``."""
-    folder = sessions_dir(root)
-    found = sorted(
-        filter(_begun, folder.glob("*.jsonl")), key=lambda path: (path.stat().st_mtime_ns, path.name)
-    )
+    """The journal to resume: the one whose id starts with ``wanted``, or the latest.
+
+    The latest of this workspace goes before a later one of another worktree.
+    """
+    found = session_files(root)
     if wanted:
         found = [path for path in found if path.stem.startswith(wanted)]
     if not found:
@@ -81,13 +92,40 @@ def find_session(root: Path, wanted: str = "") -> Path:
     if wanted and len(found) > 1:
         names = ", ".join(path.stem for path in found[-5:])
         raise UsageError(f"{wanted!r} fits several sessions: {names}", "give more of the id")
-    return found[-1]
+    if wanted:
+        return found[0]
+    return next((path for path in reversed(found) if _of_workspace(path, root)), found[-1])
+
+
+def _of_workspace(path: Path, root: Path) -> bool:
+    """Whether it was begun here, or in a folder that is there no more and so may have become this one."""
+    begun_in = str(_head_of(path).get("root", ""))
+    return begun_in == str(root) or not begun_in or not os.path.lexists(begun_in)
+
+
+def _head_of(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            head = json.loads(file.readline(65_536))
+    except (OSError, ValueError):
+        return {}
+    return head if isinstance(head, dict) else {}
 
 
 def _begun(path: Path) -> bool:
     """Whether its header reached the disk: a kcode killed before that has nothing to continue."""
-    with path.open("rb") as file:
-        return file.readline(4_096).endswith(b"\n")
+    try:
+        with path.open("rb") as file:
+            return file.readline(65_536).endswith(b"\n")
+    except OSError:
+        return False
+
+
+def _written(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:  # removed meanwhile
+        return 0
 
 
 class Journal:
@@ -111,33 +149,31 @@ class Journal:
         file = os.fdopen(descriptor, "ab", buffering=0)
         _lock(file, path)
         journal = cls(path, file, header)
-        journal._write(
-            {
-                "kcode_journal": FORMAT,
-                "session": header.session,
-                "root": header.root,
-                "created": header.created,
-            }
-        )
+        journal._write(_head(header))
+        remember(root)
         return journal
 
     @classmethod
     def open(cls, path: Path) -> tuple[Journal, list[Entry]]:
-        """Lock and load a journal; a torn last line is cut off so that the next entry stands alone."""
+        """Lock and load a journal; a torn last line is cut off so that the next entry stands alone.
+
+        One of an older format is written anew first, whole or not at all. Raises :class:`SessionBusy`,
+        :class:`JournalProblem`.
+        """
+        file = _open_locked(path)
         try:
-            file = path.open("r+b", buffering=0)
-        except OSError as error:
-            raise JournalProblem(
-                f"cannot open the session {path}: {error.strerror}", "check its permissions"
-            ) from error
-        _lock(file, path)
-        data = path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        header, entries = parse(whole, str(path))
-        if len(whole) < len(data):
-            file.truncate(len(whole))
+            data = _read(path)
+            whole = data[: data.rfind(b"\n") + 1]
+            header, records = parse_records(whole, str(path))
+            if header.format < FORMAT:
+                file, header = _migrated(path, file, header, records)
+            elif len(whole) < len(data):
+                file.truncate(len(whole))
+        except BaseException:
+            file.close()
+            raise
         file.seek(0, os.SEEK_END)
-        return cls(path, file, header), entries
+        return cls(path, file, header), [record.entry for record in records]
 
     def append(self, entry: Entry) -> None:
         self._write(encode(entry))
@@ -147,10 +183,7 @@ class Journal:
         self._write({"t": _TOGETHER, "entries": [encode(entry) for entry in entries]})
 
     def _write(self, record: dict[str, Any]) -> None:
-        line = (
-            json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
-            + b"\n"
-        )
+        line = _line(record)
         start = self._file.seek(0, os.SEEK_END)
         try:
             written = self._file.write(line)
@@ -164,6 +197,31 @@ class Journal:
 
     def close(self) -> None:
         self._file.close()
+
+
+def load(path: Path) -> tuple[Header, list[Record]]:
+    """Read a journal that may be open elsewhere, without locking or changing it."""
+    data = _read(path)
+    return parse_records(data[: data.rfind(b"\n") + 1], str(path))
+
+
+def fork(path: Path, root: Path) -> Path:
+    """Copy a session under a new id; returns the copy's journal, closed. The original may be open.
+
+    A journal with a damaged line is copied up to that line.
+    """
+    data = _read(path)
+    whole = data[: data.rfind(b"\n") + 1]
+    header, records = parse_records(whole, str(path), upto_damage=True)
+    new = Header(new_session_id(), str(root), time.time(), parent=header.session)
+    target = sessions_dir(root) / f"{new.session}.jsonl"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise _cannot_write(target, error) from error
+    _write_whole(target, new, records).close()
+    remember(root)
+    return target
 
 
 def encode(entry: Entry) -> dict[str, Any]:
@@ -185,28 +243,112 @@ def decode(record: dict[str, Any]) -> Entry:
 
 def parse(data: bytes, name: str) -> tuple[Header, list[Entry]]:
     """Header and entries of a whole journal. ``data`` ends with a newline."""
+    header, records = parse_records(data, name)
+    return header, [record.entry for record in records]
+
+
+def parse_records(data: bytes, name: str, *, upto_damage: bool = False) -> tuple[Header, list[Record]]:
+    """:func:`parse` with the times. ``upto_damage``: a damaged line ends the list instead of raising."""
     lines = data.split(b"\n")[:-1]
     if not lines:
         raise JournalProblem(f"the session {name} is empty", "start a new one with `kcode`")
     head = _json_line(lines[0], name, 1)
     if not isinstance(head.get("session"), str) or not isinstance(head.get("kcode_journal"), int):
         raise JournalProblem(f"{name} is not a kcode session", "start a new one with `kcode`")
-    if head["kcode_journal"] > FORMAT:
+    written = head["kcode_journal"]
+    if written > FORMAT:
         raise JournalProblem(
             f"the session {name} was written by a newer kcode", "upgrade kcode to continue it"
         )
-    header = Header(head["session"], str(head.get("root", "")), float(head.get("created", 0)))
-    return header, list(_entries(lines[1:], name))
+    header = Header(
+        head["session"],
+        str(head.get("root", "")),
+        float(head.get("created", 0)),
+        written,
+        str(head.get("parent", "")),
+    )
+    records: list[Record] = []
+    try:
+        for record in _records(lines[1:], name, written):
+            records.append(record)
+    except JournalProblem:
+        if not upto_damage:
+            raise
+    return header, records
 
 
-def _entries(lines: list[bytes], name: str) -> Iterator[Entry]:
+def _restore_of_epochs(record: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 knew no restoring epoch: a rewind kept a beginning, everything else began anew."""
+    return {**record, "restore_upto": None} if record.get("t") == "Epoch" else record
+
+
+# What makes a record of format N one of format N + 1.
+_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _restore_of_epochs}
+
+
+def _records(lines: list[bytes], name: str, written: int) -> Iterator[Record]:
     for number, line in enumerate(lines, 2):
         try:
             record = _json_line(line, name, number)
             for each in record["entries"] if record["t"] == _TOGETHER else [record]:
-                yield decode(each)
-        except (KeyError, TypeError) as error:
+                for step in range(written, FORMAT):
+                    each = _MIGRATIONS[step](each)
+                yield Record(float(each.get("at", 0)), decode(each))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _corrupt(name, number) from error
+
+
+def _migrated(path: Path, file: IO[bytes], header: Header, records: list[Record]) -> tuple[IO[bytes], Header]:
+    """Replace the journal by one of today's format, locked as the old one was, and close that."""
+    new = Header(header.session, header.root, header.created, parent=header.parent)
+    fresh = _write_whole(path, new, records)
+    file.close()
+    return fresh, new
+
+
+def _write_whole(path: Path, header: Header, records: Sequence[Record]) -> IO[bytes]:
+    """A whole journal under its name at once, open and locked."""
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}")
+    text = b"".join(
+        [_line(_head(header)), *(_line({**encode(each.entry), "at": each.at}) for each in records)]
+    )
+    try:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        file = os.fdopen(descriptor, "ab", buffering=0)
+        if file.write(text) != len(text):
+            raise OSError(28, "No space left on device")
+        os.fsync(descriptor)
+        _lock(file, path)
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise _cannot_write(path, error) from error
+    return file
+
+
+def _head(header: Header) -> dict[str, Any]:
+    head: dict[str, Any] = {
+        "kcode_journal": header.format,
+        "session": header.session,
+        "root": header.root,
+        "created": header.created,
+    }
+    return {**head, "parent": header.parent} if header.parent else head
+
+
+def _line(record: dict[str, Any]) -> bytes:
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise JournalProblem(
+            f"cannot read the session {path}: {error.strerror}", "check its permissions"
+        ) from error
 
 
 def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:
@@ -222,7 +364,7 @@ def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:
 def _corrupt(name: str, number: int) -> JournalProblem:
     return JournalProblem(
         f"line {number} of the session {name} is damaged; nothing was changed",
-        f"start a new session with `kcode`, or remove that line: sed -i.bak {number}d '{name}'",
+        f"go on in a copy that ends before it: kcode session fork {Path(name).stem}",
     )
 
 
@@ -231,6 +373,24 @@ def _cannot_write(path: Path, error: OSError) -> JournalProblem:
         f"the session cannot be written to {path.parent}: {error.strerror or error}",
         "free some space, or set XDG_STATE_HOME to a folder you may write",
     )
+
+
+def _open_locked(path: Path) -> IO[bytes]:
+    """The journal open and locked; opened again where it was replaced (migrated) in between."""
+    while True:
+        try:
+            file = path.open("r+b", buffering=0)
+        except OSError as error:
+            raise JournalProblem(
+                f"cannot open the session {path}: {error.strerror}", "check its permissions"
+            ) from error
+        _lock(file, path)
+        with contextlib.suppress(OSError):
+            if path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+                return file
+        file.close()
+        if not path.exists():
+            raise JournalProblem(f"the session {path} is gone", "start a new one with `kcode`")
 
 
 def _lock(file: IO[bytes], path: Path) -> None:
@@ -242,7 +402,7 @@ def _lock(file: IO[bytes], path: Path) -> None:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise UsageError(
+        raise SessionBusy(
             f"another kcode has the session {path.stem} open",
-            "close it there, or start a new one with `kcode`",
+            f"close it there, or go on in a copy: kcode session fork {path.stem}",
         ) from error
