@@ -18,6 +18,7 @@ from kcode.conversation.ledger import (
     Epoch,
     System,
     ToolResult,
+    Tools,
     User,
     live_positions,
 )
