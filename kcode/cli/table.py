@@ -46,6 +46,7 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("fix", "kcode.cli.fix", "Repair a failing test, and prove it by the tests."),
     CommandRow("demo", "kcode.cli.demo", "Repair a bug in a small example repository."),
     CommandRow("models", "kcode.cli.models", "List, pull, verify or remove embedded models."),
+    CommandRow("balance", "kcode.cli.balance", "Show what is left on the account."),
     CommandRow("config", "kcode.cli.config", "Show and change settings."),
     CommandRow("hook", "kcode.cli.hook", "Install or remove git hooks, or run their checks."),
     CommandRow("doctor", "kcode.cli.doctor", "Check what kcode finds on this machine."),

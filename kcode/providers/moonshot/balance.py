@@ -60,7 +60,10 @@ async def ask_balance(provider: Provider) -> Balance:
 def no_balance(profile: Profile) -> UsageError:
     """The error for a profile that has no balance to ask for, with where to look instead."""
     if profile.embedded:
-        return UsageError("the embedded model costs nothing, so there is no balance", "")
+        return UsageError(
+            "the embedded model costs nothing, so there is no balance",
+            f"for an account's: set its key, or {PROFILES_THAT_CAN.replace(' and ', ' or ')}",
+        )
     if not profile.console:
         return UsageError(
             f"{profile.title} is a server of yours: there is no balance to ask for",
