@@ -47,7 +47,7 @@ class Limiter:
         window_s: float = WINDOW_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._file = file
+        self.file = file
         self._stated = dict(stated or {})
         self._hosted = hosted
         self._window_s = window_s
@@ -124,9 +124,9 @@ class Limiter:
     @property
     def broken(self) -> str:
         """Said once per process: why the limits cannot be kept; else ``""``."""
-        if self._file in _told or not self._trouble:
+        if self.file in _told or not self._trouble:
             return ""
-        _told.add(self._file)
+        _told.add(self.file)
         return f"the account's limits cannot be shared with other kcode processes: {self._trouble}"
 
     _trouble = ""
@@ -140,8 +140,8 @@ class Limiter:
         from filelock import FileLock, Timeout
 
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = FileLock(self._file.with_suffix(".lock"), timeout=LOCK_S, mode=0o600, poll_interval=0.005)
+            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = FileLock(self.file.with_suffix(".lock"), timeout=LOCK_S, mode=0o600, poll_interval=0.005)
             lock.acquire()
         except (OSError, Timeout, NotImplementedError) as problem:
             self._trouble = str(problem) or type(problem).__name__
@@ -149,8 +149,8 @@ class Limiter:
             return
         try:
             state = AccountState(self._window_s, self._stated)
-            with contextlib.suppress(OSError, ValueError):  # missing or damaged: begun anew
-                state.load(json.loads(self._file.read_bytes()))
+            with contextlib.suppress(OSError, ValueError, RecursionError):  # missing or damaged: begun anew
+                state.load(json.loads(self.file.read_bytes()))
             state.tidy(self._clock(), alive)
             over, self._over = self._over, {}
             for ticket_id, used in over.items():
@@ -165,11 +165,11 @@ class Limiter:
     def _write(self, data: Mapping[str, Any]) -> None:
         """Replaced whole, so that a process killed meanwhile leaves the old one; not synced: a lost one is
         learned again."""
-        beside = self._file.with_suffix(f".{os.getpid()}")
+        beside = self.file.with_suffix(f".{os.getpid()}")
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as stream:
             stream.write(json.dumps(data, separators=(",", ":")).encode())
-        beside.replace(self._file)
+        beside.replace(self.file)
 
 
 class Turn:

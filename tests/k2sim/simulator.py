@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.k2sim import faults, models, tokens, wire
+from tests.k2sim.account import Account
 from tests.k2sim.answers import Answer
 from tests.k2sim.cache import PrefixCache
 from tests.k2sim.echo import Echo, echoes
@@ -55,6 +56,7 @@ class Simulator:
         require_k2_ids: bool = False,
         strict_arguments: bool = True,
         reasoning_field: str = "reasoning_content",
+        account: Account | None = None,
     ) -> None:
         self.shape = SHAPES[shape]
         self.script = _as_script(script)
@@ -66,6 +68,8 @@ class Simulator:
         self.balance = 49.59
         self.voucher = 0.0
         self.platform = PlatformState()
+        self.account = account
+        self._entered: set[int] = set()
         self._reasoning_field = reasoning_field
         self._log = Log(log) if log else None
         self._lock = threading.Lock()
@@ -143,6 +147,8 @@ class Simulator:
         return record
 
     def finish(self, record: Record) -> None:
+        if self.account and record.number in self._entered:
+            self.account.leave()
         if self._log:
             self._log.answer(record)
         record.over.set()
@@ -151,14 +157,45 @@ class Simulator:
         """The program that answers ``record``."""
         try:
             self._authenticate(record)
-            return self._route(record)(record)
+            return self._told_limits(record, self._route(record)(record))
         except Refusal as refusal:
             record.refusal = refusal.message
-            return self._refuse(record, refusal)
+            return self._told_limits(record, self._refuse(record, refusal))
         except Exception as error:  # outer door: a script's callable may raise anything, an assertion too
             traceback.print_exc()
             record.refusal = f"the script failed: {error!r}"
             return self._refuse(record, Refusal("script", record.refusal))
+
+    def _told_limits(self, record: Record, program: wire.Program) -> wire.Program:
+        first = program[0]
+        if self.account is None or not record.is_chat or not isinstance(first, wire.Begin):
+            return program
+        told = replace(first, headers=(*first.headers, *self.account.response_headers()))
+        return [told, *program[1:]]
+
+    def _check_account(self, record: Record) -> None:
+        if self.account is None:
+            return
+        if why := self.account.enter(record.prompt_tokens, record.json):
+            kind, _, text = why.partition("|")
+            raise Refusal(kind, text)
+        self._entered.add(record.number)
+
+    def asked(self, body: Mapping[str, Any]) -> ChatRequest:
+        """A request in chat form that the rules let through, numbered."""
+        with self._lock:
+            return ChatRequest(body, next(self._steps))
+
+    def said(self, request: ChatRequest) -> Answer:
+        """The script's answer. Raises :class:`Refusal` where it has none."""
+        answer = self.script.next(request)
+        if answer is None:
+            raise Refusal(
+                "script",
+                f"the script has no answer for chat request {request.step}: last user text "
+                f"{request.last_user[-200:]!r}, last tool {request.last_tool!r}",
+            )
+        return answer
 
     def _authenticate(self, record: Record) -> None:
         if self.api_key is None:
@@ -226,15 +263,9 @@ class Simulator:
         prompt = tokens.tokenize(_prompt(body, model))
         record.prompt_tokens = len(prompt)
         check_window(len(prompt), body, self.shape, model)
-        with self._lock:
-            request = ChatRequest(body, next(self._steps))
-        answer = self.script.next(request)
-        if answer is None:
-            raise Refusal(
-                "script",
-                f"the script has no answer for chat request {request.step}: last user text "
-                f"{request.last_user[-200:]!r}, last tool {request.last_tool!r}",
-            )
+        self._check_account(record)
+        request = self.asked(body)
+        answer = self.said(request)
         record.answer = answer
         for fault in answer.faults:
             program = faults.http_error(fault, self.shape, model.id, _request_id(record))
