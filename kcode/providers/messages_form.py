@@ -20,7 +20,8 @@ from kcode.providers.dialect import Dialect
 
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 _DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
-_SEVERAL = "\x1f"  # between the seals of an answer with several thinking blocks; no seal contains it
+_SEVERAL = "\x1f"  # before each seal of an answer with several thinking blocks; no server's seal has it
+_JOINED = re.compile(r"(\x1f[0-9]+ [^\x1f]*){2,}")
 
 
 def spell(request: Request, model: Model, dialect: Dialect, *, stream: bool = True) -> bytes:
@@ -79,15 +80,15 @@ def join_seals(seals: Sequence[tuple[str, str]]) -> str:
     block; for several, each with its text's length in characters, so that they can be told apart again."""
     if len(seals) == 1:
         return seals[0][1]
-    return _SEVERAL.join(f"{len(text)} {signature}" for text, signature in seals)
+    return "".join(f"{_SEVERAL}{len(text)} {signature}" for text, signature in seals)
 
 
 def split_seals(reasoning: str, seal: str) -> list[tuple[str, str]]:
     """The thinking blocks (text, signature) that :func:`join_seals` sealed."""
-    if _SEVERAL not in seal:
+    if not _JOINED.fullmatch(seal):
         return [(reasoning, seal)]
     blocks, place = [], 0
-    for piece in seal.split(_SEVERAL):
+    for piece in seal.split(_SEVERAL)[1:]:
         length, _, signature = piece.partition(" ")
         blocks.append((reasoning[place : place + int(length)], signature))
         place += int(length)

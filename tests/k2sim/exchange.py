@@ -93,7 +93,7 @@ class Record:
 
     @property
     def is_chat(self) -> bool:
-        return self.path.endswith("/chat/completions")
+        return self.path.endswith(("/chat/completions", "/v1/messages"))
 
 
 _SECRET = re.compile(r"(?i)^(authorization|x-api-key|api-key)$")
