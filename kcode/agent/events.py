@@ -42,8 +42,8 @@ class AnswerDiscarded:
 
 @dataclass(frozen=True, slots=True)
 class WaitingToSend:
-    """kcode holds the request back for about ``wait_s`` seconds (the account's limits). Comes again where
-    the wait changes; nothing that was streamed is discarded."""
+    """kcode holds the request back for about ``wait_s`` seconds (the account's limits); 0 where that depends
+    on other requests. Comes again where the wait changes; nothing that was streamed is discarded."""
 
     wait_s: float
     why: str

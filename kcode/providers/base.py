@@ -89,7 +89,8 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """kcode itself waits ``wait_s`` seconds before sending (the account's limits); nothing is discarded."""
+    """kcode itself waits ``wait_s`` seconds before sending (the account's limits); nothing is discarded.
+    0 where the end depends on other requests."""
 
     wait_s: float
     why: str

@@ -13,16 +13,19 @@ from kcode.providers.base import Chunk, ProviderError, RateLimited, Retrying, Un
 LONGEST_WAIT_S = 120.0
 """A server that asks for more than this is not waited for; the error says how long it asked."""
 
+_BRIEF_CODES = ("InvalidEndpoint.ClosedEndpoint",)
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """``retries`` times at most. Waits in seconds double from ``base_s``; for rate limits they treble from
-    one and a half times that, because Moonshot counts requests by the minute."""
+    one and a half times that, because Moonshot counts requests by the minute. What is tried ``brief_retries``
+    times only is not expected to last: nothing listens, an Ark endpoint opens or closes (facts D.2)."""
 
     retries: int = 4
     base_s: float = 1.0
     cap_s: float = 60.0
-    unreachable_retries: int = 2
+    brief_retries: int = 2
 
     def wait_before(self, attempt: int, error: ProviderError) -> float | None:
         """Seconds to wait before sending again for the ``attempt``-th time (from 1); None: give up."""
@@ -30,8 +33,10 @@ class RetryPolicy:
             return None
         if isinstance(error, Unreachable):
             brief = error.facts.code in ("refused", "timeout", "name", "unreachable")
-            return 0.5 * self.base_s * attempt if brief and attempt <= self.unreachable_retries else None
+            return 0.5 * self.base_s * attempt if brief and attempt <= self.brief_retries else None
         if not error.retryable or error.facts.headers.get("x-should-retry") == "false":
+            return None
+        if error.facts.code.startswith(_BRIEF_CODES) and attempt > self.brief_retries:
             return None
         asked = error.facts.retry_after_s
         if asked is not None:

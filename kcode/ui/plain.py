@@ -133,5 +133,7 @@ def trying_again(wait_s: float) -> str:
 
 
 def held_back(event: WaitingToSend) -> str:
-    """``waiting 12s: the account allows 3 requests a minute``."""
+    """``waiting 12s: the account allows 3 requests a minute``; without a time, why alone."""
+    if event.wait_s <= 0:
+        return figures.one_line(event.why)
     return f"waiting {max(1, round(event.wait_s))}s: {figures.one_line(event.why)}"

@@ -116,6 +116,7 @@ class LiveRenderer:
         self._calls: dict[str, tuple[str, float]] = {}
         self._status = ""
         self._held: tuple[float, str] | None = None  # until when nothing is sent, and what is waited for
+        self._held_for = ""
         self._paused = False
         self._finished: list[str] = []
 
@@ -139,14 +140,14 @@ class LiveRenderer:
         elif isinstance(event, AnswerDiscarded):
             self._discard(event)
         elif isinstance(event, WaitingToSend):
-            self._held = (self._clock() + event.wait_s, f"{figures.one_line(event.why)}: sending in")
+            self._hold(event)
         elif isinstance(event, Notice):
             self._end_texts()
             self._say("notice", figures.one_line(event.text), NOTICE_STYLE[event.level])
         elif isinstance(event, TurnStarted):
             self._tally, self._status = Tally(self._clock), "waiting for the model"
         elif isinstance(event, RequestStarted):
-            self._held, self._status = None, "waiting for the model"
+            self._held, self._held_for, self._status = None, "", "waiting for the model"
         elif isinstance(event, TurnFinished):
             self._finish_turn(event)
 
@@ -224,6 +225,14 @@ class LiveRenderer:
         else:
             self._say("notice", f"↻ {why}; trying again", "yellow")
         self._held = (self._clock() + event.wait_s, "trying again in")
+
+    def _hold(self, event: WaitingToSend) -> None:
+        why = figures.one_line(event.why)
+        self._held = (self._clock() + event.wait_s, f"{why}: sending in")
+        if event.wait_s <= 0 and why != self._held_for:  # nothing to count down: said once instead
+            self._end_texts()
+            self._say("notice", why, "dim")
+        self._held_for = why
 
     def _finish_call(self, event: CallFinished) -> None:
         title, _ = self._calls.pop(event.call_id, (event.name, 0.0))

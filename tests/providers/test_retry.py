@@ -59,6 +59,12 @@ def test_a_refused_connection_is_tried_twice_and_a_bad_certificate_never():
     assert policy.wait_before(1, Unreachable("x", facts=HttpFacts(code="tls"))) is None
 
 
+def test_an_endpoint_that_opens_or_closes_is_tried_briefly():
+    policy = RetryPolicy(retries=9)
+    closed = Overloaded("x", facts=HttpFacts(status=400, code="InvalidEndpoint.ClosedEndpoint"))
+    assert [policy.wait_before(n, closed) is None for n in (1, 2, 3)] == [False, False, True]
+
+
 def test_no_retries_means_none():
     assert RetryPolicy(0).wait_before(1, ServerFailed("x")) is None
     assert RetryPolicy(0).wait_before(1, Unreachable("x", facts=HttpFacts(code="refused"))) is None

@@ -231,6 +231,13 @@ def test_a_request_held_back_by_the_accounts_limits_counts_down_in_place() -> No
     assert "sending in" not in text
 
 
+def test_what_a_request_waits_for_without_a_known_end_is_said_once() -> None:
+    why = "waiting for a turn: the account allows 1 request at once"
+    text = Player().play(*turn(WaitingToSend(0.0, why), WaitingToSend(0.0, why), *streamed("Here."))).end()
+    assert text.count(why) == 1
+    assert "sending in" not in text
+
+
 def test_a_retry_marks_what_is_in_the_scrollback_already() -> None:
     text = Player().play(*turn(*streamed("One.\n\nTwo.\n\nThr"), AnswerDiscarded("cut off", 0.0))).end()
     assert "One." in text
