@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.k2sim import batch, completions, messages, platform, responses
+from tests.k2sim import ark_tokenization, batch, completions, messages, platform, responses
 from tests.k2sim.route import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -11,4 +11,5 @@ ROUTES: tuple[Route, ...] = (
     *completions.ROUTES,
     *platform.ROUTES,
     *batch.ROUTES,
+    *ark_tokenization.ROUTES,
 )
