@@ -102,12 +102,12 @@ def sent_temperature(real: float, model: Model, dialect: Dialect) -> float:
     if real <= highest + 1e-9:
         return min(round(real / highest, 6), 1.0)
     whose = f"`{model.id}` wants" if real == model.temperature else "provider.temperature asks for"
-    lower = f"set provider.temperature to {highest:g} or less, or " if model.thinking != "forced" else ""
+    lower = "" if model.thinking == "forced" else f" Or set provider.temperature to {highest:g} or less."
     raise ConfigError(
         f"{whose} a temperature of {real:g}, which this endpoint cannot give: it multiplies what is sent by"
         f" {highest:g} and takes 0 to 1, so {highest:g} is the highest.",
-        f"Use `--provider moonshot`, whose chat completions take it as it is; {lower}say"
-        " `temperature_scale=1` in provider.dialect if your server does not multiply.",
+        f"Use `--provider moonshot`, whose chat completions take it as it is.{lower} Where your server does"
+        " not multiply, say so with `temperature_scale=1` in provider.dialect.",
     )
 
 
