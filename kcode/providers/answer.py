@@ -3,25 +3,59 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
 
-from kcode.providers.base import CallDelta, Chunk, Finish, ReasoningDelta, TextDelta, Usage
+from kcode.providers.base import (
+    CallDelta,
+    Chunk,
+    Finish,
+    ReasoningDelta,
+    ServerFailed,
+    TextDelta,
+    Usage,
+)
+
+if TYPE_CHECKING:
+    from kcode.providers.service import HttpProvider
 
 Payload = Mapping[str, Any]
+_REASONING_NAMES = ("reasoning_content", "reasoning")  # the older first; vLLM renamed it (facts F.7)
+
+
+async def read_answer(
+    provider: HttpProvider, path: str, body: bytes, reader: AnswerReader, *, stream: bool
+) -> AsyncGenerator[Chunk, None]:
+    """What the server answers to ``body``, but for the reader's ``ending``. Raises the ProviderError that a
+    refusal, a truncated stream or an empty answer means."""
+    async with provider.post(path, body, stream=stream) as (response, number):
+        payloads = provider.payloads(response, number, lambda: bool(reader.finish_reason))
+        async with aclosing(payloads) as parts:
+            async for payload in parts:
+                for chunk in reader.read(payload):
+                    yield chunk
+        if not reader.anything:
+            from kcode.providers.service import facts, lower
+
+            raise ServerFailed(
+                f"{provider.endpoint.label} answered without an answer.", "Try again.", facts(lower(response))
+            )
 
 
 class AnswerReader:
     """Collects one answer. ``read`` yields what is new; ``ending`` yields usage and finish, last of all.
 
-    Usage is read wherever servers put it: on the choice (Moonshot), beside the choices, and in a last
-    payload without choices; the last one that is not null wins (facts B.4).
+    ``reasoning_name`` is the field under which reasoning came, ``""`` while none did. Usage is read wherever
+    servers put it: on the choice (Moonshot), beside the choices, and in a last payload without choices; the
+    last one that is not null wins (facts B.4).
     """
 
     def __init__(self) -> None:
         self.finish_reason = ""
         self.usage: Usage | None = None
         self.anything = False
+        self.reasoning_name = ""
         self._slots: dict[object, int] = {}  # the server's index, or the id, to our running number
         self._ids: list[str] = []
         self._named: list[bool] = []
@@ -42,6 +76,8 @@ class AnswerReader:
             delta = choice.get("delta") or choice.get("message")
             if isinstance(delta, dict):
                 yield from self._delta(delta)
+            elif _word(choice.get("text")):  # a completion of plain text
+                yield TextDelta(choice["text"])
             if choice.get("finish_reason"):
                 self.finish_reason = str(choice["finish_reason"])
 
@@ -50,12 +86,11 @@ class AnswerReader:
         return [self.usage, last] if self.usage is not None else [last]
 
     def _delta(self, delta: Payload) -> Iterator[Chunk]:
-        reasoning = delta.get("reasoning_content")
-        if reasoning is None:
-            reasoning = delta.get("reasoning")
-        if isinstance(reasoning, str) and (reasoning or not self._reasoned):
+        name = next((n for n in _REASONING_NAMES if isinstance(delta.get(n), str)), "")
+        if name and (delta[name] or not self._reasoned):
             self._reasoned = True
-            yield ReasoningDelta(reasoning)
+            self.reasoning_name = self.reasoning_name or name
+            yield ReasoningDelta(delta[name])
         text = _text(delta.get("content"))
         if text:
             yield TextDelta(text)

@@ -7,6 +7,7 @@ body of step N+1 begins byte for byte with the body of step N up to the end of i
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from kcode.providers.base import Request
@@ -37,16 +38,45 @@ def _to_be_continued(message: bytes, dialect: Dialect) -> bytes:
 
 
 def answer_room(request: Request, model: Model) -> int:
-    """Tokens the answer may have: what was asked for, within the model's.
+    """Tokens the answer may have. By these rules, in this order:
 
-    For thinking models it is raised as far as the window surely allows: no server counts more than one
-    token for two bytes of JSON.
+    - what was asked for, else the model's default: never the maximum for its own sake, because prompt and
+      reserved answer together count against the tokens of a minute before anything is written (facts A.4);
+    - a thinking model gets at least ``THINKING_FLOOR``, as far as the window surely allows: no server counts
+      more than one token for two bytes of JSON;
+    - never more than the model can, nor than the window leaves beside the prompt, which is taken for one
+      token in three bytes: more than code, English or Chinese come to. A prompt that seems to fill the
+      window leaves what was asked for, up to 256: whether it does, the server knows.
     """
     wanted = request.max_output_tokens or model.default_output
+    size = len(request.tools) + sum(map(len, request.messages)) + len(request.partial)
     if model.thinking != "no":
-        prompt = (len(request.tools) + sum(map(len, request.messages))) // 2
-        wanted = max(wanted, min(THINKING_FLOOR, model.context - prompt))
-    return min(wanted, model.max_output)
+        wanted = max(wanted, min(THINKING_FLOOR, model.context - size // 2))
+    beside = max(model.context - size // 3, min(wanted, 256))
+    return min(wanted, model.max_output, beside)
+
+
+def spells_reasoning(request: Request, name: str) -> bool:
+    """Whether a message of the request carries reasoning under this name, as the projection spells it."""
+    head = _reasoning_head(name)
+    return any(message.startswith(head) for message in (*request.messages, request.partial))
+
+
+def reasoning_renamed(request: Request, name: str, new: str) -> Request:
+    """The request with all its reasoning under another name; everything else byte for byte."""
+    if name == new:
+        return request
+    old, head = _reasoning_head(name), _reasoning_head(new)
+
+    def renamed(message: bytes) -> bytes:
+        return head + message[len(old) :] if message.startswith(old) else message
+
+    messages = tuple(map(renamed, request.messages))
+    return replace(request, messages=messages, partial=renamed(request.partial))
+
+
+def _reasoning_head(name: str) -> bytes:
+    return b'{"role":"assistant",' + _json(name) + b":"
 
 
 def temperature(request: Request, model: Model, dialect: Dialect) -> float | None:

@@ -5,7 +5,7 @@ Sources for each rule: the fact sheet's sections, summarised in ``docs/providers
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -47,12 +47,35 @@ class Dialect:
     response_cache: bool = False  # the responses wire takes `caching` and `expire_at` (facts C.3)
     chain_pause_s: float = 0.0  # least time between an answer and the request that continues it (facts C.3)
     reasoning_refusable: bool = False  # a 400 that names the echoed reasoning: go on without echoing it
+    thinking_off: tuple[tuple[str, object], ...] = ()  # body fields that switch a toggle model's thinking off
+    raw_body: tuple[tuple[str, object], ...] = ()  # constant fields of the completions wire's body, in order
+    no_parser_texts: tuple[str, ...] = ()  # words of a refusal that mean: no tool parser, only raw text
+    props_path: str = ""  # where the server tells its window, if not in its model list
 
+
+_TEMPLATE_OFF = (("chat_template_kwargs", {"thinking": False}),)  # how engines take it (facts I)
+
+_K2_ENGINE = Dialect(
+    "k2-raw",
+    max_tokens_field="max_tokens",
+    call_ids="k2",
+    heal=True,
+    thinking_off=_TEMPLATE_OFF,
+    # without the first, engines delete the calls from the text; the template has no BOS (facts E.1, E.2)
+    raw_body=(("skip_special_tokens", False), ("add_special_tokens", False)),
+    no_parser_texts=("--enable-auto-tool-choice", "--tool-call-parser", "requires --jinja"),
+)
 
 DIALECTS: dict[str, Dialect] = {
     d.name: d
     for d in (
-        Dialect("moonshot", prompt_cache_key=True, strict_tools=False, partial="partial"),
+        Dialect(
+            "moonshot",
+            prompt_cache_key=True,
+            strict_tools=False,
+            partial="partial",
+            thinking_off=(("thinking", {"type": "disabled"}),),
+        ),
         Dialect(
             "ark",
             max_tokens_field="max_tokens",
@@ -68,8 +91,10 @@ DIALECTS: dict[str, Dialect] = {
             reasoning_refusable=True,
         ),
         Dialect("openai", max_tokens_field="max_tokens", call_ids="keep", needs_done=False),
-        Dialect("k2-raw", max_tokens_field="max_tokens", call_ids="k2", heal=True),
-        Dialect("vllm", max_tokens_field="max_tokens", call_ids="k2", reasoning_field="reasoning", heal=True),
+        _K2_ENGINE,
+        replace(_K2_ENGINE, name="vllm", reasoning_field="reasoning", partial="continue"),
+        replace(_K2_ENGINE, name="sglang", partial="continue"),
+        replace(_K2_ENGINE, name="llama-server", raw_body=(), props_path="/props"),
         Dialect(
             "anthropic",
             max_tokens_field="max_tokens",

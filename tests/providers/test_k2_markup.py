@@ -59,7 +59,8 @@ def test_what_the_official_function_loses_is_read(row):
 SHAPES = {
     "the singular markers": f"<|tool_call_section_begin|>{one('functions.grep:0', PATH)}"
     "<|tool_call_section_end|>",
-    "white space everywhere": f"{SECTION}\n {BEGIN} functions.grep:0\n{ARGUMENT} {PATH}\n {END} \n{SECTION_END}\n",
+    "white space everywhere": f"{SECTION}\n {BEGIN} functions.grep:0\n{ARGUMENT} {PATH}\n {END} \n"
+    f"{SECTION_END}\n",
     "a message's end behind it": section(one("functions.grep:0", PATH)) + "<|im_end|>",
     "the next message too": section(one("functions.grep:0", PATH))
     + "<|im_end|><|im_user|>user<|im_middle|>x",

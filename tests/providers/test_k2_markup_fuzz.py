@@ -85,7 +85,7 @@ def test_any_split_of_the_text_gives_the_same_result(text, places, quotes, think
 def test_released_text_is_the_text_whatever_it_was_taken_for(text, places):
     parser = MarkupParser(TOOLS)
     chunks = [chunk for piece in cut(text, places) for chunk in parser.content(piece)]
-    said, thought, calls = told([*chunks, *parser.release()])
+    said, _, calls = told([*chunks, *parser.release()])
     assert calls == []
     if not any(dropped in text for dropped in ("think>", "<|im_", "(no content)")):
         assert said == text

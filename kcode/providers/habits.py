@@ -1,0 +1,44 @@
+"""What servers were found to do, kept between sessions: the name under which a server sends reasoning.
+
+A resumed session must send the bytes that it sent before, and the name is not in its ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+
+from kcode.config.paths import state_dir
+
+
+def recalled(base_url: str) -> str:
+    """The name under which this server got its reasoning back, ``""`` where that is the dialect's own."""
+    return _read().get(base_url, "")
+
+
+def remember(base_url: str, reasoning_name: str) -> None:
+    """Keep it. A disk that cannot be written costs at most a prefix cache."""
+    known = _read()
+    if known.get(base_url) == reasoning_name:
+        return
+    path = _path()
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps({**known, base_url: reasoning_name}, indent=1, sort_keys=True)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging.write_text(text + "\n", "utf-8")
+        staging.replace(path)
+
+
+def _path() -> Path:
+    return state_dir() / "servers.json"
+
+
+def _read() -> dict[str, str]:
+    try:
+        known = json.loads(_path().read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {k: v for k, v in known.items() if isinstance(v, str)} if isinstance(known, dict) else {}
