@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kcode import __version__
 from kcode.agent.approval import Approver, RefuseAll
@@ -47,6 +48,9 @@ from kcode.tools.base import FileEdit, ToolContext
 from kcode.tools.registry import all_tools, declarations
 from kcode.workspace.workspace import Workspace
 
+if TYPE_CHECKING:
+    from kcode.agent.attach import Attachment
+
 SMALLEST_ANSWER = 256  # tokens: with less room than this a request is not sent
 _THINKING_ANSWER = 16_000  # K2 thinking models: reasoning and answer share the limit
 
@@ -79,6 +83,7 @@ class Session:
         self.declared: tuple[str, ...] = ()
         self.official: OfficialTools | None = None
         self._running: asyncio.Task[None] | None = None
+        self.attachments: list[Attachment] = []  # go with the next message
         self._news: list[str] = []
         self._use(provider)
         workspace.on_checkpoint = lambda checkpoint, paths: self.record(Checkpoint(checkpoint, tuple(paths)))
@@ -132,13 +137,14 @@ class Session:
     def say(self, text: str) -> None:
         """Record a message of the user's, with what the model has to know appended."""
         self.compaction_stuck = False
-        context = list(self._news)
+        context = [*self._news, *(attachment.block for attachment in self.attachments)]
         if not any(isinstance(entry, User) for entry in wire_entries(self.ledger)):
             context.insert(0, first_context(self.workspace))
         entry = User("\n\n".join([text, *context]), typed=text)
         self._refuse_oversized(entry)
         self.record(entry)
         self._news.clear()
+        self.attachments.clear()
 
     def request(self, reserve: int = 0, *, partial: bytes = b"", no_calls: bool = False) -> Request:
         """The next request. ``partial`` is an assistant message that its answer is to continue.
