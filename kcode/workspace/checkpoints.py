@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kcode.config.paths import state_dir
+from kcode.config.project import workspace_key
 from kcode.errors import EnvironmentProblem
 from kcode.workspace.errors import NotThere
 from kcode.workspace.files import Stored, disk_problem, sync_folder
@@ -60,8 +61,7 @@ class CheckpointStore:
     """The checkpoints of one workspace."""
 
     def __init__(self, root: Path) -> None:
-        name = hashlib.sha256(os.fsencode(root)).hexdigest()[:16]
-        self.folder = state_dir() / "checkpoints" / name
+        self.folder = state_dir() / "checkpoints" / workspace_key(root)
 
     def save(
         self,

@@ -19,6 +19,7 @@ from kcode.workspace.checkpoints import CheckpointRecord, CheckpointStore, finge
 from kcode.workspace.errors import NotAFile, NotThere, PathOutside, StaleFile, WorkspaceError
 from kcode.workspace.files import Stored, TextFile, as_text, check_writable, read_stored, read_text
 from kcode.workspace.nearest import nearest_names
+from kcode.workspace.snapshots import SnapshotStore
 from kcode.workspace.transaction import commit, missing_folders, remove_empty
 
 
@@ -44,6 +45,7 @@ class Workspace:
         self.root = root
         self.is_git = is_git
         self.checkpoints = CheckpointStore(root)
+        self.snapshots = SnapshotStore(root, is_git)
         self.on_checkpoint: Callable[[str, Sequence[str]], None] = lambda identity, paths: None
         self._seen: dict[str, str] = {}
         self._lock = threading.RLock()
@@ -240,6 +242,27 @@ class Workspace:
             remove_empty(self.root / folder for folder in record.folders)
             return [entry.path for entry in record.entries]
 
+    def put(self, wanted: Mapping[str, Stored | None], *, label: str) -> str:
+        """Make these paths hold exactly this, all or none, kept in a checkpoint whose id is returned.
+
+        For bringing back a former state: nothing is announced, links are replaced and not followed.
+        """
+        with self._lock:
+            changes: dict[Path, tuple[Stored | None, Stored | None]] = {}
+            for path, content in wanted.items():
+                real = self.locate(path)
+                now = read_stored(real, path) if os.path.lexists(real) else None
+                if fingerprint(now) != fingerprint(content):
+                    changes[real] = (now, content)
+            identity = self._commit(changes, label, announce=False)
+            gone = [path for path, (_, after) in changes.items() if after is None]
+            remove_empty({folder for path in gone for folder in self._above(path)})
+            return identity
+
+    def _above(self, path: Path) -> list[Path]:
+        """The folders between a path and the root."""
+        return [folder for folder in path.parents if folder != self.root and folder.is_relative_to(self.root)]
+
     def history(self) -> list[CheckpointRecord]:
         """The checkpoints of this workspace, oldest first."""
         return [self.checkpoints.load(identity) for identity in self.checkpoints.ids()]
@@ -277,7 +300,7 @@ class Workspace:
                 raise StaleFile(f"{edit.path} exists already", "read it first")
             if edit.after is None:
                 raise WorkspaceError(f"{edit.path}: nothing to do")
-            return None, Stored(TextFile("").encode(edit.after), 0o666 & ~_umask())
+            return None, Stored(TextFile("").encode(edit.after), 0o666 & ~umask())
         file = read_text(path, edit.path)
         if file.text != edit.before:
             raise StaleFile(f"{edit.path} changed on disk meanwhile", "read it again")
@@ -319,7 +342,8 @@ def _digest(text: str) -> str:
 
 
 @functools.cache
-def _umask() -> int:
+def umask() -> int:
+    """What this process leaves out of new files' permission bits."""
     mask = os.umask(0o077)  # it can only be read by setting it
     os.umask(mask)
     return mask

@@ -1,0 +1,421 @@
+"""Snapshots of the whole workspace: every file that is not ignored, so that any change can be taken back.
+
+A repository of kcode's own under the state directory holds them. It borrows the objects of the user's
+repository and has an index and a configuration of its own: no hook, filter, line-ending rule or monitor of
+the user's has a say, and their index, refs and stash are not touched. Bytes are exact.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kcode.config.paths import cache_dir, data_dir, state_dir
+from kcode.config.project import workspace_key
+from kcode.errors import EnvironmentProblem
+from kcode.workspace.ignore import walk
+from kcode.workspace.private_git import USERS, git_bytes, private_git
+
+LARGEST_FILE = 200_000_000  # bytes; larger files are not covered
+PLAIN_FILES = 20_000  # files of a folder without git: more, and there are no snapshots
+PLAIN_BYTES = 1_000_000_000
+_LOCK_WAIT_S = 60.0
+# Attributes of the user's files must not change a byte; kcode's own file goes before theirs.
+_ATTRIBUTES = "* -text !eol -ident -filter !working-tree-encoding -merge -diff\n"
+_NO_SNAPSHOT = "changes that commands make cannot be taken back, edits can"
+
+
+class SnapshotProblem(EnvironmentProblem):
+    """There is no snapshot; edits have their own copies and can still be undone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A path of a snapshot: git's mode (100644, 100755, 120000), object id."""
+
+    mode: str
+    object: str
+
+    @property
+    def link(self) -> bool:
+        return self.mode == "120000"
+
+    @property
+    def executable(self) -> bool:
+        return self.mode == "100755"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One path that two snapshots have differently; None: not there."""
+
+    path: str
+    before: Item | None
+    after: Item | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """``commit`` names it; ``left_out`` are paths that could not be read or are too large."""
+
+    commit: str
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class SnapshotStore:
+    """The snapshots of one workspace. Calls may come from any thread and block."""
+
+    root: Path
+    is_git: bool
+    folder: Path = field(init=False)
+    _last: str = field(default="", init=False)
+    _ready: bool = field(default=False, init=False)
+    _left_out: dict[str, None] = field(default_factory=dict, init=False)
+    _thread_lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def __post_init__(self) -> None:
+        self.folder = state_dir() / "snapshots" / workspace_key(self.root)
+
+    # --- taking ---
+
+    def take(self) -> Snapshot:
+        """Record the workspace as it is now. Raises :class:`SnapshotProblem`.
+
+        What went wrong once is tried a second time from nothing: the user's repository may have thrown
+        away objects that were borrowed from it, or a file went away while it was read.
+        """
+        try:
+            with self._locked():
+                try:
+                    return self._take()
+                except SnapshotProblem:
+                    raise
+                except EnvironmentProblem:
+                    self._forget()
+                    return self._take()
+        except SnapshotProblem:
+            raise
+        except EnvironmentProblem as problem:
+            self._ready = False
+            raise SnapshotProblem(f"no snapshot of the files: {problem.message}", _NO_SNAPSHOT) from problem
+        except OSError as problem:
+            self._ready = False
+            raise SnapshotProblem(
+                f"no snapshot of the files: {problem.strerror or problem}", _NO_SNAPSHOT
+            ) from problem
+
+    def _take(self) -> Snapshot:
+        self._prepare()
+        changed = self._changed()
+        if changed or not self._last:
+            self._update(changed)
+            self._commit()
+        return Snapshot(self._last, tuple(self._left_out))
+
+    def _forget(self) -> None:
+        """Let the next snapshot begin with nothing; the earlier ones stay."""
+        if (self.folder / "HEAD").is_file():
+            self._write("HEAD", b"ref: refs/heads/none\n")
+        (self.folder / "index").unlink(missing_ok=True)
+        self._last, self._ready = "", False
+
+    def _prepare(self) -> None:
+        """The repository, made where it is not there, and what may have changed outside since."""
+        for lock in self.folder.glob("*.lock"):  # kcode was killed: we hold the lock of the folder
+            lock.unlink(missing_ok=True)
+        if self._ready:
+            return
+        if not (self.folder / "HEAD").is_file():
+            self._create()
+        self._write("info/exclude", self._excluded())
+        self._write("info/attributes", _ATTRIBUTES.encode())
+        head = (self.folder / "HEAD").read_text("ascii").strip()
+        self._last = "" if head.startswith("ref:") else head
+        if not self._last and not self.is_git:
+            self._bound_plain()
+        self._ready = True
+
+    def _create(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, mode=0o700)
+        facts = self._facts()
+        more = [f"--object-format={facts[0]}"] if facts and facts[0] != "sha1" else []
+        template = self.folder / "no-template"
+        template.mkdir()
+        git_bytes(["init", "-q", "--bare", f"--template={template}", *more, str(self.folder)], self.folder)
+        template.rmdir()
+        if facts:
+            self._write("objects/info/alternates", os.fsencode(facts[1]) + b"\n")
+
+    def _facts(self) -> tuple[str, str] | None:
+        """Object format and object folder of the user's repository."""
+        if not self.is_git:
+            return None
+        asked = ["rev-parse", "--show-object-format", "--git-path", "objects"]
+        lines = os.fsdecode(git_bytes([*USERS, *asked], self.root)).split("\n")
+        return lines[0], os.path.realpath(self.root / lines[1])
+
+    def _excluded(self) -> bytes:
+        """The user's own exclude files, and kcode's folders where they are inside the workspace."""
+        rules: list[bytes] = []
+        if self.is_git:
+            with contextlib.suppress(EnvironmentProblem):
+                exclude = os.fsdecode(
+                    git_bytes([*USERS, "rev-parse", "--git-path", "info/exclude"], self.root)
+                )
+                rules.append(_bytes_of(self.root / exclude.rstrip("\n")))
+            with contextlib.suppress(EnvironmentProblem):
+                named = git_bytes([*USERS, "config", "--path", "--get", "core.excludesFile"], self.root)
+                rules.insert(0, _bytes_of(self.root / os.fsdecode(named).rstrip("\n")))
+        else:
+            rules.append(b"node_modules/\n__pycache__/\n.venv/\n.mypy_cache/\n.hg/\n.svn/\n")
+        for own in (state_dir(), data_dir(), cache_dir()):
+            with contextlib.suppress(ValueError):
+                rules.append(f"/{own.resolve().relative_to(self.root).as_posix()}/\n".encode())
+        return b"\n".join(rules)
+
+    def _bound_plain(self) -> None:
+        size = 0
+        for count, path in enumerate(walk(self.root, PLAIN_FILES + 1), 1):
+            with contextlib.suppress(OSError):
+                size += (self.root / path).lstat().st_size
+            if count > PLAIN_FILES or size > PLAIN_BYTES:
+                raise SnapshotProblem(
+                    f"no snapshot of the files: without git, up to {PLAIN_FILES:,} files and "
+                    f"{PLAIN_BYTES // 1_000_000_000} GB are covered",
+                    "run `git init` here, or start kcode in a smaller folder",
+                )
+
+    def _changed(self) -> list[bytes]:
+        """Paths that differ from the last snapshot; nested repositories are left alone."""
+        found: dict[bytes, None] = {}
+        for line in self._run("status", "--porcelain=v1", "-z", "--untracked-files=all").split(b"\0"):
+            if line and not line.endswith(b"/"):
+                found[line[3:]] = None
+        if not self._last and self.is_git:
+            # Tracked although a rule ignores them: the rules would leave them out.
+            with contextlib.suppress(EnvironmentProblem):
+                listed = git_bytes([*USERS, "ls-files", "-z", "-ci", "--exclude-standard"], self.root)
+                found.update(dict.fromkeys(filter(None, listed.split(b"\0"))))
+        return list(found)
+
+    def _update(self, changed: Sequence[bytes]) -> None:
+        self._left_out = {path: None for path in self._left_out if os.fsencode(path) not in set(changed)}
+        known, root = [], os.fsencode(self.root)
+        for path in changed:
+            if _readable(root + b"/" + path):
+                known.append(path)
+            else:
+                self._left_out[os.fsdecode(path)] = None
+        text = b"".join(path + b"\0" for path in known)
+        self._run("update-index", "-z", "--add", "--remove", "--replace", "--stdin", input=text)
+
+    def _commit(self) -> None:
+        tree = self._run("write-tree").strip().decode()
+        commit = self._run("commit-tree", tree, "-m", "kcode").strip().decode()
+        ref = self.folder / "refs" / "kcode" / commit
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        self._write(f"refs/kcode/{commit}", f"{commit}\n".encode())
+        self._write("HEAD", f"{commit}\n".encode())
+        self._last = commit
+
+    # --- reading ---
+
+    def has(self, commit: str) -> bool:
+        return bool(commit) and (self.folder / "refs" / "kcode" / commit).is_file()
+
+    def between(self, before: str, after: str) -> list[Difference]:
+        """What changed from one snapshot to another, by path. Raises :class:`EnvironmentProblem`."""
+        if before == after:
+            return []
+        raw = self._run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", before, after)
+        fields = raw.split(b"\0")
+        found = []
+        for facts, path in zip(fields[::2], fields[1::2], strict=False):
+            old_mode, new_mode, old, new, _ = facts.decode()[1:].split(" ")
+            if "160000" in (old_mode, new_mode):
+                continue
+            found.append(Difference(os.fsdecode(path), _item(old_mode, old), _item(new_mode, new)))
+        return found
+
+    def items(self, commit: str, paths: Sequence[str]) -> dict[str, Item]:
+        """What a snapshot holds at ``paths``; those it does not hold are left out."""
+        raw = self._run("ls-tree", "-r", "-z", "--full-tree", commit)
+        wanted = set(map(os.fsencode, paths))
+        found = {}
+        for line in filter(None, raw.split(b"\0")):
+            facts, _, path = line.partition(b"\t")
+            mode, kind, name = facts.decode().split(" ")
+            if path in wanted and kind == "blob":
+                found[os.fsdecode(path)] = Item(mode, name)
+        return found
+
+    def missing(self, items: Sequence[Item]) -> set[str]:
+        """Objects that are no longer there: the user's repository has thrown away what was borrowed."""
+        asked = "".join(f"{item.object}\n" for item in items).encode()
+        answers = self._run("cat-file", "--batch-check", input=asked).decode().splitlines()
+        return {line.split(" ")[0] for line in answers if line.endswith(" missing")}
+
+    def contents(self, items: Sequence[Item]) -> dict[str, bytes]:
+        """The bytes of these objects, by id. Raises :class:`EnvironmentProblem`."""
+        wanted = list(dict.fromkeys(item.object for item in items))
+        raw = self._run("cat-file", "--batch", input="".join(f"{name}\n" for name in wanted).encode())
+        found, at = {}, 0
+        for name in wanted:
+            end = raw.index(b"\n", at)
+            fields = raw[at:end].split(b" ")
+            if len(fields) != 3:
+                raise EnvironmentProblem("a file of the snapshot is no longer there", "restore it from git")
+            size = int(fields[2])
+            found[name] = raw[end + 1 : end + 1 + size]
+            at = end + 1 + size + 1
+        return found
+
+    # --- modes ---
+
+    def note_modes(self) -> str:
+        """Keep every covered file's permission bits, of which git itself keeps only the executable one.
+
+        Returns the name for :meth:`modes`.
+        """
+        modes: dict[str, list[str]] = {}
+        for path in map(os.fsdecode, filter(None, self._run("ls-files", "-z").split(b"\0"))):
+            with contextlib.suppress(OSError):
+                info = os.lstat(f"{self.root}/{path}")
+                if stat.S_ISREG(info.st_mode):
+                    modes.setdefault(f"{stat.S_IMODE(info.st_mode):o}", []).append(path)
+        common = max(modes, key=lambda mode: len(modes[mode]), default="")
+        rest = {mode: paths for mode, paths in modes.items() if mode != common}
+        name = f"{time.time_ns():016x}"
+        self._write(f"modes/{name}.json", json.dumps({"common": common, "rest": rest}).encode())
+        return name
+
+    def modes(self, name: str) -> Modes | None:
+        """What :meth:`note_modes` kept; None where nothing was."""
+        try:
+            kept = json.loads((self.folder / "modes" / f"{name}.json").read_bytes())
+            by_path = {path: int(mode, 8) for mode, paths in kept["rest"].items() for path in paths}
+            return Modes(int(kept["common"] or "644", 8), by_path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    # --- pruning ---
+
+    def prune(self, older_than: float, max_bytes: int, keep: frozenset[str] = frozenset()) -> int:
+        """Drop snapshots from before ``older_than`` (seconds since the epoch), then the oldest ones until
+        the folder is within ``max_bytes``. Returns how many bytes were freed."""
+        with self._locked():
+            before = size_of(self.folder)
+            refs = sorted((self.folder / "refs" / "kcode").glob("*"), key=lambda ref: ref.stat().st_mtime)
+            old = [r for r in refs if r.stat().st_mtime < older_than and r.name not in keep]
+            self._drop(old)
+            for modes in (self.folder / "modes").glob("*.json"):
+                if modes.stat().st_mtime < older_than:
+                    modes.unlink(missing_ok=True)
+            left = [ref for ref in refs if ref not in old and ref.name not in keep]
+            while left and size_of(self.folder) > max_bytes:
+                half = max(1, len(left) // 2)
+                self._drop(left[:half])
+                left = left[half:]
+            return max(0, before - size_of(self.folder))
+
+    def _drop(self, refs: Sequence[Path]) -> None:
+        if not refs:
+            return
+        for ref in refs:
+            ref.unlink(missing_ok=True)
+        head = (self.folder / "HEAD").read_text("ascii").strip()
+        if head in {ref.name for ref in refs}:
+            self._forget()  # HEAD and the index would hold the objects
+        self._run("prune", "--expire=now")
+
+    # --- inside ---
+
+    def _run(self, *arguments: str, input: bytes = b"") -> bytes:
+        return private_git(self.folder, self.root, *arguments, input=input)
+
+    def _write(self, name: str, data: bytes) -> None:
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        temporary = target.with_name(f"{target.name}.{os.getpid()}.new")
+        temporary.write_bytes(data)
+        temporary.replace(target)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One at a time, over threads and processes."""
+        with self._thread_lock:
+            self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with self.folder.with_name(f"{self.folder.name}.lock").open("wb") as file:
+                _wait_for_lock(file.fileno())
+                yield
+
+
+@dataclass(frozen=True, slots=True)
+class Modes:
+    """Permission bits by path; ``common`` are those of every other file."""
+
+    common: int
+    rest: Mapping[str, int]
+
+    def of(self, path: str) -> int:
+        return self.rest.get(path, self.common)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below ``folder``."""
+    total = 0
+    for where, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(where, name)).st_size  # noqa: PTH118
+    return total
+
+
+def _item(mode: str, name: str) -> Item | None:
+    return None if mode == "000000" else Item(mode, name)
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _readable(path: bytes) -> bool:
+    """Whether git can take it in: gone paths are, unreadable and very large files are not."""
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return True
+    if stat.S_ISLNK(info.st_mode) or stat.S_ISDIR(info.st_mode):
+        return True
+    return stat.S_ISREG(info.st_mode) and info.st_size <= LARGEST_FILE and os.access(path, os.R_OK)
+
+
+def _wait_for_lock(descriptor: int) -> None:
+    try:
+        import fcntl
+    except ImportError:  # Windows: git's own index lock has to do
+        return
+    until = time.monotonic() + _LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise SnapshotProblem(
+                    "no snapshot of the files: another kcode is taking one", _NO_SNAPSHOT
+                ) from None
+            time.sleep(0.02)
