@@ -32,6 +32,12 @@ class ProviderSettings(Section):
     dialect: str = Field(
         "", description="overrides of the profile's dialect, such as `heal=false partial=continue`"
     )
+    reasoning_effort: Literal["", "low", "high", "max"] = Field(
+        "", description="how much the K3 models think; empty: the server's default, which is max"
+    )
+    thinking: Literal["auto", "off"] = Field(
+        "auto", description="off: switches thinking off where the model can (kimi-k2.6)"
+    )
     official_tools: str = Field(
         "", description="Moonshot's own tools to offer, by name: `$web_search`, `fetch`, `code-runner`, …"
     )
@@ -79,6 +85,12 @@ class SafetySettings(Section):
     command_timeout_s: float = Field(120.0, gt=0, description="time limit of one command, seconds")
 
 
+class SessionSettings(Section):
+    snapshots: bool = Field(True, description="snapshot the files before a turn changes them, for rewinding")
+    keep_days: int = Field(30, ge=0, description="days until sessions and snapshots are removed; 0: never")
+    max_mb: int = Field(2000, ge=0, description="disk space for sessions and snapshots, MB; 0: no limit")
+
+
 class HookSettings(Section):
     fail_closed: bool = Field(False, description="block the commit when a check itself cannot run")
 
@@ -91,4 +103,5 @@ class Settings(Section):
     fix: FixSettings = FixSettings()
     ui: UiSettings = UiSettings()
     safety: SafetySettings = SafetySettings()
+    sessions: SessionSettings = SessionSettings()
     hooks: HookSettings = HookSettings()
