@@ -47,6 +47,7 @@ class Dialect:
     response_cache: bool = False  # the responses wire takes `caching` and `expire_at` (facts C.3)
     chain_pause_s: float = 0.0  # least time between an answer and the request that continues it (facts C.3)
     reasoning_refusable: bool = False  # a 400 that names the echoed reasoning: go on without echoing it
+    batch_path: str = ""  # where chat requests are served late and at the batch price (facts C.5)
     thinking_off: tuple[tuple[str, object], ...] = ()  # body fields that switch a toggle model's thinking off
     raw_body: tuple[tuple[str, object], ...] = ()  # constant fields of the completions wire's body, in order
     no_parser_texts: tuple[str, ...] = ()  # words of a refusal that mean: no tool parser, only raw text
@@ -89,6 +90,7 @@ DIALECTS: dict[str, Dialect] = {
             response_cache=True,
             chain_pause_s=0.1,
             reasoning_refusable=True,
+            batch_path="/batch/chat/completions",
         ),
         Dialect("openai", max_tokens_field="max_tokens", call_ids="keep", needs_done=False),
         _K2_ENGINE,
