@@ -95,14 +95,44 @@ def _finish_without_calls(answer: Answer) -> Answer:
     return replace(answer, calls=(), finish="tool_calls")
 
 
-def _markup_in_text(answer: Answer) -> Answer:
+def _section(answer: Answer) -> str:
     inner = "".join(
         f"<|tool_call_begin|>functions.{call.name}:{index}<|tool_call_argument_begin|>{call.arguments}"
         "<|tool_call_end|>"
         for index, call in enumerate(answer.calls)
     )
-    section = f"<|tool_calls_section_begin|>{inner}<|tool_calls_section_end|>"
-    return replace(answer, calls=(), text=answer.text + section, finish="stop")
+    return f"<|tool_calls_section_begin|>{inner}<|tool_calls_section_end|>"
+
+
+def _markup_in_text(answer: Answer) -> Answer:
+    return replace(answer, calls=(), text=answer.text + _section(answer), finish="stop")
+
+
+def _markup_announced(answer: Answer) -> Answer:
+    return replace(answer, calls=(), text=answer.text + _section(answer), finish="tool_calls")
+
+
+def _markup_in_reasoning(answer: Answer) -> Answer:
+    return replace(answer, calls=(), reasoning=(answer.reasoning or "") + _section(answer), finish="stop")
+
+
+def _markup_stripped(answer: Answer) -> Answer:
+    inner = "".join(
+        f"functions.{call.name}:{index}{call.arguments}" for index, call in enumerate(answer.calls)
+    )
+    return replace(answer, calls=(), text=answer.text + inner, finish="stop")
+
+
+def _markup_beside_calls(answer: Answer) -> Answer:
+    return replace(answer, text=answer.text + _section(answer))
+
+
+def _thinking_in_text(answer: Answer) -> Answer:
+    return replace(answer, reasoning=None, text=f"<think>{answer.reasoning or ''}</think>{answer.text}")
+
+
+def _no_content(answer: Answer) -> Answer:
+    return replace(answer, text="(no content)")
 
 
 _IN_ANSWER: dict[str, Callable[[Answer], Answer]] = {
@@ -114,6 +144,12 @@ _IN_ANSWER: dict[str, Callable[[Answer], Answer]] = {
     "think_only": _think_only,
     "finish_without_calls": _finish_without_calls,
     "markup_in_text": _markup_in_text,
+    "markup_announced": _markup_announced,
+    "markup_in_reasoning": _markup_in_reasoning,
+    "markup_stripped": _markup_stripped,
+    "markup_beside_calls": _markup_beside_calls,
+    "thinking_in_text": _thinking_in_text,
+    "no_content": _no_content,
 }
 
 
