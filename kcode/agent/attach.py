@@ -162,9 +162,9 @@ async def _permission(session: Session, file: Path) -> None:
 def _sensitive(file: Path) -> str:
     """Why the file needs a yes, by the name it is called and by the one it really has."""
     real = file.resolve()
-    for path in (file.absolute(), real):
-        if why := sensitive.reason(path.as_posix()):
-            return why
+    for path in (file.absolute().as_posix(), real.as_posix()):
+        if why := sensitive.reason(path):
+            return f"{file}{why.removeprefix(path)}"
     own = any(real.is_relative_to(folder().resolve()) for folder in (config_dir, state_dir, data_dir))
     return f"{file}: kcode's own data" if own else ""
 

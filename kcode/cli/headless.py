@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from kcode.errors import UsageError
 
 if TYPE_CHECKING:
+    from kcode.agent.session import Session
     from kcode.cli.root import Flags
     from kcode.ui.headless import Output
 
@@ -32,9 +33,21 @@ async def _one_turn(flags: Flags, prompt: str) -> int:
     ensure_model(start.settings)
     session = open_session(start, flags)
     try:
+        await _attach(session, flags.attach or [])
         return await run_headless(session, prompt, cast("Output", flags.output or "text"))
     finally:
         await session.close()
+
+
+async def _attach(session: Session, paths: list[str]) -> None:
+    """What is attached and where it goes is told on stderr; stdout is the answer's."""
+    if not paths:
+        return
+    from kcode.agent.attach import attach
+    from kcode.safety.sanitize import clean
+
+    for path in paths:
+        await attach(session, path, lambda text: print(f"[info] {clean(text)}", file=sys.stderr))
 
 
 def whole_prompt(prompt: str) -> str:

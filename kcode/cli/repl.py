@@ -20,4 +20,9 @@ def run(flags: Flags) -> int:
 
     start = begin(flags)
     ensure_model(start.settings)  # asks a person, so before the prompt owns the terminal
-    return run_repl(lambda: open_session(start, flags), root=start.root, settings=start.settings)
+    return run_repl(
+        lambda: open_session(start, flags),
+        root=start.root,
+        settings=start.settings,
+        attach=flags.attach or (),
+    )

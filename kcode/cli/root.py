@@ -22,6 +22,7 @@ class Flags:
     prompt: str | None = None
     continue_: bool = False
     resume: str | None = None
+    attach: list[str] | None = None
     model: str | None = None
     provider: str | None = None
     base_url: str | None = None
@@ -107,6 +108,7 @@ def root(
     prompt: Annotated[str | None, option_for("prompt")] = None,
     continue_: Annotated[bool, option_for("continue_")] = False,
     resume: Annotated[str | None, option_for("resume")] = None,
+    attach: Annotated[list[str] | None, option_for("attach")] = None,
     model: Annotated[str | None, option_for("model")] = None,
     provider: Annotated[str | None, option_for("provider")] = None,
     base_url: Annotated[str | None, option_for("base_url")] = None,
@@ -153,6 +155,7 @@ def _check(flags: Flags, subcommand: str | None) -> None:
             (flags.continue_, "-c"),
             (flags.resume is not None, "--resume"),
             (flags.output is not None, "--output"),
+            (bool(flags.attach), "--attach"),
         ):
             if given:
                 raise UsageError(f"{spelled} does not go with the command {subcommand!r}", "leave one out")

@@ -28,6 +28,7 @@ OPTIONS: tuple[OptionRow, ...] = (
     OptionRow("prompt", ("-p", "--print"), "PROMPT", "Do one task, print the answer and exit."),
     OptionRow("continue_", ("-c", "--continue"), "", "Continue the project's last session."),
     OptionRow("resume", ("--resume",), "ID", "Continue the session with this id."),
+    OptionRow("attach", ("--attach",), "FILE", "Send this file along; may be given several times."),
     OptionRow("model", ("--model",), "NAME", "The model to use."),
     OptionRow("provider", ("--provider",), "NAME", "The provider profile: embedded, moonshot, ark, …"),
     OptionRow("base_url", ("--base-url",), "URL", "Address of the API."),

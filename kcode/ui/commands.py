@@ -198,6 +198,24 @@ async def _compact(sitting: Sitting, session: Session, argument: str) -> None:
     sitting.say(said if said is not None else "interrupted", "dim")
 
 
+async def _attach(sitting: Sitting, session: Session, argument: str) -> None:
+    import sys
+
+    from kcode.agent.attach import attach, paths_in
+    from kcode.ui.approve import TerminalApprover
+
+    if argument == "none":
+        session.attachments.clear()
+    for path in paths_in(argument) if argument not in ("", "none") else ():
+        session.approver = TerminalApprover(sys.stdout, sitting.look)
+        work = attach(session, path, lambda text: sitting.say(figures.one_line(text), "dim"))
+        if await _interruptible(sitting, work) is None:
+            sitting.say(f"{figures.one_line(path)}: interrupted, not attached", "dim")
+            break
+    waiting = [(each.name, f"about {figures.tokens(each.tokens)} tokens") for each in session.attachments]
+    sitting.say(_table(waiting) if waiting else "nothing is attached to the next message")
+
+
 async def _exit(sitting: Sitting, session: Session, argument: str) -> None:
     sitting.leaving = True
 
@@ -234,6 +252,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("cost", "", "tokens and money of this session", _cost),
     Command("diff", "", "what this session changed in the files", _diff),
     Command("undo", "[force]", "take back the file changes of the last turn", _undo),
+    Command("attach", "[FILE…|none]", "send files with the next message, or take them back", _attach),
     Command("compact", "[KEEP]", "replace the conversation by a hand-off", _compact),
     Command("clear", "", "begin a new conversation", _clear),
     Command("exit", "", "leave", _exit),

@@ -82,6 +82,17 @@ class Prompt:
         if self.session.app.is_running:
             self.session.app.exit(exception=error)
 
+    @property
+    def shown(self) -> bool:
+        """Whether the prompt is on the screen, waiting for a message."""
+        return self.session.app.is_running
+
+    async def aside(self, write: Callable[[], None]) -> None:
+        """Call ``write`` while the prompt steps aside; what it prints stands above the prompt."""
+        from prompt_toolkit.application import run_in_terminal
+
+        await run_in_terminal(write)
+
     def refresh(self) -> None:
         """The status has changed."""
         self.session.app.invalidate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from kcode.config.settings import Settings
 
 
-def run_repl(open_session: Callable[[], Session], *, root: Path, settings: Settings) -> int:
+def run_repl(
+    open_session: Callable[[], Session], *, root: Path, settings: Settings, attach: Sequence[str] = ()
+) -> int:
     """Run until the user leaves. ``open_session`` is called in a thread, after the prompt is painted.
+
+    ``attach`` are files that go with the first message; they wait for the session.
 
     Raises UsageError where there is no terminal to type at, and what ``open_session`` raises.
     """
@@ -33,7 +37,7 @@ def run_repl(open_session: Callable[[], Session], *, root: Path, settings: Setti
 
         from kcode.ui.sitting import Sitting
 
-        sitting = Sitting(open_session, root, settings, look)
+        sitting = Sitting(open_session, root, settings, look, attach)
     return int(asyncio.run(sitting.run()))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -23,7 +24,12 @@ class Sitting:
     """The state of one sitting. ``session`` is there from the first message on."""
 
     def __init__(
-        self, open_session: Callable[[], Session], root: Path, settings: Settings, look: Look
+        self,
+        open_session: Callable[[], Session],
+        root: Path,
+        settings: Settings,
+        look: Look,
+        attach: Sequence[str] = (),
     ) -> None:
         from kcode.ui import commands, status
         from kcode.ui.keys import KeyReader
@@ -36,6 +42,8 @@ class Sitting:
         self.session: Session | None = None  # until it is ready
         self.leaving = False
         self._open_session = open_session
+        self._attach = attach  # files for the first message
+        self._notices: list[str] = []  # for the next time the prompt comes
         self._opening: asyncio.Task[Session] | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._working: Callable[[], object] | None = None
@@ -55,7 +63,10 @@ class Sitting:
         with contextlib.suppress(NotImplementedError):
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._sigint)
         try:
+            for path in self._attach:
+                await self._answer(f"/attach {shlex.quote(path)}")
             while not self.leaving:
+                self._tell_notices()
                 try:
                     message = (await self._prompt.ask()).strip()
                 except EOFError:
@@ -86,6 +97,16 @@ class Sitting:
 
         console = make_console(sys.stdout, self.look)
         console.print(Text(text, style=style) if isinstance(text, str) else text)
+
+    async def notice(self, text: str) -> None:
+        """Tell something that came up in the background: above the prompt, or before it comes again."""
+        self._notices.append(text)
+        if self._prompt.shown:
+            await self._prompt.aside(self._tell_notices)
+
+    def _tell_notices(self) -> None:
+        while self._notices:
+            self.say(f"note: {self._notices.pop(0)}", "yellow")
 
     def complain(self, error: KcodeError) -> None:
         from kcode.ui.errors import report
@@ -193,6 +214,10 @@ class Sitting:
         if isinstance(session.provider, Preparable):
             with contextlib.suppress(KcodeError):  # the first request meets the same trouble and says it
                 await session.provider.prepare()
+        from kcode.providers.moonshot.balance import hint
+
+        if low := await hint(session.provider, self.settings):
+            await self.notice(low)
 
     def _interrupt(self) -> None:
         if self._working is not None:
@@ -205,6 +230,8 @@ class Sitting:
             self._prompt.sigint()
 
     async def _close(self) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
         if self._opening is None:
             return
         if self.session is None:
