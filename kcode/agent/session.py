@@ -18,11 +18,13 @@ from kcode.agent.approval import Approver, RefuseAll
 from kcode.agent.collect import Answer
 from kcode.agent.compaction import compact
 from kcode.agent.events import Event, UsageReported
+from kcode.agent.filehistory import FileHistory
 from kcode.agent.loop import run_turn
 from kcode.agent.prompt import first_context, system_text
+from kcode.agent.rewind import standing
 from kcode.config.settings import Mode, Settings
 from kcode.conversation.accuracy import Accuracy
-from kcode.conversation.budget import Budget
+from kcode.conversation.budget import Budget, reasoning_rule
 from kcode.conversation.cost import SessionCost, bill, free
 from kcode.conversation.journal import Journal, find_session
 from kcode.conversation.ledger import (
@@ -85,6 +87,7 @@ class Session:
         self._running: asyncio.Task[None] | None = None
         self.attachments: list[Attachment] = []  # go with the next message
         self._news: list[str] = []
+        self.files = FileHistory(self)
         self._use(provider)
         workspace.on_checkpoint = lambda checkpoint, paths: self.record(Checkpoint(checkpoint, tuple(paths)))
 
@@ -284,18 +287,8 @@ class Session:
         return self.budget.estimate(self.projection())
 
     def context_by_kind(self) -> dict[str, int]:
-        """Tokens by kind: tools, system, user, assistant, tool results."""
-        kinds: list[tuple[str, bytes]] = []
-        names = {System: "system", User: "user", Assistant: "assistant", ToolResult: "tool results"}
-        for entry in wire_entries(self.ledger):
-            single = project([entry], self.provider.dialect)
-            if isinstance(entry, Tools):
-                kinds.append(("tools", single.tools))
-            elif isinstance(entry, ToolResult):
-                kinds.append(("tool results", entry.text.encode("utf-8", "replace")))
-            else:
-                kinds.extend((names[type(entry)], message) for message in single.messages)
-        return self.budget.by_kind(kinds)
+        """Tokens of the next prompt by kind (:data:`kcode.conversation.budget.KINDS`)."""
+        return self.budget.by_kind(self.projection())
 
     def spent(self) -> Decimal:
         return self.cost.spent(self.provider.model.currency)
@@ -317,12 +310,23 @@ class Session:
         self.ledger.extend(entries)
         self._read_declared(entries)
 
+    def go_back(self, epoch: Epoch) -> None:
+        """Record an epoch that brings an earlier moment of the conversation back."""
+        self.record(epoch)
+        self.compaction_stuck = False
+        self._read_declared(live_entries(self.ledger))
+
+    def tell(self, news: str) -> None:
+        """Say it to the model with the next message of the user's."""
+        self._news.append(news)
+
     def clear(self) -> None:
         """A new conversation in the same session; the journal keeps the old one."""
         self.begin(Epoch("clear"), System(system_text()), Tools(declarations(all_tools())))
 
     async def compact(self, keep: str = "") -> str:
-        return await compact(self, keep)
+        """Compact because the user asked for it; the sentence that is returned says what was kept."""
+        return await compact(self, keep, asked=True)
 
     def undo(self, *, force: bool = False) -> list[str]:
         """Take back the file changes of the last turn that has any; the paths that were restored."""
@@ -351,6 +355,7 @@ class Session:
         self.record(Note("defect", "".join(traceback.format_exception(error))[-4_000:]))
 
     async def close(self) -> None:
+        await self.files.close()
         await self.provider.close()
         self.journal.close()
 
@@ -359,8 +364,10 @@ class Session:
     def _use(self, provider: Provider) -> None:
         self.provider = provider
         self._projector = Projector(provider.dialect)
-        self.budget = Budget(self.settings.provider.context or provider.model.context)
-        self._read_declared(self.ledger)
+        self.budget = Budget(
+            self.settings.provider.context or provider.model.context, reasoning_rule(provider.model)
+        )
+        self._read_declared(live_entries(self.ledger))
 
     def _who(self) -> dict[str, str]:
         return {"provider": self.provider.name, "model": self.provider.model.id}
@@ -386,8 +393,7 @@ class Session:
             self.record(Epoch("model", str(self._who()), keep_upto=len(self.ledger)))
 
     def _checkpoints(self) -> list[Checkpoint]:
-        undone = {e.data.get("checkpoint") for e in self.ledger if isinstance(e, Note) and e.kind == "undo"}
-        return [e for e in self.ledger if isinstance(e, Checkpoint) and e.id not in undone]
+        return [checkpoint for _, checkpoint in standing(self.ledger)]
 
     def _refuse_oversized(self, entry: User) -> None:
         tokens = self.budget.estimate(project([entry], self.provider.dialect))

@@ -396,7 +396,7 @@ def test_a_compaction_that_does_not_halve_leaves_the_conversation_as_it_was(
     run_turn(session, "hello")
     before = session.projection()
     with pytest.raises(LimitReached, match="would not halve"):
-        asyncio.run(session.compact())
+        asyncio.run(session.compact("all of it"))
     assert session.projection() == before
     assert finished(run_turn(session, "go on")).text == "again"
     assert "hand-off" not in json.dumps(sim.chats[-1].json["messages"][1:])
@@ -414,7 +414,7 @@ def test_an_interrupted_compaction_leaves_the_conversation_as_it_was(k2sim: Any,
         async for _ in session.turn("hello"):
             pass
         before = session.projection()
-        compacting = asyncio.create_task(session.compact())
+        compacting = asyncio.create_task(session.compact("all of it"))
         await asyncio.to_thread(second_answer_begun)
         compacting.cancel()
         with pytest.raises(asyncio.CancelledError):
