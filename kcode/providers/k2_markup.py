@@ -105,7 +105,6 @@ class _Channel:
         self._said: list[str] = []  # while unsettled
         self._placeholder: str | None = "" if opening else None  # held while it may become one
         self._quotes = _Quotes() if quotes else None
-        self._previous = ""  # the last character said
         self._buf = ""
         self._open: OpenCall | None = None
         self._out: list[Chunk] = []
@@ -223,13 +222,12 @@ class _Channel:
 
     def _bare(self) -> bool:
         """Every marker stripped, ``functions.name:0{json}`` is left: a call only of a declared tool."""
-        inside_a_word = self._previous.isalnum() or self._previous in ("_", ".")
-        head = None if inside_a_word else _BARE.match(self._buf)
+        head = _BARE.match(self._buf)
         if head is not None and resolve(head.group(), self._declared)[0] in self._declared:
             rest, self._buf = self._buf[head.end() :], ""
             self._open = OpenCall(head.group(), bare=True)
             return self._open.feed(rest) or self._final
-        if head is None and not self._final and not inside_a_word and _BARE_BEGUN.fullmatch(self._buf):
+        if head is None and not self._final and _BARE_BEGUN.fullmatch(self._buf):
             return False
         return self._literal("functions.")
 
@@ -297,7 +295,7 @@ class _Channel:
         name, call_id = resolve(call_id, self._declared)
         self._numbers.append(len(self._numbers))
         self._withheld.append(CallDelta(self._numbers[-1], call_id or None, name, arguments, healed=True))
-        self._swallow, self._previous = True, ""
+        self._swallow = True
         self._thinking = self._opening = self._unsettled = False  # a call ends the reasoning
 
     def _drop(self, marker: str) -> bool:
@@ -321,7 +319,6 @@ class _Channel:
             return
         if text.strip():
             self._opening = self._swallow = False
-        self._previous = text[-1]
         if self._quotes is not None:
             self._quotes.follow(text)
         if self._placeholder is not None and not self._thinking:

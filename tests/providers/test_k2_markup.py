@@ -77,6 +77,10 @@ def test_every_shape_seen_in_the_wild_is_one_call(shape):
     assert read(SHAPES[shape]) == ("", "", [("grep", PATH)])
 
 
+def test_stripped_markers_leave_the_call_right_behind_the_words():
+    assert read(f"Let me look.functions.grep:0{PATH}") == ("Let me look.", "", [("grep", PATH)])
+
+
 def test_two_stripped_calls_in_a_row_are_two():
     text = f"Reading.\nfunctions.grep:0{PATH}\nfunctions.glob:1{{}}"
     assert read(text) == ("Reading.\n", "", [("grep", PATH), ("glob", "{}")])
@@ -183,7 +187,7 @@ QUOTED = {
     "stripped in a span": f"`functions.grep:0{PATH}` is what you see.",
     "a message's end": "The token <|im_end|> ends a message.",
     "a tag in the middle": "Write <think> before it, and `</think>` behind.",
-    "an attribute": 'functions.read_file:0 or obj.functions.grep:0{"a":1}',
+    "only the id": "functions.read_file:0 or functions.grep: 1 {",
     "a bare object that is none": "functions.grep:0{not json}",
     "a bare object never closed": 'functions.grep:0{"a": 1',
     "half a marker": "a <|tool_calls_sec",
