@@ -90,10 +90,11 @@ def _provider(settings: Settings) -> Finding:
 
     endpoint = endpoint_of(settings)
     at = f" at {endpoint.host}" if endpoint.host else ""
+    key = f"; key from {endpoint.key_source}" if endpoint.key_source else ""
     return Finding(
         "provider",
         True,
-        f"{endpoint.profile.name}{at}, model {endpoint.model.id or 'from its list'}; {endpoint.why}",
+        f"{endpoint.profile.name}{at}, model {endpoint.model.id or 'from its list'}; {endpoint.why}{key}",
     )
 
 

@@ -38,7 +38,7 @@ def ensure_model(settings: Settings) -> None:
 
         raise EmbeddedUnavailable(
             f"the embedded model {name} is not on this machine",
-            f"kcode models pull {name} ({size(amount)}), or set MOONSHOT_API_KEY for a K2 model",
+            f"kcode models pull {name} ({size(amount)}), or `kcode login` for a K2 model",
         )
     with downloading(name) as progress:
         store.pull(name, progress=progress)

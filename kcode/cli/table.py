@@ -47,6 +47,8 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("fix", "kcode.cli.fix", "Repair a failing test, and prove it by the tests."),
     CommandRow("demo", "kcode.cli.demo", "Repair a bug in a small example repository."),
     CommandRow("models", "kcode.cli.models", "List, pull, verify or remove embedded models."),
+    CommandRow("login", "kcode.cli.login", "Store a service's key, never shown."),
+    CommandRow("logout", "kcode.cli.logout", "Remove a stored key."),
     CommandRow("balance", "kcode.cli.balance", "Show what is left on the account."),
     CommandRow("config", "kcode.cli.config", "Show and change settings."),
     CommandRow("hook", "kcode.cli.hook", "Install or remove git hooks, or run their checks."),

@@ -16,7 +16,8 @@ class Endpoint:
 
     ``model.id`` is empty where the server's own list decides; the provider asks it before the first
     request. ``ask_server`` says that the window is the server's own setting and not configured, so that its
-    list is worth asking too. The key is left out of ``repr``.
+    list is worth asking too. ``key_source`` says in words where the key is from; the key itself is left out of
+    ``repr``.
     """
 
     profile: Profile
@@ -26,6 +27,7 @@ class Endpoint:
     api_key: str = field(default="", repr=False)
     why: str = ""
     ask_server: bool = False
+    key_source: str = ""
 
     @property
     def own_address(self) -> bool:

@@ -207,6 +207,12 @@ _RULES = (
         types=("server_error", "unexpected_output", "server_unavailable", "api_error", "timeout_error"),
         codes=("InternalServiceError",),
     ),
+    _Rule(
+        InvalidRequest,
+        "If no setting of yours explains it, this is a defect of kcode: please report it.",
+        codes=("MissingParameter", "InvalidParameter", "InvalidArgumentError"),
+        statuses=(400,),
+    ),
 )
 
 
@@ -300,7 +306,7 @@ def key_remedy(endpoint: Endpoint) -> str:
     profile = endpoint.profile
     if not endpoint.api_key:
         names = " or ".join((*profile.key_variables, "KCODE_API_KEY"))
-        return f"The server wants a key: set {names}."
+        return f"The server wants a key: `kcode login {profile.name}` stores one, or set {names}."
     if not endpoint.own_address or not profile.key_hint:
         return f"Check the key that {endpoint.host} was given (KCODE_API_KEY or provider.api_key)."
     if profile.name.startswith("moonshot") and endpoint.api_key.startswith("sk-kimi-"):

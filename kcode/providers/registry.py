@@ -1,9 +1,10 @@
 """Which provider a session uses, decided from the settings and the environment without any network.
 
 ``auto`` takes, in this order: the profile whose address ``base_url`` is; the profile of the first key found
-(``provider.api_key``, MOONSHOT_API_KEY, KIMI_API_KEY, ARK_API_KEY); ``openai-compatible`` where a base URL
-is set; the embedded model. A KIMI_API_KEY is a Kimi Code key where it begins with ``sk-kimi-`` and a key of
-Moonshot's open platform otherwise (kimi-cli reads it for either).
+in the environment (KCODE_API_KEY, MOONSHOT_API_KEY, KIMI_API_KEY, ARK_API_KEY); ``openai-compatible`` where
+a base URL is set; the first profile that ``kcode login`` stored a key for; the owner of ``provider.api_key``
+in the settings; the embedded model. A KIMI_API_KEY is a Kimi Code key where it begins with ``sk-kimi-`` and a
+key of Moonshot's open platform otherwise (kimi-cli reads it for either).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from kcode.config.credentials import ENVIRONMENT, account_of, find_key, stored_accounts
 from kcode.config.settings import ProviderSettings, Settings
 from kcode.errors import ConfigError
 from kcode.providers import catalog
@@ -70,7 +72,7 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
         from kcode.providers.messages_form import check_temperature
 
         check_temperature(wanted.temperature, model, dialect)
-    key = _key(profile, wanted, environ, own)
+    key, key_source = _key(profile, wanted, environ, base_url)
     return Endpoint(
         profile,
         model,
@@ -80,6 +82,7 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
         why,
         ask_server=not model.id
         or (not wanted.context and (not profile.remote or model.notes == catalog.UNLISTED)),
+        key_source=key_source,
     )
 
 
@@ -102,13 +105,13 @@ def open_provider(endpoint: Endpoint, settings: Settings) -> Provider:
     wanted = settings.provider
     if endpoint.ask_server:
         endpoint = _asked(endpoint)
-    provider: Provider = _wire(endpoint)(
+    provider: Provider = wire_class(endpoint)(
         endpoint, timeout_s=wanted.timeout_s, policy=RetryPolicy(wanted.retries)
     )
     return provider
 
 
-def _wire(endpoint: Endpoint) -> Any:
+def wire_class(endpoint: Endpoint) -> Any:
     """The class that speaks the endpoint's wire; only that one is imported."""
     module, name = _WIRES[endpoint.dialect.wire]
     return getattr(importlib.import_module(module), name)
@@ -126,7 +129,7 @@ def _asked(endpoint: Endpoint) -> Endpoint:
 
     with ThreadPoolExecutor(1) as thread:
         try:
-            return thread.submit(ask_server, _wire(endpoint), endpoint).result()
+            return thread.submit(ask_server, wire_class(endpoint), endpoint).result()
         except ProviderError:
             if endpoint.model.id:
                 return endpoint
@@ -161,8 +164,9 @@ def _automatic(wanted: ProviderSettings, environ: Mapping[str, str]) -> tuple[Pr
             return profile, f"provider.base_url is an address of {profile.title}"
     if re.search(r"/anthropic(/v1(/messages)?)?/?$", wanted.base_url.strip()):
         return PROFILES["anthropic-compatible"], "provider.base_url ends in /anthropic"
-    if wanted.api_key and not wanted.base_url:
-        return PROFILES[_owner(wanted.api_key)], "provider.api_key is set"
+    given = wanted.api_key.strip()
+    if given and not wanted.base_url and given in (environ.get(v, "").strip() for v in ENVIRONMENT):
+        return PROFILES[_owner(given)], "a key is in the environment"
     for variable, name in _KEY_PROFILES:
         key = environ.get(variable, "").strip()
         if key:
@@ -170,11 +174,18 @@ def _automatic(wanted: ProviderSettings, environ: Mapping[str, str]) -> tuple[Pr
             return PROFILES[chosen], f"{variable} is set"
     if wanted.base_url:
         return PROFILES["openai-compatible"], "provider.base_url is set"
+    stored = stored_accounts()
+    for profile in PROFILES.values():
+        if profile.name in stored:
+            return profile, "its key is stored"
+    if given:
+        return PROFILES[_owner(given)], "provider.api_key is set"
     model = wanted.model
     if model and not _is_embedded(model):
         raise AuthError(
             f"The model `{model}` is not an embedded one, and no key is set for another provider.",
-            f"Set MOONSHOT_API_KEY, KIMI_API_KEY or ARK_API_KEY, or KCODE_BASE_URL. {_WITHOUT_KEY}",
+            "`kcode login` stores a key; or set MOONSHOT_API_KEY, KIMI_API_KEY or ARK_API_KEY, or"
+            f" KCODE_BASE_URL. {_WITHOUT_KEY}",
         )
     return PROFILES["embedded"], "no key and no base URL is set"
 
@@ -213,23 +224,25 @@ def _address(given: str, profile: Profile) -> str:
 # --- the key -----------------------------------------------------------------------------------
 
 
-def _key(profile: Profile, wanted: ProviderSettings, environ: Mapping[str, str], own_address: bool) -> str:
-    source, key = "provider.api_key", wanted.api_key.strip()
-    for variable in profile.key_variables:
-        if not key:
-            source, key = variable, environ.get(variable, "").strip()
-    if not key and profile.needs_key and own_address:
+def _key(
+    profile: Profile, wanted: ProviderSettings, environ: Mapping[str, str], base_url: str
+) -> tuple[str, str]:
+    """The key and where it comes from; both empty where there is none and none is needed."""
+    account = account_of(profile.name, base_url, profile.base_url)
+    key, source = find_key(account, profile.key_variables, environ, wanted.api_key)
+    if not key and profile.needs_key and base_url == profile.base_url:
         names = " or ".join(profile.key_variables)
         raise AuthError(
             f"{profile.title} needs a key, and none is set.",
-            f"Set {names} (keys are made at {profile.console}). {_WITHOUT_KEY}",
+            f"`kcode login {profile.name}` stores one, or set {names} (keys are made at {profile.console})."
+            f" {_WITHOUT_KEY}",
         )
     if key and not re.fullmatch(r"[!-~]+", key):
         raise ConfigError(
             f"The key in {source} has a space, a line break or a letter outside ASCII: no key has.",
             "Copy it again, without anything around it.",
         )
-    return key
+    return key, source
 
 
 # --- the model ---------------------------------------------------------------------------------
