@@ -2,8 +2,9 @@
 
 It knows neither the chat template nor tools, so an allowance is added for what the template writes around a
 text. The numbers are K2's template's own markers (facts E.2): a message is ``<|im_role|>name<|im_middle|>…
-<|im_end|>``, a call ``<|tool_call_begin|>id<|tool_call_argument_begin|>…<|tool_call_end|>``, a tool's result
-begins with ``## Return of id``.
+<|im_end|>``, with ``<think></think>`` where a thinking model spoke; a call is ``<|tool_call_begin|>id
+<|tool_call_argument_begin|>…<|tool_call_end|>``, a tool's result begins with ``## Return of id``. The ids are
+the server's own, some 30 characters.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from kcode.providers.ark_items import plain_text, read_messages
 from kcode.providers.base import Request
 from kcode.providers.service import HttpProvider
 
-MESSAGE_ALLOWANCE = 4
-CALL_ALLOWANCE = 12  # its markers, and an id such as functions.read_file:12
-RESULT_ALLOWANCE = 12
+MESSAGE_ALLOWANCE = 6
+CALL_ALLOWANCE = 24
+RESULT_ALLOWANCE = 24
 TOOLS_ALLOWANCE = 5
 ANSWER_ALLOWANCE = 3  # the generation prompt
 
