@@ -108,13 +108,14 @@ def _tail(request: Request, model: Model, dialect: Dialect, stream: bool) -> dic
     if request.partial and dialect.partial == "continue":
         tail |= {"continue_final_message": True, "add_generation_prompt": False}
     if request.response_schema is not None and not request.partial:  # facts B.5: not together
-        tail["response_format"] = _response_format(request, dialect)
+        tail["response_format"] = _response_format(request, model, dialect)
     tail.update(dialect.extra_body)
     return tail
 
 
-def _response_format(request: Request, dialect: Dialect) -> dict[str, Any]:
-    if dialect.structured == "json_object":
+def _response_format(request: Request, model: Model, dialect: Dialect) -> dict[str, Any]:
+    """A schema goes to models that are known to follow one; the others are asked for JSON of any shape."""
+    if dialect.structured == "json_object" or not model.json_schema:
         return {"type": "json_object"}
     schema = {"name": "answer", "strict": True, "schema": dict(request.response_schema or {})}
     return {"type": "json_schema", "json_schema": schema}
