@@ -126,6 +126,8 @@ async def _outcome(session: Session, job: _Job, title: str) -> ToolOutcome:
     assert tool is not None and args is not None
     try:
         refused = await _approve(session, job.call, tool, args, title)
+        if refused is None and not tool.read_only:
+            await session.files.before_change(tool.name)
         return refused or await tool.run(args, session.context)
     except ToolRefused as error:
         return _refusal(str(error))

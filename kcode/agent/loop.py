@@ -46,6 +46,8 @@ async def run_turn(session: Session, text: str, emit: Emit) -> None:
     except KcodeError as error:
         turn.close_history(error.message)
         turn.finish("limit" if isinstance(error, LimitReached) else "error", error=error)
+    finally:
+        session.files.end()
 
 
 class _Turn:
@@ -61,7 +63,9 @@ class _Turn:
         self.emit(TurnStarted(text))
         if problem := await self.session.declare_official():
             self.emit(Notice("warning", problem))
+        await self.session.files.settle()
         self.session.say(text)
+        self.session.files.begin(self.emit)
         continuations = nudges = 0
         while True:
             if stop := self.guard.before_request(self.session.spent()):

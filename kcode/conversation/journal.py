@@ -196,6 +196,7 @@ class Journal:
             raise _cannot_write(self.path, error) from error
 
     def close(self) -> None:
+        _unlock(self._file)
         self._file.close()
 
 
@@ -406,3 +407,11 @@ def _lock(file: IO[bytes], path: Path) -> None:
             f"another kcode has the session {path.stem} open",
             f"close it there, or go on in a copy: kcode session fork {path.stem}",
         ) from error
+
+
+def _unlock(file: IO[bytes]) -> None:
+    """Closing alone is not enough at once: a child that is just being started still holds the file."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import fcntl
+
+        fcntl.flock(file.fileno(), fcntl.LOCK_UN)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from kcode.errors import EnvironmentProblem
 from kcode.safety.process import child_environment, spawn
 
 TIMEOUT_S = 300.0
+_LOOK_S = 0.2  # between two looks at whether to stop
 _SETTINGS = (
     "core.fsmonitor=false", "core.hooksPath=/dev/null", "core.autocrlf=false", "core.safecrlf=false",
     "core.fileMode=true", "core.symlinks=true", "core.quotePath=false", "core.untrackedCache=true",
@@ -27,9 +30,13 @@ USERS = ("--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksP
 
 
 def git_bytes(
-    arguments: Sequence[str], cwd: Path, more: Mapping[str, str] | None = None, input: bytes = b""
+    arguments: Sequence[str],
+    cwd: Path,
+    more: Mapping[str, str] | None = None,
+    input: bytes = b"",
+    stop: threading.Event | None = None,
 ) -> bytes:
-    """The bytes git prints. Raises :class:`EnvironmentProblem` in git's own words."""
+    """The bytes git prints. ``stop`` ends it. Raises :class:`EnvironmentProblem` in git's own words."""
     env = {name: value for name, value in child_environment().items() if not name.startswith("GIT_")}
     if more is None or "GIT_DIR" not in more:
         env |= {n: v for n, v in os.environ.items() if n.startswith("GIT_CONFIG_")}  # the user's own places
@@ -45,10 +52,7 @@ def git_bytes(
     }
     child = spawn(["git", *arguments], cwd=cwd, env=env)
     try:
-        out, err = child.process.communicate(input, timeout=TIMEOUT_S)
-    except subprocess.TimeoutExpired as problem:
-        child.kill_group()
-        raise EnvironmentProblem("git took too long and was stopped") from problem
+        out, err = _communicate(child.process, input, stop)
     except BaseException:
         child.kill_group()
         raise
@@ -60,7 +64,25 @@ def git_bytes(
     return out
 
 
-def private_git(folder: Path, root: Path, *arguments: str, input: bytes = b"") -> bytes:
+def _communicate(
+    process: subprocess.Popen[bytes], input: bytes, stop: threading.Event | None
+) -> tuple[bytes, bytes]:
+    until = time.monotonic() + TIMEOUT_S
+    given: bytes | None = input
+    while True:
+        if stop is not None and stop.is_set():
+            raise EnvironmentProblem("git was stopped, because kcode ends")
+        try:
+            return process.communicate(given, timeout=_LOOK_S)
+        except subprocess.TimeoutExpired as problem:
+            given = None
+            if time.monotonic() > until:
+                raise EnvironmentProblem("git took too long and was stopped") from problem
+
+
+def private_git(
+    folder: Path, root: Path, *arguments: str, input: bytes = b"", stop: threading.Event | None = None
+) -> bytes:
     """Run git on the repository ``folder``, which is kcode's own, with ``root`` as its working tree."""
     options = [word for setting in _SETTINGS for word in ("-c", setting)]
     own = {
@@ -71,4 +93,4 @@ def private_git(folder: Path, root: Path, *arguments: str, input: bytes = b"") -
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_LITERAL_PATHSPECS": "1",
     }
-    return git_bytes([*options, *arguments], root, own, input)
+    return git_bytes([*options, *arguments], root, own, input, stop)

@@ -81,6 +81,7 @@ class SnapshotStore:
     _ready: bool = field(default=False, init=False)
     _left_out: dict[str, None] = field(default_factory=dict, init=False)
     _thread_lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    _abandoned: threading.Event = field(default_factory=threading.Event, init=False)
 
     def __post_init__(self) -> None:
         self.folder = state_dir() / "snapshots" / workspace_key(self.root)
@@ -112,6 +113,10 @@ class SnapshotStore:
             raise SnapshotProblem(
                 f"no snapshot of the files: {problem.strerror or problem}", _NO_SNAPSHOT
             ) from problem
+
+    def abandon(self) -> None:
+        """End a :meth:`take` that is under way, as soon as can be: kcode ends and nobody needs it."""
+        self._abandoned.set()
 
     def _take(self) -> Snapshot:
         self._prepare()
@@ -341,7 +346,7 @@ class SnapshotStore:
     # --- inside ---
 
     def _run(self, *arguments: str, input: bytes = b"") -> bytes:
-        return private_git(self.folder, self.root, *arguments, input=input)
+        return private_git(self.folder, self.root, *arguments, input=input, stop=self._abandoned)
 
     def _write(self, name: str, data: bytes) -> None:
         target = self.folder / name

@@ -20,7 +20,7 @@ from kcode.errors import UsageError
 from kcode.providers.dialect import DIALECTS
 from tests.conversation.strategies import conversations
 
-HEADER = b'{"kcode_journal":1,"session":"s","root":"/r","created":1.0}\n'
+HEADER = b'{"kcode_journal":2,"session":"s","root":"/r","created":1.0}\n'
 
 
 def as_lines(ledger: list[Entry]) -> bytes:
@@ -98,7 +98,7 @@ def test_a_second_process_is_told_that_the_session_is_open(tmp_path: Path) -> No
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
-    path.write_bytes(HEADER.replace(b":1,", b":99,", 1))
+    path.write_bytes(HEADER.replace(b":2,", b":99,", 1))
     with pytest.raises(JournalProblem, match="newer kcode"):
         Journal.open(path)
 
