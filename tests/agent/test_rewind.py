@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kcode.agent.events import Notice
+from kcode.agent.rewind import Rewound, What, moments, plan_files, plan_undo, rewind, undo
+from kcode.agent.session import Session
+from kcode.conversation.ledger import Epoch, Note, System, Tools, User, wire_entries
+from kcode.errors import UsageError
+from tests.agent.conftest import run_turn
+from tests.k2sim import call, say, use
+
+Open = Callable[..., Session]
+ALL = {"agent": {"mode": "auto"}, "safety": {"sandbox": "off"}}
+
+
+def write(path: str, content: str) -> Any:
+    return use(call("write_file", path=path, content=content))
+
+
+def command(text: str) -> Any:
+    return use(call("run_command", command=text))
+
+
+def back(session: Session, number: int, what: What = "both", *, force: bool = False) -> Rewound:
+    """Rewind to the ``number``-th message of the user's, from 0."""
+
+    async def go() -> Rewound:
+        position = moments(session.ledger)[number].position
+        plan = await plan_files(session, position)
+        return await rewind(session, position, what, plan, force=force)
+
+    return asyncio.run(go())
+
+
+def forth(session: Session, *, force: bool = False) -> Rewound:
+    async def go() -> Rewound:
+        position, plan = await plan_undo(session)
+        return await undo(session, position, plan, force=force)
+
+    return asyncio.run(go())
+
+
+def typed(session: Session) -> list[str]:
+    return [moment.text for moment in moments(session.ledger)]
+
+
+def settle(session: Session) -> None:
+    asyncio.run(session.files.settle())
+
+
+def test_conversation_and_files_go_back_together_and_forth_again(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    sim = k2sim([write("a.txt", "one"), say("1"), write("a.txt", "two"), say("2"), say("3")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "first")
+    run_turn(session, "second")
+    done = back(session, 1)
+    assert (repo / "a.txt").read_text() == "one"
+    assert done.text == "second"
+    assert typed(session) == ["first"]
+    run_turn(session, "another way")
+    sent = [m["content"] for m in sim.chats[-1].json["messages"] if m["role"] == "user"]
+    assert [text.split("\n")[0] for text in sent] == ["first", "another way"]
+    forth(session)
+    assert (repo / "a.txt").read_text() == "two"
+    assert typed(session) == ["first", "second"]
+
+
+def test_what_commands_did_comes_back_too(k2sim: Any, open_session: Open, repo: Path) -> None:
+    (repo / "mine.bin").write_bytes(b"\x00\xff")
+    (repo / "link").symlink_to("shop.py")
+    (repo / "secret").write_text("s")
+    (repo / "secret").chmod(0o600)
+    script = (
+        "printf 'x\\001' > mine.bin; git mv test_shop.py renamed.py; chmod +x shop.py; rm link; ln -s / link;"
+        " mkdir -p new/deep; echo made > new/deep/f; chmod 644 secret; git stash list; git add -A"
+    )
+    sim = k2sim([command(script), say("done")])
+    session = open_session(sim, **ALL)
+    tests = (repo / "test_shop.py").read_bytes()
+    mode = (repo / "shop.py").stat().st_mode
+    run_turn(session, "do it")
+    index = (repo / ".git" / "index").read_bytes()
+    done = back(session, 0)
+    assert (repo / "mine.bin").read_bytes() == b"\x00\xff"
+    assert (repo / "test_shop.py").read_bytes() == tests
+    assert not (repo / "renamed.py").exists()
+    assert (repo / "shop.py").stat().st_mode == mode
+    assert os.readlink(repo / "link") == "shop.py"
+    assert not (repo / "new").exists()
+    assert (repo / "secret").stat().st_mode & 0o777 == 0o600
+    assert done.left == ()
+    assert (repo / ".git" / "index").read_bytes() == index
+    forth(session)
+    assert os.readlink(repo / "link") == "/"
+    assert (repo / "new" / "deep" / "f").read_text() == "made\n"
+
+
+def test_the_users_own_changes_are_named_and_kept_unless_forced(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    sim = k2sim([write("a.txt", "one"), command("echo b > b.txt"), say("1"), write("c.txt", "c"), say("2")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "first")
+    settle(session)
+    (repo / "a.txt").write_text("the user's")
+    (repo / "own.txt").write_text("new")
+    run_turn(session, "second")
+    settle(session)
+    (repo / "shop.py").write_text("edited by hand")
+    done = back(session, 0)
+    assert {path for path, _ in done.left} == {"a.txt", "own.txt", "shop.py"}
+    assert set(done.restored) == {"b.txt", "c.txt"}
+    assert (repo / "a.txt").read_text() == "the user's"
+    assert (repo / "shop.py").read_text() == "edited by hand"
+    assert not (repo / "b.txt").exists()
+    forth(session)
+    assert (repo / "b.txt").exists()
+    back(session, 0, force=True)
+    assert not (repo / "a.txt").exists()
+    assert (repo / "shop.py").read_text() != "edited by hand"
+
+
+def test_what_the_user_edits_during_a_turn_of_edits_only_is_theirs(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    def answer(request: Any) -> Any:
+        if request.last_tool:
+            (repo / "mine.txt").write_text("typed meanwhile")
+            return say("done")
+        return write("a.txt", "one")
+
+    session = open_session(k2sim(answer), **ALL)
+    run_turn(session, "go")
+    done = back(session, 0)
+    assert (repo / "mine.txt").exists()
+    assert not (repo / "a.txt").exists()
+    assert dict(done.left).keys() == {"mine.txt"}
+
+
+def test_the_conversation_alone_goes_back_and_the_model_is_told_of_the_files(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    sim = k2sim([write("a.txt", "one"), say("1"), say("2")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "first")
+    back(session, 0, "conversation")
+    assert (repo / "a.txt").read_text() == "one"
+    run_turn(session, "again")
+    users = [m["content"] for m in sim.chats[-1].json["messages"] if m["role"] == "user"]
+    assert len(users) == 1
+    assert "a.txt" in users[0]
+
+
+def test_the_files_alone_go_back_and_the_model_is_told(k2sim: Any, open_session: Open, repo: Path) -> None:
+    sim = k2sim([write("a.txt", "one"), say("1"), say("2")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "first")
+    back(session, 0, "files")
+    assert not (repo / "a.txt").exists()
+    run_turn(session, "again")
+    messages = sim.chats[-1].json["messages"]
+    assert [m["role"] for m in messages] == ["system", "user", "assistant", "tool", "assistant", "user"]
+    assert "took back changes to files: a.txt" in messages[-1]["content"]
+    assert all(step.extends for step in sim.prefix_report())
+
+
+def test_a_rewind_reaches_behind_a_compaction(k2sim: Any, open_session: Open, repo: Path) -> None:
+    sim = k2sim([write("a.txt", "one"), say("1"), say("2"), say("3")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "first")
+    run_turn(session, "second")
+    before = session.projection()
+    at = len(session.ledger)
+    head = [e for e in wire_entries(session.ledger) if isinstance(e, System | Tools)]
+    copies = [e for e in wire_entries(session.ledger) if isinstance(e, User)][-1:]
+    session.begin(Epoch("compaction"), *head, User("hand-off"), *copies)
+    run_turn(session, "third")
+    assert typed(session) == ["first", "second", "third"]
+    back(session, 1)
+    assert session.projection().messages == before.messages[:-2]
+    forth(session)
+    assert typed(session) == ["first", "second", "third"]
+    assert at < len(session.ledger)
+
+
+def test_a_rewind_survives_a_resume(k2sim: Any, open_session: Open, repo: Path) -> None:
+    sim = k2sim([write("a.txt", "one"), say("1"), write("a.txt", "two"), say("2"), say("3")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "first")
+    run_turn(session, "second")
+    back(session, 1)
+    expected = session.projection()
+    asyncio.run(session.close())
+    again = open_session(sim, resume=True, **ALL)
+    assert again.projection() == expected
+    assert (repo / "a.txt").read_text() == "one"
+    forth(again)
+    assert (repo / "a.txt").read_text() == "two"
+    assert typed(again) == ["first", "second"]
+    with pytest.raises(UsageError, match="no rewind"):
+        forth(again)
+
+
+def test_undo_and_rewind_know_of_each_other(k2sim: Any, open_session: Open, repo: Path) -> None:
+    sim = k2sim([write("a.txt", "one"), say("1"), write("b.txt", "two"), say("2")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "first")
+    run_turn(session, "second")
+    assert session.undo() == ["b.txt"]
+    done = back(session, 0)
+    assert set(done.restored) == {"a.txt"}
+    assert done.left == ()
+    assert session.undo() == []
+    forth(session)
+    assert session.undo() == ["a.txt"]
+
+
+def test_without_snapshots_edits_come_back_and_one_notice_says_so(
+    k2sim: Any, open_session: Open, repo: Path, own_home: Path
+) -> None:
+    blocked = own_home / ".local" / "state" / "kcode" / "snapshots"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text("in the way")
+    sim = k2sim([write("a.txt", "1"), say("1"), write("shop.py", "x"), write("b.txt", "2"), say("2")])
+    session = open_session(sim, **ALL)
+    events = [*run_turn(session, "first"), *run_turn(session, "second")]
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert len([text for text in notices if "no snapshot" in text]) == 1
+    shop = (repo / "shop.py").read_text()
+    (repo / "a.txt").write_text("the user's")
+    done = back(session, 0)
+    assert (repo / "shop.py").read_text() != shop
+    assert not (repo / "b.txt").exists()
+    assert done.left == (("a.txt", "you changed it"),)
+    forth(session)
+    assert (repo / "shop.py").read_text() == shop
+    assert (repo / "b.txt").exists()
+
+
+def test_changes_of_a_killed_turn_come_back_where_kcode_made_them(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    sim = k2sim([write("a.txt", "one"), say("1"), say("2")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "first")
+    settle(session)
+    # As a kill leaves it: the snapshot that ends the turn never reached the journal.
+    kept = [
+        e for e in session.ledger if not (isinstance(e, Note) and e.kind == "snapshot" and e.text == "end")
+    ]
+    session.ledger[:] = kept
+    (repo / "own.txt").write_text("the user's")
+    done = back(session, 0)
+    assert not (repo / "a.txt").exists()
+    assert dict(done.left).keys() == {"own.txt"}
+
+
+def test_a_turn_that_only_reads_leaves_nothing_to_bring_back(k2sim: Any, open_session: Open) -> None:
+    sim = k2sim([use(call("read_file", path="shop.py")), say("1")])
+    session = open_session(sim)
+    run_turn(session, "look")
+    done = back(session, 0)
+    assert done == Rewound(text="look")
+
+
+def test_index_refs_and_stash_of_the_user_stay(k2sim: Any, open_session: Open, repo: Path) -> None:
+    def own() -> dict[str, bytes]:
+        files = [
+            repo / ".git" / "index",
+            *(repo / ".git" / "refs").rglob("*"),
+            *(repo / ".git" / "logs").rglob("*"),
+        ]
+        return {str(path): path.read_bytes() for path in files if path.is_file()}
+
+    (repo / "shop.py").write_text("stashed")
+    subprocess.run(["git", "stash", "-q"], cwd=repo, check=True)
+    (repo / "test_shop.py").write_text("staged")
+    subprocess.run(["git", "add", "-A"], cwd=repo, check=True)
+    before = own()
+    sim = k2sim([write("a.txt", "one"), command("echo x >> shop.py"), say("1")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "go")
+    back(session, 0)
+    assert own() == before
