@@ -79,6 +79,5 @@ def hours_to_store(prices: CachePrices | None, gap_s: float, max_hours: int = MA
     if rent <= 0:
         return max_hours
     gap = gap_s / 3600
-    odds = saved / (rent * gap)
-    best = gap * math.log(odds) if odds > 1 else 0.0
+    best = gap * (math.log(saved / rent) - math.log(gap))
     return min(max(math.ceil(best), 1), max_hours)

@@ -12,7 +12,8 @@ from kcode.providers.base import CallDelta, Chunk, ReasoningDelta, Request, Retr
 from kcode.providers.registry import resolve
 from kcode.providers.responses import ResponsesProvider
 from kcode.providers.retry import RetryPolicy
-from tests.k2sim import Simulator
+from tests.k2sim import Simulator, call, use
+from tests.k2sim.responses_store import ark
 
 from .support import KEY, make_settings
 
@@ -32,6 +33,7 @@ def declare(*names: str) -> Tools:
 
 
 TOOLS = declare("read_file")
+READ = use(call("read_file", path="a.py"), reasoning="Look.")
 
 
 def run(story: Coroutine[Any, Any, Any]) -> Any:
@@ -111,3 +113,37 @@ def collect(chunks: Sequence[Chunk]) -> Assistant:
                     known.id or call_id or "", known.name or name or "", known.arguments + arguments
                 )
     return Assistant(text, reasoning, tuple(calls.values()))
+
+
+def talk(sim, story, **options):
+    """Run ``story`` with a conversation at the simulator; the conversation."""
+
+    async def tell():
+        talking = Talk(ark_provider(sim, **options))
+        try:
+            await story(talking)
+        finally:
+            await talking.provider.close()
+        return talking
+
+    return run(tell())
+
+
+def made_by(sim, record):
+    """The id of the stored response that answered this request."""
+    mark = f"in_{record.number:06d}"
+    return next(s.id for s in ark(sim).stored.values() if s.input_items[0]["id"].startswith(mark))
+
+
+def once(text: str = "hi", **fields):
+    async def story(talking):
+        await talking.ask(text, **fields)
+
+    return story
+
+
+def loop(text: str = "look at a.py"):
+    async def story(talking):
+        await talking.loop(text)
+
+    return story
