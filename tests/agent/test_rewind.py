@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -95,13 +94,13 @@ def test_what_commands_did_comes_back_too(k2sim: Any, open_session: Open, repo: 
     assert (repo / "test_shop.py").read_bytes() == tests
     assert not (repo / "renamed.py").exists()
     assert (repo / "shop.py").stat().st_mode == mode
-    assert os.readlink(repo / "link") == "shop.py"
+    assert (repo / "link").readlink() == Path("shop.py")
     assert not (repo / "new").exists()
     assert (repo / "secret").stat().st_mode & 0o777 == 0o600
     assert done.left == ()
     assert (repo / ".git" / "index").read_bytes() == index
     forth(session)
-    assert os.readlink(repo / "link") == "/"
+    assert (repo / "link").readlink() == Path("/")
     assert (repo / "new" / "deep" / "f").read_text() == "made\n"
 
 
@@ -231,7 +230,8 @@ def test_without_snapshots_edits_come_back_and_one_notice_says_so(
     blocked = own_home / ".local" / "state" / "kcode" / "snapshots"
     blocked.parent.mkdir(parents=True)
     blocked.write_text("in the way")
-    sim = k2sim([write("a.txt", "1"), say("1"), write("shop.py", "x"), write("b.txt", "2"), say("2")])
+    look = use(call("read_file", path="shop.py"))
+    sim = k2sim([write("a.txt", "1"), say("1"), look, write("shop.py", "x"), write("b.txt", "2"), say("2")])
     session = open_session(sim, **ALL)
     events = [*run_turn(session, "first"), *run_turn(session, "second")]
     notices = [event.text for event in events if isinstance(event, Notice)]
@@ -275,11 +275,8 @@ def test_a_turn_that_only_reads_leaves_nothing_to_bring_back(k2sim: Any, open_se
 
 def test_index_refs_and_stash_of_the_user_stay(k2sim: Any, open_session: Open, repo: Path) -> None:
     def own() -> dict[str, bytes]:
-        files = [
-            repo / ".git" / "index",
-            *(repo / ".git" / "refs").rglob("*"),
-            *(repo / ".git" / "logs").rglob("*"),
-        ]
+        folders = [repo / ".git" / name for name in ("refs", "logs", "hooks")]
+        files = [repo / ".git" / "index", *(path for folder in folders for path in folder.rglob("*"))]
         return {str(path): path.read_bytes() for path in files if path.is_file()}
 
     (repo / "shop.py").write_text("stashed")
