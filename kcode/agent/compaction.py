@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -41,6 +42,8 @@ THRESHOLD = 0.85  # of what the window leaves beside the answer
 HANDOFF_TOKENS = 3_000  # room for the model's summary
 SMALLEST_GAP = 3  # answers between two compactions: closer than that it is a loop, not work
 LATEST_PAYBACK = 60  # requests after which a compaction asked for by hand must have paid for itself
+_OWN_WORDS = 24_000  # characters of the user's messages that are kept verbatim, in a large window
+_OWN_WORDS_A_TOKEN = 0.4  # … and for each token of a smaller context
 _RECENT_SHARE = 0.2  # of the context, for the last steps kept verbatim
 
 
@@ -65,8 +68,9 @@ async def compact(session: Session, keep: str = "", *, asked: bool = False) -> s
     ``asked`` is for a compaction that the user asked for: without ``keep`` it must pay for itself. Raises
     LimitReached where the conversation cannot be made smaller or it is not worth it.
     """
-    _refuse_loop(session)
-    if asked and not keep:
+    if not asked:
+        _refuse_loop(session)
+    elif not keep:
         _refuse_waste(session)
     position = len(session.ledger)
     try:
@@ -123,14 +127,18 @@ def _plan(session: Session, live: list[Entry], summary: str, before: int) -> _Pl
     wire = wire_entries(live)
     head = [entry for entry in wire if isinstance(entry, System | Tools)]
     record = Record.of(live)
-    size = {id(e): session.budget.estimate(project([e], session.provider.dialect)) for e in wire}
-    last = recent(wire, int(before * _RECENT_SHARE), size)
+
+    def tokens(entries: Sequence[Entry]) -> int:
+        return session.budget.estimate(project(entries, session.provider.dialect))
+
+    last = recent(wire, int(before * _RECENT_SHARE), tokens)
     told = f"<hand-off>\n{summary}\n</hand-off>\n" if summary else ""
     context = first_context(session.workspace)
-    handoff = User(f"{told}{record.text()}\n{context}\n\n{load_prompt('after_compaction')}")
+    words = record.text(min(_OWN_WORDS, int(before * _OWN_WORDS_A_TOKEN)))
+    handoff = User(f"{told}{words}\n{context}\n\n{load_prompt('after_compaction')}")
     steps = sum(isinstance(entry, Assistant) for entry in last)
     entries = (*head, handoff, record.note(steps), *last)
-    after = session.budget.estimate(project(entries, session.provider.dialect))
+    after = tokens(entries)
     named = len(record.read) + len(record.changed)
     kept = [
         "the model's hand-off" if summary else "no hand-off of the model's (it did not fit)",

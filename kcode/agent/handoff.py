@@ -7,7 +7,7 @@ where the summary forgets it. It travels with the epoch (a note) and grows over 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from kcode.conversation.ledger import (
@@ -23,8 +23,7 @@ from kcode.conversation.ledger import (
 )
 from kcode.providers.arguments import NotArguments, read_arguments
 
-OWN_WORDS_LIMIT = 24_000  # characters of the user's messages that are kept verbatim
-_LISTED = 60  # names a list shows
+_LISTED = 300  # names a list shows
 _RAN = 15  # commands that are kept
 _KIND = "hand-off"
 _CHANGERS = ("edit_file", "write_file", "move_path", "delete_path")
@@ -65,8 +64,9 @@ class Record:
         record = json.dumps(asdict(self), ensure_ascii=False)
         return Note(_KIND, data={"record": record, "carried": str(carried)})
 
-    def text(self) -> str:
-        """What the model is told: short lists, then the user's own words."""
+    def text(self, own_words: int) -> str:
+        """What the model is told: short lists, then the user's own words, ``own_words`` characters of them
+        verbatim."""
         lists = [
             ("Files changed", self.changed),
             ("Files read", self.read),
@@ -76,7 +76,7 @@ class Record:
         ]
         lines = [f"{title}:\n{_listed(items)}" for title, items in lists if items]
         record = "<record>\n" + "\n".join(lines) + "\n</record>\n" if lines else ""
-        return f"{record}<user-messages>\n{_own_words(self.messages)}\n</user-messages>"
+        return f"{record}<user-messages>\n{_own_words(self.messages, own_words)}\n</user-messages>"
 
 
 def carried_steps(note: Note) -> int | None:
@@ -84,9 +84,11 @@ def carried_steps(note: Note) -> int | None:
     return int(note.data.get("carried", "0")) if note.kind == _KIND else None
 
 
-def recent(live: Sequence[WireEntry], fits: int, size: dict[int, int]) -> list[WireEntry]:
+def recent(
+    live: Sequence[WireEntry], fits: int, tokens: Callable[[Sequence[WireEntry]], int]
+) -> list[WireEntry]:
     """The last whole steps (an assistant message and its results) of the running turn, within ``fits``
-    tokens; ``size`` gives tokens by ``id`` of the entry. Never more than what follows the last user entry.
+    tokens as ``tokens`` counts a step. Never more than what follows the last user entry.
     """
     steps: list[list[WireEntry]] = []
     for entry in live:
@@ -99,7 +101,7 @@ def recent(live: Sequence[WireEntry], fits: int, size: dict[int, int]) -> list[W
     kept: list[WireEntry] = []
     left = fits
     for step in reversed(steps):
-        left -= sum(size.get(id(entry), 0) for entry in step)
+        left -= tokens(step)
         if left < 0 or not _answered(step):
             break
         kept = [*step, *kept]
@@ -180,10 +182,9 @@ def _listed(items: Sequence[str]) -> str:
     return "\n".join(shown)
 
 
-def _own_words(messages: Sequence[str]) -> str:
+def _own_words(messages: Sequence[str], room: int) -> str:
     """The user's messages, the latest ones first to find room; in order, and saying what was left out."""
     kept: list[str] = []
-    room = OWN_WORDS_LIMIT
     for text in reversed(messages):
         if room <= 0:
             kept.append(f"[{len(messages) - len(kept)} earlier messages left out]")
