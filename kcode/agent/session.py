@@ -362,6 +362,7 @@ class Session:
     # --- inside --------------------------------------------------------------------------------
 
     def _use(self, provider: Provider) -> None:
+        self.official = _official(provider, self.settings)
         self.provider = provider
         self._projector = Projector(provider.dialect)
         self.budget = Budget(
@@ -402,6 +403,14 @@ class Session:
                 f"the message alone is about {tokens} tokens; the window has {self.window}",
                 "put the text into a file and ask about the file: kcode reads it in parts",
             )
+
+
+def _official(provider: Provider, settings: Settings) -> OfficialTools | None:
+    if not settings.provider.official_tools:
+        return None
+    from kcode.providers.moonshot.official import open_official
+
+    return open_official(provider, settings, [tool.name for tool in all_tools()])
 
 
 def _cut_off(entry: Entry) -> bool:
