@@ -7,7 +7,7 @@ and overrides fields of the shipped ones (:mod:`kcode.providers.catalog_file`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
@@ -64,6 +64,15 @@ class Model:
     notes: str = ""
     unset_output: int = 0
     efforts: tuple[str, ...] = ()
+
+    def with_window(self, context: int) -> Model:
+        """The same model where the window has ``context`` tokens: answers must fit it."""
+        return replace(
+            self,
+            context=context,
+            max_output=min(self.max_output, context),
+            default_output=min(self.default_output, max(context // 4, 256)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

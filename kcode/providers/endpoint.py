@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from kcode.providers.catalog import Model
 from kcode.providers.dialect import DIALECTS, Dialect
 from kcode.providers.profiles import Profile
+from kcode.providers.wishes import NO_WISHES, Wishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +17,9 @@ class Endpoint:
 
     ``model.id`` is empty where the server's own list decides; the provider asks it before the first
     request. ``ask_server`` says that the window is the server's own setting and not configured, so that its
-    list is worth asking too. ``key_source`` says in words where the key is from; the key itself is left out of
-    ``repr``.
+    list is worth asking too. ``named`` says that the user chose the model; where kcode did, ``notice`` is
+    what to tell about it. ``window`` is the configured one, 0 for none. ``key_source`` says in words where
+    the key is from; the key itself is left out of ``repr``.
     """
 
     profile: Profile
@@ -27,7 +29,19 @@ class Endpoint:
     api_key: str = field(default="", repr=False)
     why: str = ""
     ask_server: bool = False
+    named: bool = True
+    notice: str = ""
+    window: int = 0
+    wishes: Wishes = NO_WISHES
     key_source: str = ""
+
+    def serving(self, model: Model) -> Endpoint:
+        """The endpoint with another model, spoken to as that model and the settings want it.
+
+        Raises ConfigError where the settings ask for what the model does not take.
+        """
+        dialect, model = self.wishes.applied(dialect_for(self.profile, model), model)
+        return replace(self, model=model, dialect=dialect)
 
     @property
     def own_address(self) -> bool:

@@ -29,6 +29,7 @@ from kcode.providers.catalog import Model
 from kcode.providers.dialect import DIALECTS
 from kcode.providers.endpoint import Endpoint, dialect_for
 from kcode.providers.profiles import PROFILES, Profile
+from kcode.providers.wishes import read_wishes
 
 _KEY_PROFILES = (
     ("MOONSHOT_API_KEY", "moonshot"),
@@ -47,8 +48,9 @@ _WITHOUT_KEY = "Without any key: `--provider embedded`."
 def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
     """The endpoint these settings mean.
 
-    Raises ConfigError for an unknown profile or a bad address, AuthError for a missing key and
-    ModelNotFound for a model that the profile's own service no longer serves. Touches no network.
+    Raises ConfigError for an unknown profile, a bad address or a setting that the model does not take, and
+    AuthError for a missing key. Touches no network: whether a hosted service serves the model, and which it
+    is where none is named, is found out by :func:`open_provider`.
     """
     wanted = settings.provider
     profile, why = _profile(wanted, environ)
@@ -63,7 +65,8 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
         )
     own = base_url == profile.base_url
     model = _model(profile, wanted, own)
-    dialect = dialect_for(profile, model)
+    wishes = read_wishes(wanted)
+    dialect, model = wishes.applied(dialect_for(profile, model), model)
     if dialect.name == "moonshot" and (wanted.temperature or 0) > 1:
         raise ConfigError(
             f"provider.temperature is {wanted.temperature}; Moonshot takes 0 to 1.", "0.6 is its own advice."
@@ -82,6 +85,9 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
         why,
         ask_server=not model.id
         or (not wanted.context and (not profile.remote or model.notes == catalog.UNLISTED)),
+        named=bool(wanted.model.strip()),
+        window=wanted.context,
+        wishes=wishes,
         key_source=key_source,
     )
 
@@ -89,9 +95,11 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
 def open_provider(endpoint: Endpoint, settings: Settings) -> Provider:
     """A provider for the endpoint; a hosted service is connected to at the first request.
 
-    A server is asked for its model list where neither the settings nor the catalogue know the model or its
-    window (blocking, a few seconds at most). Raises EmbeddedUnavailable where the embedded model's file or
-    runtime is not there, and ProviderError where no model is configured and the server names none.
+    Asked for its model list (blocking, a few seconds at most) are a server of the user's whose model or
+    window is not known, and a hosted service where the user named no model or an unknown one and its list
+    was not asked before (:mod:`kcode.providers.choice`). Raises EmbeddedUnavailable where the embedded
+    model's file or runtime is not there, ModelNotFound for a model that is not served, and ProviderError
+    where no model is configured and the server names none.
     """
     if endpoint.profile.embedded:
         from kcode.providers.embedded.provider import EmbeddedProvider
@@ -103,7 +111,11 @@ def open_provider(endpoint: Endpoint, settings: Settings) -> Provider:
     from kcode.providers.retry import RetryPolicy
 
     wanted = settings.provider
-    if endpoint.ask_server:
+    if endpoint.profile.remote:
+        from kcode.providers.choice import settled
+
+        endpoint = settled(endpoint)
+    elif endpoint.ask_server:
         endpoint = _asked(endpoint)
     provider: Provider = wire_class(endpoint)(
         endpoint, timeout_s=wanted.timeout_s, policy=RetryPolicy(wanted.retries)
@@ -255,22 +267,9 @@ def _model(profile: Profile, wanted: ProviderSettings, own_address: bool) -> Mod
         elsewhere = catalog.find(model_id)
         if elsewhere is not None:  # the same weights on someone else's server: its prices are not known here
             known = replace(elsewhere, provider=profile.name, currency="", prices=(), cache_storage=None)
-    if known is not None and known.status == "retired" and profile.remote and own_address:
-        live = ", ".join(m.id for m in catalog.live_models(profile.name))
-        instead = f"Its successor there is `{known.replaced_by}`. " if known.replaced_by else ""
-        raise ModelNotFound(
-            f"{profile.title} retired `{model_id}` on {known.retired_on}.",
-            f"{instead}Live are: {live}. KCODE_BASE_URL names another server of its weights.",
-        )
-    model = known or catalog.unknown_model(model_id, profile.name, wanted.context)
-    if not wanted.context:
-        return model
-    return replace(
-        model,
-        context=wanted.context,
-        max_output=min(model.max_output, wanted.context),
-        default_output=min(model.default_output, max(wanted.context // 4, 256)),
-    )
+    window = wanted.context or profile.window
+    model = known or catalog.unknown_model(model_id, profile.name, window)
+    return model.with_window(window) if window else model
 
 
 def _is_embedded(model: str) -> bool:

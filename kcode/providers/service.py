@@ -19,7 +19,8 @@ from typing import Any
 
 import httpx2
 
-from kcode.providers import catalog
+from kcode.providers import account_list, catalog
+from kcode.providers.account_list import LIST_TIMEOUT_S, window
 from kcode.providers.base import (
     Chunk,
     ConnectionLost,
@@ -34,7 +35,7 @@ from kcode.providers.base import (
 )
 from kcode.providers.catalog import Model
 from kcode.providers.dialect import Dialect
-from kcode.providers.endpoint import Endpoint, dialect_for
+from kcode.providers.endpoint import Endpoint
 from kcode.providers.error_facts import request_id
 from kcode.providers.http_errors import classify, classify_payload, is_error
 from kcode.providers.limiter import Limiter
@@ -43,7 +44,6 @@ from kcode.providers.sse import Event, EventDecoder, EventTooLarge
 from kcode.providers.transport import open_client, transport_error
 from kcode.providers.wire_log import WireLog
 
-LIST_TIMEOUT_S = 3.0
 _ERROR_BODY_LIMIT = 256 * 1024
 
 
@@ -140,9 +140,8 @@ class HttpProvider(ABC):
         wanted = self.model.id
         row = next((r for r in rows if r["id"] == wanted), None) or max(rows, key=self._rank)
         if not wanted or row["id"] == wanted:
-            model = self._described(str(row["id"]), _window(row))
-            dialect = dialect_for(self._endpoint.profile, model)
-            self._endpoint = replace(self._endpoint, model=model, dialect=dialect, ask_server=False)
+            model = self._described(str(row["id"]), await self._window(row))
+            self._endpoint = replace(self._endpoint.serving(model), ask_server=False)
         return self._endpoint
 
     async def prepare(self) -> None:
@@ -320,6 +319,7 @@ class HttpProvider(ABC):
         self._log.response(number, raw)
         error = classify(response.status_code, lower(response), raw, self._endpoint)
         if isinstance(error, ModelNotFound):
+            account_list.forget(self._endpoint)
             error.remedy = f"{await self._live_ids()} {error.remedy}".strip()
         return error
 
@@ -355,6 +355,25 @@ class HttpProvider(ABC):
             return catalog.unknown_model(model_id, self.name, window or self.model.context)
         return replace(known, context=window, max_output=min(known.max_output, window)) if window else known
 
+    async def _window(self, row: Mapping[str, Any]) -> int:
+        """Tokens: as configured, as the server runs, as its list says, else the engine's own default."""
+        endpoint = self._endpoint
+        return endpoint.window or await self._running_window() or window(row) or endpoint.profile.window
+
+    async def _running_window(self) -> int:
+        """The window that the server was started with, where only its properties tell it: llama-server's
+        model list names the training's instead (facts I). 0 where there is no answer."""
+        if not self.dialect.props_path:
+            return 0
+        url = f"{self._endpoint.base_url.removesuffix('/v1')}{self.dialect.props_path}"
+        try:
+            response = await (await self.connected()).get(url, timeout=LIST_TIMEOUT_S)
+            settings = response.json()["default_generation_settings"]
+            size = settings.get("n_ctx", 0)
+        except (httpx2.HTTPError, ValueError, KeyError, TypeError, AttributeError):
+            return 0
+        return size if isinstance(size, int) and size > 0 else 0
+
     async def connected(self) -> httpx2.AsyncClient:
         async with self._connecting:
             if self._client is None:
@@ -382,18 +401,3 @@ def lower(response: httpx2.Response) -> dict[str, str]:
 
 def facts(headers: Mapping[str, str]) -> HttpFacts:
     return HttpFacts(status=200, request_id=request_id(headers))
-
-
-def _window(row: Mapping[str, Any]) -> int:
-    """Tokens of the window as servers name it: Moonshot, vLLM, llama-server; 0 where none does."""
-    meta = row.get("meta")
-    inner = meta if isinstance(meta, dict) else {}
-    for value in (
-        row.get("context_length"),
-        row.get("max_model_len"),
-        inner.get("n_ctx"),
-        inner.get("n_ctx_train"),
-    ):
-        if isinstance(value, int) and value > 0:
-            return value
-    return 0

@@ -92,13 +92,6 @@ def test_a_compatible_server_without_an_address_is_asked_for_it():
         found(name="openai-compatible")
 
 
-def test_a_retired_model_is_refused_before_sending_and_the_successor_named():
-    with pytest.raises(ModelNotFound) as caught:
-        found({"MOONSHOT_API_KEY": KEY}, name="moonshot", model="kimi-k2-0905-preview")
-    assert "2026-05-25" in caught.value.message
-    assert "kimi-k2.7-code" in caught.value.remedy
-
-
 def test_a_retired_model_at_another_address_is_someone_elses_business():
     endpoint = found(name="moonshot", base_url="http://127.0.0.1:9/v1", model="kimi-k2-0905-preview")
     assert endpoint.model.context == 262144
