@@ -184,6 +184,7 @@ class Turn:
     async def admitted(self) -> AsyncGenerator[Waiting, None]:
         """Returns when the request may be sent; says before what it waits for, and again when that changed.
         Cancelling it is enough to give the place up, with ``leave``."""
+        await asyncio.sleep(0)  # a cancellation that was asked for already is heard before anything is sent
         announced: tuple[str, float] | None = None
         while True:
             verdict = self._limiter.ask(self._ticket)
