@@ -88,7 +88,7 @@ class ChatProvider(HttpProvider):
             return chunks
         from kcode.providers.healing import healed, reader_for
 
-        return healed(chunks, reader_for(request))
+        return healed(chunks, reader_for(request), reader)
 
     def _as_received(self, request: Request) -> Request:
         """The request with history's reasoning under the name that this server uses (facts F.7).

@@ -56,7 +56,7 @@ async def raw_answer(provider: HttpProvider, request: Request) -> AsyncGenerator
     reader = AnswerReader()
     body = spell_raw(request, model, provider.dialect)
     answer = read_answer(provider, PATH, body, reader, stream=True)
-    async with aclosing(healed(answer, parser)) as chunks:
+    async with aclosing(healed(answer, parser, reader)) as chunks:
         async for chunk in chunks:
             yield chunk
     for last in reader.ending():

@@ -96,7 +96,7 @@ DIALECTS: dict[str, Dialect] = {
         _K2_ENGINE,
         replace(_K2_ENGINE, name="vllm", reasoning_field="reasoning", partial="continue"),
         replace(_K2_ENGINE, name="sglang", partial="continue"),
-        replace(_K2_ENGINE, name="llama-server", raw_body=(), props_path="/props"),
+        replace(_K2_ENGINE, name="llama-server", props_path="/props"),
         Dialect(
             "anthropic",
             max_tokens_field="max_tokens",

@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import lru_cache
 
+from kcode.providers.answer import AnswerReader
 from kcode.providers.base import CallDelta, Chunk, ReasoningDelta, Request, TextDelta
 from kcode.providers.k2_markup import MarkupParser
 
@@ -26,8 +27,10 @@ def reader_for(request: Request, *, quotes: bool = True, thinking: bool = False)
     )
 
 
-async def healed(chunks: AsyncGenerator[Chunk, None], parser: MarkupParser) -> AsyncGenerator[Chunk, None]:
-    """The chunks with calls in the place of their markup, at the end of the answer."""
+async def healed(
+    chunks: AsyncGenerator[Chunk, None], parser: MarkupParser, reader: AnswerReader
+) -> AsyncGenerator[Chunk, None]:
+    """The chunks that ``reader`` reads, with calls in the place of their markup, at the answer's end."""
     proper = False
     async with aclosing(chunks) as source:
         async for chunk in source:
@@ -42,7 +45,7 @@ async def healed(chunks: AsyncGenerator[Chunk, None], parser: MarkupParser) -> A
             for read in parser.content(chunk.text) if is_text else parser.reasoning(chunk.text):
                 yield read
     if not proper:
-        for rest in parser.end():
+        for rest in parser.end(limit=reader.finish_reason == "length"):
             yield rest
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 
 from kcode.providers.base import CallDelta, Chunk, ReasoningDelta, Retrying, TextDelta
 from kcode.providers.k2_call import (
@@ -76,10 +77,14 @@ class MarkupParser:
         self._content.settle()
         return [*self._turn_to(self._reasoning), *self._reasoning.feed(text)]
 
-    def end(self) -> list[Chunk]:
-        """The rest, the calls last."""
+    def end(self, *, limit: bool = False) -> list[Chunk]:
+        """The rest, the calls last. ``limit``: the output limit ended the answer, so arguments that are cut
+        off at its end are given as far as they came, for the agent to have them completed."""
         rest = [*self._reasoning.finish(), *self._content.finish()]
-        return [*rest, *self._reasoning.withheld(), *self._content.withheld()]
+        calls = [*self._reasoning.withheld(), *self._content.withheld()]
+        if limit and calls and isinstance(calls[-1], CallDelta):
+            calls[-1] = replace(calls[-1], arguments=calls[-1].arguments.removesuffix(CUT))
+        return [*rest, *calls]
 
     def release(self) -> list[Chunk]:
         """The rest as the text that it is: nothing in it was a call."""

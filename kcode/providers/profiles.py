@@ -22,6 +22,7 @@ class Profile:
     key_hint: str = ""  # whose keys this address takes
     lists_models: bool = True  # GET /models says what the account may use
     listing_proves: bool = True  # a model that is listed there can be called (facts 0.3: not on Ark)
+    window: int = 0  # tokens, where neither the settings nor the server say: the engine's own default
     plans: tuple[str, ...] = ()  # profiles of the same house that may serve what this one does not
 
     @property
@@ -127,10 +128,10 @@ PROFILES: dict[str, Profile] = {
             lists_models=False,
         ),
         Profile("vllm", "vLLM", "http://127.0.0.1:8000/v1", "vllm"),
-        Profile("sglang", "SGLang", "http://127.0.0.1:30000/v1", "k2-raw"),
-        Profile("ktransformers", "KTransformers", "http://127.0.0.1:10002/v1", "k2-raw"),
+        Profile("sglang", "SGLang", "http://127.0.0.1:30000/v1", "sglang"),
+        Profile("ktransformers", "KTransformers", "http://127.0.0.1:10002/v1", "k2-raw", window=30_000),
         Profile("trtllm", "TensorRT-LLM", "http://127.0.0.1:8000/v1", "k2-raw"),
-        Profile("llama-server", "llama-server", "http://127.0.0.1:8080/v1", "k2-raw"),
+        Profile("llama-server", "llama-server", "http://127.0.0.1:8080/v1", "llama-server"),
         Profile("openai-compatible", "the server", "", "openai"),
         Profile(
             "anthropic-compatible",

@@ -31,6 +31,7 @@ def check_chat(body: Any, shape: Shape, models: Mapping[str, SimModel], rules: H
     _check_sampling(body, shape, model)
     _check_stop(body, shape, model)
     _check_stream(body)
+    _check_continuation(body)
     _check_format(body, shape, model)
     _check_output_limit(body, shape, model)
     check_web_search(body, model)
@@ -178,6 +179,18 @@ def _check_stream(body: Mapping[str, Any]) -> None:
         raise Refusal("invalid", "stream_options is only allowed when stream is true", "stream_options")
     if not isinstance(options, dict) or set(options) - {"include_usage", "chunk_include_usage"}:
         raise Refusal("invalid", "stream_options takes include_usage", "stream_options")
+
+
+def _check_continuation(body: Mapping[str, Any]) -> None:
+    """vLLM goes on with a last assistant message only where no new one is begun."""
+    if not body.get("continue_final_message"):
+        return
+    if body.get("add_generation_prompt", True):
+        raise Refusal(
+            "invalid", "Cannot set both `continue_final_message` and `add_generation_prompt` to True."
+        )
+    if body["messages"][-1]["role"] != "assistant":
+        raise Refusal("invalid", "continue_final_message needs an assistant message at the end", "messages")
 
 
 def _check_format(body: Mapping[str, Any], shape: Shape, model: SimModel) -> None:

@@ -186,7 +186,7 @@ OPENAI = Shape(
     base_path="/v1",
     fields=_COMMON_FIELDS
     | {"seed", "user", "logprobs", "top_logprobs", "logit_bias", "top_k", "min_p", "repetition_penalty"}
-    | {"chat_template_kwargs", "cache_prompt"},
+    | {"chat_template_kwargs", "cache_prompt", "continue_final_message", "add_generation_prompt"},
     message_fields=_MESSAGE_FIELDS | {"reasoning"},
     roles=frozenset({"system", "user", "assistant", "tool", "developer"}),
     data_prefix=b"data: ",

@@ -140,13 +140,12 @@ def test_an_answer_cut_off_inside_its_reasoning_is_all_reasoning(k2sim):
     assert (text(chunks), thought(chunks), chunks[-1]) == ("", "Hm, so", Finish("length"))
 
 
-def test_a_call_cut_off_at_the_limit_does_not_parse(k2sim):
+def test_a_call_cut_off_at_the_limit_is_given_as_far_as_it_came(k2sim):
     cut = use(call("write_file", content="x" * 40), faults=(Fault("truncated_arguments"),))
     chunks = chunks_of(k2sim([cut], shape="openai"))
     found = [c for c in chunks if isinstance(c, CallDelta)]
     assert [c.name for c in found] == ["write_file"]
-    with pytest.raises(ValueError, match="Expecting|Unterminated"):
-        json.loads(found[0].arguments)
+    assert '{"content": "xxxx'.startswith(found[0].arguments[:17]) and not found[0].arguments.endswith("}")
     assert chunks[-1] == Finish("length")
 
 

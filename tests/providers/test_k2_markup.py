@@ -125,6 +125,12 @@ def test_a_call_cut_off_before_its_arguments_never_runs(cut):
     assert [arguments for _, arguments in calls] == [CUT]
 
 
+def test_arguments_cut_off_by_the_output_limit_are_given_as_far_as_they_came():
+    parser = MarkupParser(["grep"])
+    parser.content(section(f"{BEGIN}functions.grep:0{ARGUMENT}{PATH[:-2]}").removesuffix(SECTION_END))
+    assert [c.arguments for c in parser.end(limit=True) if isinstance(c, CallDelta)] == [PATH[:-2]]
+
+
 def test_a_section_cut_off_before_its_first_call_leaves_nothing_on_the_screen():
     assert read(f"ok{SECTION}") == ("ok", "", [])
 
