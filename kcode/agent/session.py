@@ -228,7 +228,7 @@ class Session:
 
         They join the declarations of the first epoch and are frozen with it. Returns what went wrong, or "".
         """
-        if self.official is None or any(isinstance(entry, User) for entry in self.ledger):
+        if self.official is None or any(isinstance(entry, User) for entry in wire_entries(self.ledger)):
             return ""
         try:
             offered = await self.official.declarations()
