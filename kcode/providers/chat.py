@@ -13,6 +13,7 @@ from kcode.providers.answer import AnswerReader, read_answer
 from kcode.providers.base import CallDelta, Chunk, ProviderError, Request, Retrying
 from kcode.providers.body import reasoning_renamed, spell, spells_reasoning
 from kcode.providers.dialect import Dialect
+from kcode.providers.echo import echoed
 from kcode.providers.habits import recalled, remember
 from kcode.providers.service import HttpProvider
 
@@ -26,6 +27,7 @@ class ChatProvider(HttpProvider):
     the provider (:mod:`kcode.providers.completions`).
     """
 
+    echo_refused = False  # the server does not take reasoning in history
     _raw = False  # the server has no tool parser
     _reasoning_name = ""  # under which reasoning came, and goes back
     _settled = False  # reasoning was sent back: the name stays
@@ -41,7 +43,7 @@ class ChatProvider(HttpProvider):
     async def _attempt(self, request: Request) -> AsyncGenerator[Chunk, None]:
         if not self._raw:
             try:
-                async with aclosing(self._chat(request)) as chunks:
+                async with aclosing(echoed(self, request, self._chat)) as chunks:
                     async for chunk in chunks:
                         yield chunk
                 return
