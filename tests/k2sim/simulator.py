@@ -30,6 +30,7 @@ from tests.k2sim.rules import check_chat, check_window, find_model, output_limit
 from tests.k2sim.script import Script, Speaker, load
 from tests.k2sim.server import Server
 from tests.k2sim.shapes import SHAPES, Refusal
+from tests.k2sim.vocabulary import tokenizer
 
 _LAST_WORDS_S = 5.0
 TEST_KEY = "sk-test-not-a-real-key"
@@ -57,6 +58,7 @@ class Simulator:
         strict_arguments: bool = True,
         reasoning_field: str = "reasoning_content",
         account: Account | None = None,
+        vocabulary: str = "rule",
     ) -> None:
         self.shape = SHAPES[shape]
         self.script = _as_script(script)
@@ -71,6 +73,7 @@ class Simulator:
         self.account = account
         self._entered: set[int] = set()
         self._reasoning_field = reasoning_field
+        self._tokenize = tokenizer(vocabulary)
         self._log = Log(log) if log else None
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
@@ -260,7 +263,7 @@ class Simulator:
             raise Refusal("quota_exceeded", "Your account is suspended due to insufficient balance")
         if body.get("n", 1) > 1:
             raise Refusal("script", "the simulator gives one choice; n > 1 is not simulated")
-        prompt = tokens.tokenize(_prompt(body, model))
+        prompt = self._tokenize(_prompt(body, model))
         record.prompt_tokens = len(prompt)
         check_window(len(prompt), body, self.shape, model)
         self._check_account(record)
