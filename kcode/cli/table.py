@@ -50,6 +50,7 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("login", "kcode.cli.login", "Store a service's key, never shown."),
     CommandRow("logout", "kcode.cli.logout", "Remove a stored key."),
     CommandRow("balance", "kcode.cli.balance", "Show what is left on the account."),
+    CommandRow("provider", "kcode.cli.provider", "List providers, check one, verify a vendor."),
     CommandRow("config", "kcode.cli.config", "Show and change settings."),
     CommandRow("hook", "kcode.cli.hook", "Install or remove git hooks, or run their checks."),
     CommandRow("doctor", "kcode.cli.doctor", "Check what kcode finds on this machine."),
