@@ -16,7 +16,8 @@ def normal(schema: Mapping[str, Any]) -> dict[str, Any]:
     """The schema in this flavour; one that is in it already comes back equal.
 
     Optional properties stay so by not being ``required``; null is not offered. Raises ValueError for what
-    the flavour cannot say: a schema that contains itself or refers to nothing, an enum of several types, a top that is no object.
+    the flavour cannot say: a schema that contains itself or refers to nothing, an enum of several types, a
+    top that is no object.
     """
     definitions = {**schema.get("definitions", {}), **schema.get("$defs", {})}
     found = _node(schema, definitions, ())

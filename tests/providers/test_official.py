@@ -66,8 +66,8 @@ def test_nothing_is_offered_unless_asked_for_or_by_another_provider(k2sim: Any) 
     sim = k2sim()
     moonshot = make_provider(sim.base_url)
     vllm: ChatProvider = make_provider(sim.base_url, name="vllm", model="kimi-k2")
-    assert open_official(moonshot, make_settings()) is None
-    assert open_official(vllm, make_settings(official_tools="fetch")) is None
+    assert open_official(moonshot, make_settings(), ()) is None
+    assert open_official(vllm, make_settings(official_tools="fetch"), ()) is None
     assert sim.requests == []
 
 

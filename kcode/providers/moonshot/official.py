@@ -41,7 +41,7 @@ _LIST_TIMEOUT_S = 15.0
 _FIBER_TIMEOUT_S = 180.0  # code-runner works for a while
 
 
-def open_official(provider: Provider, settings: Settings, own: Collection[str] = ()) -> MoonshotTools | None:
+def open_official(provider: Provider, settings: Settings, own: Collection[str]) -> MoonshotTools | None:
     """The official tools the settings name, None where they name none or the provider has none.
 
     ``own`` are the names of kcode's own tools, which an official one must not bear. Asks no server. Raises
@@ -86,7 +86,7 @@ def _check_search(model: Model) -> None:
         raise ConfigError(
             f"`{model.id}` thinks, and Moonshot's `{WEB_SEARCH}` does not work while it does.",
             f"Take `{WEB_SEARCH}` out of provider.official_tools (`web-search` searches as a Formula tool),"
-            " or choose another model.",
+            " or set provider.thinking to off where the model can do without.",
         )
 
 
@@ -94,7 +94,7 @@ class MoonshotTools:
     """The :class:`~kcode.providers.base.OfficialTools` of an open provider."""
 
     def __init__(
-        self, service: HttpProvider, platform: Platform, names: Sequence[str], own: Collection[str] = ()
+        self, service: HttpProvider, platform: Platform, names: Sequence[str], own: Collection[str]
     ) -> None:
         self._service = service
         self._platform = platform
