@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kcode.agent.accounting import record_usage
 from kcode.agent.collect import Answer
 from kcode.agent.events import (
     AnswerDiscarded,
@@ -85,7 +86,7 @@ class Answering:
                     self._emit(AnswerText(chunk.text))
                 elif isinstance(chunk, ReasoningDelta):
                     self._emit(ReasoningText(chunk.text))
-        self._emit(session.take_usage(self._piece, request, time.monotonic() - started))
+        self._emit(record_usage(session, self._piece, request, time.monotonic() - started))
         if not hidden:
             self._whole, self._piece = self._whole.joined(self._piece), None
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from kcode.agent.accounting import record_fee
 from kcode.agent.approval import Question
 from kcode.agent.events import CallFinished, CallStarted, Event
 from kcode.conversation.accuracy import calls_note
@@ -117,7 +118,7 @@ async def _official(session: Session, call: Call) -> ToolOutcome:
     except KcodeError as error:
         return _refusal("; ".join(filter(None, (error.message, error.remedy))))
     if result.fee:
-        session.take_fee(Fee(call.name, result.fee, result.currency))
+        record_fee(session, Fee(call.name, result.fee, result.currency))
     return ToolOutcome(result.text, "done" if result.ok else "failed", ok=result.ok)
 
 

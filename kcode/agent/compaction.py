@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from kcode.agent.accounting import record_usage
 from kcode.agent.collect import Answer
 from kcode.agent.handoff import Record, carried_steps, recent
 from kcode.agent.prompt import first_context
@@ -119,7 +120,7 @@ async def _summary(session: Session, keep: str) -> str:
             answer.take(chunk)
     answer.calls.clear()
     session.take_answer(answer)
-    session.take_usage(answer, request, time.monotonic() - started)
+    record_usage(session, answer, request, time.monotonic() - started)
     return answer.content.strip()
 
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kcode.agent.accounting import record_unreported
 from kcode.agent.answering import MAX_CONTINUATIONS, Answering
 from kcode.agent.calls import run_calls
 from kcode.agent.collect import Answer, cut_off
@@ -135,7 +136,7 @@ class _Turn:
         try:
             answer = self.answering.so_far if self.answering is not None else Answer()
             if answer.begun:
-                session.take_unreported()
+                record_unreported(session)
             if answer.content:
                 session.record(answer.partial())
                 self.text.append(answer.content)

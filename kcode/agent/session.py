@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +15,7 @@ from kcode import __version__
 from kcode.agent.approval import Approver, RefuseAll
 from kcode.agent.collect import Answer
 from kcode.agent.compaction import compact
-from kcode.agent.events import Event, UsageReported
+from kcode.agent.events import Event
 from kcode.agent.filehistory import FileHistory
 from kcode.agent.loop import run_turn
 from kcode.agent.prompt import first_context, system_text
@@ -25,14 +23,13 @@ from kcode.agent.rewind import standing
 from kcode.config.settings import Mode, Settings
 from kcode.conversation.accuracy import Accuracy
 from kcode.conversation.budget import Budget, reasoning_rule
-from kcode.conversation.cost import SessionCost, bill, free
+from kcode.conversation.cost import SessionCost
 from kcode.conversation.journal import Journal, find_session
 from kcode.conversation.ledger import (
     Assistant,
     Checkpoint,
     Entry,
     Epoch,
-    Fee,
     Note,
     System,
     ToolResult,
@@ -45,7 +42,7 @@ from kcode.conversation.ledger import (
 )
 from kcode.conversation.projection import NOT_RUN, Projection, Projector, project, spell
 from kcode.errors import UsageError
-from kcode.providers.base import ContextOverflow, OfficialTools, Provider, ProviderError, Request, Usage
+from kcode.providers.base import ContextOverflow, OfficialTools, Provider, ProviderError, Request
 from kcode.tools.base import FileEdit, ToolContext
 from kcode.tools.registry import all_tools, declarations
 from kcode.workspace.workspace import Workspace
@@ -181,47 +178,6 @@ class Session:
         assistant = answer.assistant({call.id for call in earlier}, len(earlier))
         self.record(assistant)
         return assistant
-
-    def take_usage(self, answer: Answer, request: Request, seconds: float) -> UsageReported:
-        """Record the request's tokens and price; tokens the server did not report count as unpriced."""
-        model, usage, items = self.provider.model, answer.usage, None
-        sent = Projection(request.tools, (*request.messages, *filter(None, [request.partial])))
-        if usage is None:
-            usage = Usage(prompt=self.budget.estimate(sent), completion=0)
-        else:
-            self.budget.calibrate(sent, usage.prompt)
-            items = bill(
-                model, prompt=usage.prompt, completion=usage.completion, cached=usage.cached,
-                cache_write=usage.cache_write, stored=usage.stored, stored_hours=usage.stored_hours,
-                batch=usage.batch,
-            )  # fmt: skip
-        entry = self._used(usage, items.fields() if items else {}, seconds)
-        return UsageReported(
-            entry.prompt, entry.cached, entry.completion, entry.reasoning, entry.cost, model.currency,
-            self.cost.text(), self.window, self.cost.hit_rate,
-        )  # fmt: skip
-
-    def take_fee(self, fee: Fee) -> None:
-        """Record money that was spent beside tokens."""
-        fee = replace(fee, at=fee.at or round(time.time(), 3))
-        self.record(fee)
-        self.cost.add_fee(fee)
-
-    def take_unreported(self) -> None:
-        """Record a request that was cut short: it is billed, but nobody said how much."""
-        self._used(Usage(0, 0), {"cost": "0"} if free(self.provider.model) else {}, 0.0)
-
-    def _used(self, usage: Usage, paid: dict[str, str], seconds: float) -> UsageEntry:
-        model = self.provider.model
-        entry = UsageEntry(
-            model.id, usage.prompt, usage.cached, usage.completion, usage.reasoning,
-            currency=model.currency, seconds=round(seconds, 3), provider=self.provider.name,
-            cache_write=usage.cache_write, stored=usage.stored, stored_hours=usage.stored_hours,
-            batch=usage.batch, at=round(time.time(), 3), **paid,
-        )  # fmt: skip
-        self.record(entry)
-        self.cost.add(entry)
-        return entry
 
     async def declare_official(self) -> str:
         """Before the first message: offer the provider's own tools beside kcode's, where there are any.
