@@ -44,15 +44,16 @@ def answer_room(request: Request, model: Model) -> int:
       reserved answer together count against the tokens of a minute before anything is written (facts A.4);
     - a thinking model gets at least ``THINKING_FLOOR``, as far as the window surely allows: no server counts
       more than one token for two bytes of JSON;
-    - never more than the model can, nor than the window leaves beside the prompt, which is taken for one
-      token in three bytes: more than code, English or Chinese come to. A prompt that seems to fill the
-      window leaves what was asked for, up to 256: whether it does, the server knows.
+    - never more than the model can, nor than the window leaves beside the prompt, taken for one token in four
+      bytes. That is a guard for callers that measure nothing: a session measures by what servers counted,
+      and a tighter guess here would take room from it. A prompt that seems to fill the window leaves what
+      was asked for, up to 256: whether it does, the server knows.
     """
     wanted = request.max_output_tokens or model.default_output
     size = len(request.tools) + sum(map(len, request.messages)) + len(request.partial)
     if model.thinking != "no":
         wanted = max(wanted, min(THINKING_FLOOR, model.context - size // 2))
-    beside = max(model.context - size // 3, min(wanted, 256))
+    beside = max(model.context - size // 4, min(wanted, 256))
     return min(wanted, model.max_output, beside)
 
 

@@ -84,6 +84,7 @@ class ChatProvider(HttpProvider):
     def _exchange(
         self, request: Request, reader: AnswerReader, *, stream: bool
     ) -> AsyncGenerator[Chunk, None]:
+        stream = stream and (self.dialect.stream_tools or not request.tools)
         body = spell(request, self.model, self.dialect, stream=stream)
         chunks = read_answer(self, PATH, body, reader, stream=stream)
         if not self.dialect.heal:

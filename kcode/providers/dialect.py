@@ -51,6 +51,7 @@ class Dialect:
     thinking_off: tuple[tuple[str, object], ...] = ()  # body fields that switch a toggle model's thinking off
     raw_body: tuple[tuple[str, object], ...] = ()  # constant fields of the completions wire's body, in order
     no_parser_texts: tuple[str, ...] = ()  # words of a refusal that mean: no tool parser, only raw text
+    stream_tools: bool = True  # false: requests with tools are not streamed, for old vLLM (facts I)
     props_path: str = ""  # where the server tells its window, if not in its model list
 
 

@@ -122,7 +122,9 @@ _EXAMPLE = "Such as: heal=false partial=continue"
 
 @cache
 def _hints() -> dict[str, Any]:
-    return {n: h for n, h in get_type_hints(Dialect).items() if n not in ("name", "wire", "thinking_off")}
+    hints = get_type_hints(Dialect)
+    lists = {name for name, hint in hints.items() if get_origin(hint) is tuple} - {"extra_body"}
+    return {name: hint for name, hint in hints.items() if name not in {"name", "wire", *lists}}
 
 
 def _typed(name: str, value: str) -> Any:

@@ -6,12 +6,14 @@ import json
 import pytest
 
 from kcode.providers.base import CallDelta, Finish, ReasoningDelta, Retrying, TextDelta, Usage
+from kcode.providers.chat import ChatProvider
+from kcode.providers.registry import resolve
 from tests.k2sim import Fault, call, say, use
 
 from .loopback import Reply, delta, event, loopback, stream, whole
 from .loopback import call as fragment
 from .markup import one, section
-from .support import ask, make_provider, make_request
+from .support import KEY, ask, make_provider, make_request, make_settings
 
 TOOLS = json.dumps(
     [
@@ -185,3 +187,22 @@ def test_usage_in_the_finish_chunk_and_calls_without_index_are_read():
 def test_an_empty_reasoning_is_kept_apart_from_none():
     reply = stream(delta(reasoning_content=""), delta(content="x"), delta(finish="stop"))
     assert from_loopback(reply)[0][0] == ReasoningDelta("")
+
+
+def test_an_old_server_may_be_asked_for_calls_without_streaming(k2sim):
+    sim = k2sim([use(call("grep", pattern="x")), say("Hi.")], shape="openai")
+    settings = make_settings(
+        name="vllm", base_url=sim.base_url, model="kimi-k2", api_key=KEY, dialect="stream_tools=false"
+    )
+    for tools in (TOOLS, b""):
+        run(ask(ChatProvider(resolve(settings, {})), make_request(tools=tools)))
+    assert [record.json["stream"] for record in sim.chats] == [False, True]
+
+
+def test_healing_can_be_switched_off(k2sim):
+    sim = k2sim([leaky("markup_in_text")], shape="openai")
+    settings = make_settings(
+        name="vllm", base_url=sim.base_url, model="kimi-k2", api_key=KEY, dialect="heal=false"
+    )
+    chunks = run(ask(ChatProvider(resolve(settings, {})), make_request(tools=TOOLS)))
+    assert calls(chunks) == [] and "<|tool_calls_section_begin|>" in text(chunks)
