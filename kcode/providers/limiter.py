@@ -165,7 +165,7 @@ class Limiter:
     def _write(self, data: Mapping[str, Any]) -> None:
         """Replaced whole, so that a process killed meanwhile leaves the old one; not synced: a lost one is
         learned again."""
-        beside = self.file.with_suffix(f".{os.getpid()}")
+        beside = self.file.with_suffix(".new")  # one name is enough: the lock is held
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "wb") as stream:
             stream.write(json.dumps(data, separators=(",", ":")).encode())

@@ -42,12 +42,13 @@ def _named(pid: int) -> str:
 
 
 def _start(pid: int) -> str:
-    """Clock ticks after boot, and nothing for a zombie, which holds nothing any more (Linux)."""
+    """Clock ticks after boot (Linux). Nothing for a zombie, and for a process that was stopped (Ctrl-Z): what
+    it holds would be held until somebody continues it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace").rpartition(")")[2].split()
     except OSError:
         return ""
-    return "" if len(fields) < 20 or fields[0] in "ZX" else fields[19]
+    return "" if len(fields) < 20 or fields[0] in "ZXT" else fields[19]
 
 
 def _open_on_windows(pid: int) -> bool:

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import os
+import pty
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kcode.cli.login import checked, endpoint_with
+from kcode.config.settings import Settings
 from kcode.errors import ExitCode
+from kcode.providers.base import AuthError
+from kcode.providers.profiles import PROFILES
 from tests.cli.conftest import KCODE, Run
 from tests.k2sim import TEST_KEY, Simulator, say
 from tests.ui.sitting import Sitting
@@ -241,6 +247,29 @@ def test_ctrl_c_at_the_key_leaves_the_terminal_as_it_was(tmp_path: Path, own_hom
         person.type("\x03")
         assert person.end() == ExitCode.INTERRUPTED
     assert not index(own_home).exists()
+
+
+@pytest.mark.parametrize(("answer", "stored"), [("y", "moonshot-intl"), ("n", "")])
+def test_the_other_platform_is_tried_only_after_a_yes(
+    k2sim: Sim, monkeypatch: pytest.MonkeyPatch, answer: str, stored: str
+) -> None:
+    here, there = k2sim(api_key=WRONG), k2sim()
+    for name, sim in (("moonshot", here), ("moonshot-intl", there)):
+        monkeypatch.setitem(PROFILES, name, replace(PROFILES[name], base_url=sim.base_url))
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "r") as terminal, os.fdopen(master, "w") as person:
+        monkeypatch.setattr("sys.stdin", terminal)
+        person.write(f"{answer}\n")
+        person.flush()
+        asked = endpoint_with(PROFILES["moonshot"], Settings(), TEST_KEY)
+        if stored:
+            assert checked(asked, Settings()).profile.name == stored
+        else:
+            with pytest.raises(AuthError) as caught:
+                checked(asked, Settings())
+            assert "moonshot-intl" in caught.value.remedy
+    assert len(here.requests) == 1
+    assert len(there.requests) == (1 if stored else 0)
 
 
 def command_lines(pid: int) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -347,3 +348,20 @@ def test_a_process_is_known_by_its_start_too():
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     assert not alive(f"{child.pid}:")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_a_stopped_process_holds_nothing_until_it_goes_on():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        start = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        assert alive(f"{child.pid}:{start}")
+        child.send_signal(signal.SIGSTOP)
+        os.waitpid(child.pid, os.WUNTRACED)
+        assert not alive(f"{child.pid}:{start}")
+        child.send_signal(signal.SIGCONT)
+        os.waitpid(child.pid, os.WCONTINUED)
+        assert alive(f"{child.pid}:{start}")
+    finally:
+        child.kill()
+        child.wait()
