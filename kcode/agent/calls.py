@@ -22,6 +22,7 @@ from kcode.conversation.ledger import Approval, Assistant, Call, Fee, ToolResult
 from kcode.errors import KcodeError
 from kcode.safety.policy import judge
 from kcode.tools.base import Arguments, Tool, ToolOutcome, ToolRefused
+from kcode.tools.bounds import bounded
 from kcode.tools.registry import parse_call
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ CUT_OFF = (
     "Send the change again in smaller pieces: several calls with less text each."
 )
 
+_SMALLER = "the results of this step share the window: ask for less at a time to see all of it"
+
 
 @dataclass(slots=True)
 class _Job:
@@ -44,6 +47,7 @@ class _Job:
     seconds: float = 0.0
     official: bool = False
     wrong: bool = False
+    room: int = 0  # characters its result may have
     repairs: tuple[str, ...] = ()
 
     @property
@@ -57,6 +61,8 @@ async def run_calls(
 ) -> list[ToolOutcome]:
     """Run them and record their results. Cancelled, the results of what did run are still recorded."""
     jobs = [_prepare(session, call, call.id == cut_id) for call in assistant.calls]
+    for job in jobs:
+        job.room = session.result_room(len(jobs))
     session.record(
         calls_note(
             [job.wrong for job in jobs if job.call.id != cut_id],
@@ -119,7 +125,8 @@ async def _official(session: Session, call: Call) -> ToolOutcome:
         return _refusal("; ".join(filter(None, (error.message, error.remedy))))
     if result.fee:
         record_fee(session, Fee(call.name, result.fee, result.currency))
-    return ToolOutcome(result.text, "done" if result.ok else "failed", ok=result.ok)
+    brief = result.brief or ("done" if result.ok else "failed")
+    return ToolOutcome(result.text, brief, ok=result.ok)
 
 
 async def _outcome(session: Session, job: _Job, title: str) -> ToolOutcome:
@@ -165,7 +172,8 @@ def _record(session: Session, jobs: Sequence[_Job]) -> None:
     for job in jobs:
         if job.outcome is not None:
             outcome = job.outcome
-            session.record(ToolResult(job.call.id, job.call.name, outcome.text, outcome.ok, outcome.brief))
+            text = outcome.text if job.official else bounded(outcome.text, job.room, _SMALLER)
+            session.record(ToolResult(job.call.id, job.call.name, text, outcome.ok, outcome.brief))
 
 
 def _refusal(text: str) -> ToolOutcome:

@@ -188,12 +188,13 @@ class TokenCounter(Protocol):
 @dataclass(frozen=True, slots=True)
 class OfficialResult:
     """What a tool of the provider's own returned: text for the model, untouched. ``fee`` is in ``currency``
-    (a decimal string, ``""`` for none)."""
+    (a decimal string, ``""`` for none). ``brief`` is one line for people, where there is something to say."""
 
     text: str
     ok: bool = True
     fee: str = ""
     currency: str = "CNY"
+    brief: str = ""
 
 
 @runtime_checkable
@@ -225,7 +226,11 @@ class Preparable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpFacts:
-    """What the server said, for the log and for the error message."""
+    """What the server said, for the log and for the error message.
+
+    ``kind`` is which limit was met: ``rpm``, ``tpm``, ``concurrency``, ``burst``, ``tpd`` or ``quota``; ``""``
+    where it does not say. ``resets`` is when a quota is there again, in the server's words.
+    """
 
     status: int = 0
     type: str = ""
@@ -234,6 +239,8 @@ class HttpFacts:
     request_id: str = ""
     retry_after_s: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str = ""
+    resets: str = ""
 
 
 class ProviderError(KcodeError):
@@ -249,6 +256,10 @@ class ProviderError(KcodeError):
 
 class AuthError(ProviderError):
     exit_code = ExitCode.AUTH
+
+
+class PermissionDenied(AuthError):
+    """The key is right and may not do this: the service is not opened, or not for this account."""
 
 
 class QuotaExhausted(ProviderError):

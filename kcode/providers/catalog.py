@@ -58,6 +58,7 @@ class Model:
     strict: bool = False  # function.strict is supported
     json_schema: bool = False  # response_format json_schema is supported
     vision: bool = False
+    search_while_thinking: bool = True  # Moonshot's `$web_search` and thinking go together (facts B.6)
     rpm: int = 0  # requests a minute that the provider states for the model, 0 for not stated
     tpm: int = 0  # tokens a minute, prompt and reserved answer together
     speed: str = ""  # as the provider states it

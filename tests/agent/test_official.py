@@ -48,6 +48,8 @@ def test_a_search_is_answered_with_its_arguments_and_paid_for(k2sim: Any, open_s
     (fee,) = [entry for entry in session.ledger if isinstance(entry, Fee)]
     assert (fee.kind, fee.amount, fee.currency) == ("$web_search", "0.03", "CNY")
     assert session.spent() >= Decimal("0.03")
+    (outcome,) = [event.outcome for event in events if isinstance(event, CallFinished)]
+    assert outcome.brief == "about 9,341 tokens enter the next prompt"
     assert any("¥0.03 a call" in event.title for event in events if isinstance(event, CallStarted))
 
 

@@ -151,7 +151,7 @@ def test_a_wrong_key_is_said_as_such(k2sim: Any) -> None:
 def test_a_search_is_its_arguments_sent_back_verbatim_for_a_fee(k2sim: Any) -> None:
     sim = k2sim()
     assert ran(tools(sim, "$web_search"), "$web_search", ARGUMENTS) == OfficialResult(
-        ARGUMENTS, fee="0.03", currency="CNY"
+        ARGUMENTS, fee="0.03", currency="CNY", brief="about 9,341 tokens enter the next prompt"
     )
     abroad = ran(tools(sim, "$web_search", name="moonshot-intl"), "$web_search", ARGUMENTS)
     assert (abroad.text, abroad.fee, abroad.currency) == (ARGUMENTS, "0.005", "USD")

@@ -27,7 +27,7 @@ from kcode.providers.base import (
     WrongAddress,
 )
 from kcode.providers.catalog import Model
-from kcode.providers.moonshot.platform import NO_SEARCH_WHILE_THINKING, Platform, money, site
+from kcode.providers.moonshot.platform import Platform, money, site
 
 if TYPE_CHECKING:
     from kcode.providers.service import HttpProvider
@@ -82,7 +82,7 @@ def search_tokens(arguments: str) -> int:
 
 
 def _check_search(model: Model) -> None:
-    if model.thinking != "no" and model.id in NO_SEARCH_WHILE_THINKING:
+    if model.thinking != "no" and not model.search_while_thinking:
         raise ConfigError(
             f"`{model.id}` thinks, and Moonshot's `{WEB_SEARCH}` does not work while it does.",
             f"Take `{WEB_SEARCH}` out of provider.official_tools (`web-search` searches as a Formula tool),"
@@ -145,7 +145,9 @@ class MoonshotTools:
         """
         if name == WEB_SEARCH:
             fee, currency = self._platform.search_fee, self._platform.currency
-            return OfficialResult(arguments, fee=fee, currency=currency)
+            tokens = search_tokens(arguments)
+            brief = f"about {tokens:,} tokens enter the next prompt" if tokens else ""
+            return OfficialResult(arguments, fee=fee, currency=currency, brief=brief)
         try:
             if self._formula_of is None:
                 await self._load()
@@ -231,4 +233,4 @@ def _text(value: object) -> str:
 
 
 def _failed(why: str) -> OfficialResult:
-    return OfficialResult(f"Error: {why}", ok=False)
+    return OfficialResult(f"Error: {why}", ok=False, brief=why.split("\n", 1)[0][:120])

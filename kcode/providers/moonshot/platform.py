@@ -26,9 +26,6 @@ PLATFORMS: dict[str, Platform] = {
 }
 """By profile name. Kimi Code is another product with other keys: it has none of this."""
 
-NO_SEARCH_WHILE_THINKING = frozenset({"kimi-k2.6"})
-"""Models on which `$web_search` and thinking exclude each other (facts B.6; nothing is known of others)."""
-
 PROFILES_THAT_CAN = " and ".join(f"`--provider {name}`" for name in PLATFORMS)
 
 
