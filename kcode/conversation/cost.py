@@ -62,7 +62,7 @@ def bill(
     context). Cached input without a price of its own is billed as input; cache writes and storage cost
     nothing where the catalogue has no price for them. A batch without batch prices has no known price.
     """
-    step = _step(model.batch_prices if batch else model.prices, prompt)
+    step = step_of(model.batch_prices if batch else model.prices, prompt)
     if step is None:
         return None
     cached_price = step.input if step.cached is None else step.cached
@@ -94,7 +94,8 @@ def plain(amount: Decimal) -> str:
     return format(amount.normalize(), "f") if amount else "0"
 
 
-def _step(steps: tuple[PriceStep, ...], prompt: int) -> PriceStep | None:
+def step_of(steps: tuple[PriceStep, ...], prompt: int) -> PriceStep | None:
+    """The prices that hold for a request of ``prompt`` tokens."""
     for step in steps:
         if step.upto is None or prompt <= step.upto:
             return step
