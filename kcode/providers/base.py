@@ -228,8 +228,8 @@ class Preparable(Protocol):
 class HttpFacts:
     """What the server said, for the log and for the error message.
 
-    ``kind`` is which limit was met: ``rpm``, ``tpm``, ``concurrency``, ``burst``, ``tpd`` or ``quota``; ``""``
-    where it does not say. ``resets`` is when a quota is there again, in the server's words.
+    ``kind`` is which limit was met: ``rpm``, ``tpm``, ``concurrency``, ``burst``, ``tpd`` or ``quota``, and
+    ``""`` where it does not say. ``resets`` is when a quota is there again, in the server's words.
     """
 
     status: int = 0

@@ -67,7 +67,32 @@ def _clean(facts: HttpFacts, key: str) -> HttpFacts:
     message = " ".join(redact(facts.message, key).split())
     if len(message) > _SHOWN:
         message = message[: _SHOWN - 1] + "…"
-    return replace(facts, message=message)
+    return replace(facts, message=message, kind=_kind(facts.code, message), resets=_resets(message))
+
+
+_KINDS = (
+    ("tpd", r"\bTPD\b|tokens per day"),
+    ("concurrency", r"concurren|Inflight"),
+    ("burst", r"RequestBurst"),
+    ("rpm", r"RPM|Rpm|requests per minute|max request"),
+    ("tpm", r"TPM|Tpm|tokens per minute"),
+    ("quota", r"QuotaExceeded|SetLimitExceeded|(?i:quota|insufficient balance)"),
+)
+
+
+def _kind(code: str, message: str) -> str:
+    """Which limit a refusal speaks of, by its code and then by its words."""
+    for words in (code, message):
+        for kind, pattern in _KINDS:
+            if re.search(pattern, words):
+                return kind
+    return ""
+
+
+def _resets(message: str) -> str:
+    """When a quota is there again: "will reset at 2026-01-02 03:04:05 +0800" (facts D.2)."""
+    found = re.search(r"\b(?:resets?|recovers?|restored?|available again) ((?:at|on|in) [^,;()]+)", message)
+    return found.group(1).rstrip(" .") if found else ""
 
 
 def _page_title(text: str) -> str:

@@ -11,14 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kcode.providers import catalog
 from kcode.providers.base import (
     AuthError,
+    ConnectionLost,
     ContentFiltered,
     ContextOverflow,
     HttpFacts,
     InvalidRequest,
     ModelNotFound,
     Overloaded,
+    PermissionDenied,
     ProviderError,
     QuotaExhausted,
     RateLimited,
@@ -93,10 +96,12 @@ _RULES = (
         codes=(
             "content_filter",
             "SensitiveContentDetected",
-            "InputTextSensitiveContentDetected",
-            "OutputTextSensitiveContentDetected",
-            "InputTextRiskDetection",
-            "OutputTextRiskDetection",
+            *(
+                f"{side}{kind}{found}"
+                for side in ("Input", "Output")
+                for kind in ("Text", "Image", "Video")
+                for found in ("SensitiveContentDetected", "RiskDetection")
+            ),
         ),
         texts=("considered high risk",),
         statuses=(400, 403, 422),
@@ -174,11 +179,17 @@ _RULES = (
     ),
     _Rule(
         ModelNotFound,
-        "Choose another with --model.",
+        "The account may not use this id itself: make an inference endpoint in the console ({console})"
+        " and give its ep-… id with --model.",
+        codes=("InvalidEndpointOrModel.ModelIDAccessDisabled",),
+    ),
+    _Rule(ModelNotFound, "{plan}", codes=("UnsupportedModel",)),
+    _Rule(
+        ModelNotFound,
+        "{successor}Choose another with --model.",
         types=("resource_not_found_error",),
         codes=(
             "InvalidEndpointOrModel",
-            "UnsupportedModel",
             "model_not_found",
         ),
         texts=("not found the model",),
@@ -190,8 +201,8 @@ _RULES = (
         codes=("AuthenticationError", "InvalidAccountStatus", "invalid_api_key"),
     ),
     _Rule(
-        AuthError,
-        "This key may not do that; see what it may in the console ({console}).",
+        PermissionDenied,
+        "The key is right and may not do this; see what it may in the console ({console}).",
         types=("permission_denied_error", "permission_error", "access_terminated_error"),
         codes=("AccessDenied", "OperationDenied"),
     ),
@@ -199,6 +210,13 @@ _RULES = (
         InvalidRequest,
         "The model fixes its sampling: take provider.temperature out of the configuration.",
         texts=("invalid temperature", "invalid top_p"),
+        statuses=(400, 422),
+    ),
+    _Rule(
+        InvalidRequest,
+        "If no setting of yours explains it, this is a defect of kcode: please report it.",
+        codes=("MissingParameter", "InvalidParameter", "InvalidArgument"),
+        types=("invalid_request_error",),
         statuses=(400, 422),
     ),
     _Rule(
@@ -221,11 +239,12 @@ def _by_status(facts: HttpFacts, endpoint: Endpoint) -> ProviderError:
     table: dict[int, tuple[type[ProviderError], str]] = {
         401: (AuthError, "{keys}"),
         402: (QuotaExhausted, _PAY),
-        403: (AuthError, "This key may not do that; see what it may in the console ({console})."),
+        403: (PermissionDenied, "See what the key may do in the console ({console})."),
         408: (ServerFailed, "Try again."),
         409: (ServerFailed, "Try again."),
         413: (ContextOverflow, "/compact shortens the conversation, /clear starts afresh."),
         429: (RateLimited, "Wait a minute and try again."),
+        499: (ConnectionLost, "A proxy or time limit on the way closed the request: try again."),
         503: (Overloaded, "The service is busy or still loading: try again in a moment."),
         529: (Overloaded, "The service is busy: try again in a moment."),
     }
@@ -234,7 +253,8 @@ def _by_status(facts: HttpFacts, endpoint: Endpoint) -> ProviderError:
     if status == 404 and (
         re.search(r"model\b.*(not found|not exist|unknown)", said) or _plan_without_model(facts, endpoint)
     ):
-        return _error(ModelNotFound, "Choose another with --model.", facts, endpoint)
+        remedy = "{plan}" if not said else "{successor}Choose another with --model."
+        return _error(ModelNotFound, remedy, facts, endpoint)
     if status in (404, 405) or 300 <= status < 400:
         return _error(WrongAddress, _address_remedy(facts, endpoint), facts, endpoint)
     if status == 0 or status >= 500:
@@ -276,6 +296,8 @@ _PATHS = {
 
 _HAPPENED: dict[type[ProviderError], str] = {
     AuthError: "refused the key",
+    PermissionDenied: "does not allow this to the key",
+    ConnectionLost: "reports that the request was closed before its answer",
     QuotaExhausted: "says that the balance or quota is used up",
     RateLimited: "limits how often it may be asked",
     Overloaded: "is overloaded",
@@ -295,10 +317,37 @@ def _error(kind: type[ProviderError], remedy: str, facts: HttpFacts, endpoint: E
     said = facts.message or (f"HTTP {facts.status}" if facts.status else "no reason given")
     trace = f" [request {facts.request_id}]" if facts.request_id else ""
     remedy = remedy.replace("{keys}", key_remedy(endpoint))
+    remedy = remedy.replace("{plan}", _plan_remedy(endpoint))
+    remedy = remedy.replace("{successor}", _successor(endpoint))
     remedy = remedy.replace("{console}", endpoint.profile.console or endpoint.host)
+    if facts.resets and kind is QuotaExhausted:
+        remedy = f"It is there again {facts.resets}. {remedy}"
+    if facts.code.startswith("InvalidEndpoint.ClosedEndpoint") and facts.retry_after_s is None:
+        facts = replace(facts, retry_after_s=CLOSED_ENDPOINT_S)
     if facts.retry_after_s is not None and facts.retry_after_s > LONGEST_WAIT_S:
         remedy = f"The server asks to wait {facts.retry_after_s / 60:.0f} minutes. {remedy}"
     return kind(f"{endpoint.label} {happened}: {said}{trace}", remedy, facts)
+
+
+CLOSED_ENDPOINT_S = 2.0
+"""An endpoint that is just being opened or closed is tried again after this, without growing waits."""
+
+
+def _plan_remedy(endpoint: Endpoint) -> str:
+    """What to do where a plan does not have the model, or a model has moved to the plans (facts A.3)."""
+    profile = endpoint.profile
+    if profile.plans:
+        plans = " or ".join(f"`--provider {name}`" for name in profile.plans)
+        return f"Models of a plan are served by {plans}; this address bills by the token."
+    names = ", ".join(m.id for m in catalog.live_models(profile.name) if m.id != endpoint.model.id)
+    known = f" Known in it are: {names}." if names else ""
+    return f"It is not part of the plan.{known} Choose another with --model."
+
+
+def _successor(endpoint: Endpoint) -> str:
+    model = endpoint.model
+    retired = f"It was retired on {model.retired_on}. " if model.retired_on else ""
+    return f"{retired}Its successor is `{model.replaced_by}`. " if model.replaced_by else retired
 
 
 def key_remedy(endpoint: Endpoint) -> str:
@@ -311,4 +360,6 @@ def key_remedy(endpoint: Endpoint) -> str:
         return f"Check the key that {endpoint.host} was given (KCODE_API_KEY or provider.api_key)."
     if profile.name.startswith("moonshot") and endpoint.api_key.startswith("sk-kimi-"):
         return f"This is a Kimi Code key: use `--provider kimi-code`. {profile.key_hint}"
+    if profile.name == "kimi-code" and not endpoint.api_key.startswith("sk-kimi-"):
+        return f"This is not a Kimi Code key: those begin with sk-kimi-. {profile.key_hint}"
     return f"{profile.key_hint} Keys are made at {profile.console}."
