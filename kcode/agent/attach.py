@@ -7,6 +7,7 @@ the whole.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
 import shlex
@@ -108,8 +109,9 @@ def warnings(name: str, text: str) -> list[str]:
 
 def paths_in(argument: str) -> list[str]:
     """The paths typed behind ``/attach``: the whole of it where that is a file, else its words."""
-    if Path(argument).expanduser().is_file():
-        return [argument]
+    with contextlib.suppress(OSError, ValueError):  # words too long or too odd for a path
+        if _path(argument).is_file():
+            return [argument]
     try:
         return shlex.split(argument)
     except ValueError:
@@ -119,8 +121,15 @@ def paths_in(argument: str) -> list[str]:
 # --- the file ----------------------------------------------------------------------------------
 
 
+def _path(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # the home of a user that is not there
+        return Path(text)
+
+
 def _regular(path: str) -> Path:
-    file = Path(path).expanduser()
+    file = _path(path)
     try:
         mode = file.stat().st_mode
     except (OSError, ValueError) as error:

@@ -238,6 +238,13 @@ def test_paths_with_spaces_need_no_quotes(tmp_path: Path) -> None:
         paths_in('"open')
 
 
+@pytest.mark.parametrize("odd", ["~nobody-of-that-name/a.txt", "x" * 5000, "a\0b"])
+def test_an_odd_path_is_a_usage_error_and_not_a_defect(odd: str, k2sim: Any, open_session: Open) -> None:
+    (path,) = paths_in(odd)
+    with pytest.raises(UsageError, match="cannot be attached"):
+        attached(open_session(k2sim()), Path(path))
+
+
 def test_an_attachment_that_was_never_sent_can_be_dropped(
     k2sim: Any, open_session: Open, tmp_path: Path
 ) -> None:

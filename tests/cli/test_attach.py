@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
-from tests.cli.conftest import Run
+import pytest
+
+from tests.cli.conftest import KCODE, Run
 from tests.k2sim import TEST_KEY, Simulator, say
 
 
@@ -50,3 +56,24 @@ def test_attach_does_not_go_with_a_command(kcode: Run) -> None:
     refused = kcode("--attach", "a.md", "models")
     assert refused.returncode == 2
     assert "--attach" in refused.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_reading_leaves_no_file_at_the_provider(
+    k2sim: Any, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    sim = k2sim([say("never")])
+    sim.platform.content_delay_s = 60.0
+    (tmp_path / "report.pdf").write_bytes(b"%PDF-1.7\n\0\1\2")
+    command = [str(KCODE), "--attach", "report.pdf", "-p", "x"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env={**os.environ, **account(sim)}, stdin=subprocess.DEVNULL
+    ) as running:
+        for _ in range(3000):
+            if any(record.path.endswith("/content") for record in sim.requests):
+                break
+            time.sleep(0.02)
+        running.send_signal(number)
+        assert running.wait(60) == code
+    assert sim.platform.files == {}
+    assert sim.chats == []

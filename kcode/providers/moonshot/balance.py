@@ -17,8 +17,8 @@ from typing import Any
 
 from kcode.config.paths import cache_dir
 from kcode.config.settings import Settings
-from kcode.errors import UsageError
-from kcode.providers.base import Provider, ProviderError, ServerFailed
+from kcode.errors import KcodeError, UsageError
+from kcode.providers.base import Provider, ServerFailed
 from kcode.providers.endpoint import Endpoint
 from kcode.providers.moonshot.platform import PROFILES_THAT_CAN, money, site
 from kcode.providers.profiles import PROFILES, Profile
@@ -90,7 +90,7 @@ async def hint(provider: Provider, settings: Settings) -> str:
     if not known:
         try:
             seen = await ask_balance(provider)
-        except ProviderError:
+        except KcodeError:
             _remember(service.endpoint, None)
             return ""
     return low(seen, below) if seen is not None and seen.currency == platform.currency else ""

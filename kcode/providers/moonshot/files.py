@@ -98,9 +98,9 @@ async def _upload(service: HttpProvider, name: str, data: bytes) -> str:
 async def _forget(service: HttpProvider, upload: asyncio.Future[Any]) -> None:
     with contextlib.suppress(ProviderError, asyncio.TimeoutError, ValueError):
         response = await asyncio.wait_for(upload, _LAST_CHANCE_S)
-        identity = json.loads(response.text).get("id")
-        if isinstance(identity, str) and identity:
-            await _delete(service, identity)
+        payload = json.loads(response.text)
+        if isinstance(payload, dict) and payload.get("id"):
+            await _delete(service, str(payload["id"]))
 
 
 async def _content(service: HttpProvider, name: str, identity: str) -> str:
