@@ -156,15 +156,15 @@ def _plan(session: Session, live: list[Entry], summary: str, before: int) -> _Pl
 
 
 def _refuse_loop(session: Session) -> None:
-    """A window that fills right after a compaction will fill after the next one too."""
-    answers = 0
-    for entry in reversed(live_entries(session.ledger)):
+    """A window that fills right after a compaction, or again with the same things, will do so for ever."""
+    live, answers = live_entries(session.ledger), 0
+    for entry in reversed(live):
         if isinstance(entry, Note) and (carried := carried_steps(entry)) is not None:
-            if answers - carried < SMALLEST_GAP:
+            if answers - carried < SMALLEST_GAP or not Record.of(live).adds_to(Record.from_note(entry)):
                 session.compaction_stuck = True
                 raise LimitReached(
-                    "the conversation was compacted just before and is full again: this step needs more than"
-                    " the window; ask for a smaller part of the work"
+                    "the conversation was compacted just before and is full again without anything new: this"
+                    " step needs more than the window; ask for a smaller part of the work"
                 )
             return
         answers += isinstance(entry, Assistant)

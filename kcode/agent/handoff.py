@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 
 from kcode.conversation.ledger import (
     Assistant,
@@ -43,7 +43,7 @@ class Record:
     @classmethod
     def of(cls, live: Sequence[Entry]) -> Record:
         """The record of a live conversation, with what an earlier compaction in it has recorded."""
-        before = next((_from_note(e) for e in live if isinstance(e, Note) and e.kind == _KIND), cls())
+        before = next((cls.from_note(e) for e in live if isinstance(e, Note) and e.kind == _KIND), cls())
         calls = {call.id: call for e in live if isinstance(e, Assistant) for call in e.calls}
         done = [(calls[e.call_id], e) for e in live if isinstance(e, ToolResult) and e.call_id in calls]
         good = [(call, result) for call, result in done if result.ok]
@@ -63,6 +63,17 @@ class Record:
         """The record as an entry of the epoch that it begins, and how many steps are carried into it."""
         record = json.dumps(asdict(self), ensure_ascii=False)
         return Note(_KIND, data={"record": record, "carried": str(carried)})
+
+    @classmethod
+    def from_note(cls, note: Note) -> Record:
+        values = json.loads(note.data["record"])
+        return cls(**{key: tuple(value) for key, value in values.items()})
+
+    def adds_to(self, earlier: Record) -> bool:
+        """Whether anything was read, changed, searched, run, planned or asked that was not before."""
+        return any(
+            set(now) - set(before) for now, before in zip(astuple(self), astuple(earlier), strict=True)
+        )
 
     def text(self, own_words: int) -> str:
         """What the model is told: short lists, then the user's own words, ``own_words`` characters of them
@@ -114,11 +125,6 @@ def _answered(step: Iterable[WireEntry]) -> bool:
 
 
 # --- reading the ledger --------------------------------------------------------------------------
-
-
-def _from_note(note: Note) -> Record:
-    values = json.loads(note.data["record"])
-    return Record(**{key: tuple(value) for key, value in values.items()})
 
 
 def _argument(call: Call, key: str) -> object:

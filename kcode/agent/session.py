@@ -12,19 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kcode import __version__
+from kcode.agent.allowance import Allowance
 from kcode.agent.approval import Approver, RefuseAll
 from kcode.agent.collect import Answer
 from kcode.agent.compaction import compact
 from kcode.agent.events import Event
 from kcode.agent.filehistory import FileHistory
+from kcode.agent.housekeeping import tidy_daily
 from kcode.agent.loop import run_turn
 from kcode.agent.prompt import first_context, system_text
 from kcode.agent.rewind import standing
+from kcode.config.project import branch_of
 from kcode.config.settings import Mode, Settings
 from kcode.conversation.accuracy import Accuracy
 from kcode.conversation.budget import Budget, reasoning_rule
 from kcode.conversation.cost import SessionCost
-from kcode.conversation.journal import Journal, find_session
+from kcode.conversation.journal import Journal, find_session, fork
 from kcode.conversation.ledger import (
     Assistant,
     Checkpoint,
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
 
 SMALLEST_ANSWER = 256  # tokens: with less room than this a request is not sent
 _THINKING_ANSWER = 16_000  # K2 thinking models: reasoning and answer share the limit
+_SMALLEST_RESULT = 1_200  # characters
 
 
 class Session:
@@ -78,6 +82,7 @@ class Session:
         self.granted: set[str] = set()
         self.compaction_stuck = False
         self.cost = SessionCost.of(ledger)
+        self.allowance = Allowance(self)
         self.context = ToolContext(workspace, settings)
         self.declared: tuple[str, ...] = ()
         self.official: OfficialTools | None = None
@@ -105,8 +110,10 @@ class Session:
             session._heal()
         else:
             session = cls(workspace, settings, provider, Journal.create(workspace.root), [])
-            session.record(Note("session", data={"kcode": __version__, **session._who()}))
+            facts = {"kcode": __version__, "branch": branch_of(workspace.root), **session._who()}
+            session.record(Note("session", data=facts))
             session.begin(Epoch("start"), System(system_text()), Tools(declarations(all_tools())))
+        tidy_daily(settings.sessions)
         return session
 
     # --- a turn --------------------------------------------------------------------------------
@@ -149,7 +156,8 @@ class Session:
     def request(self, reserve: int = 0, *, partial: bytes = b"", no_calls: bool = False) -> Request:
         """The next request. ``partial`` is an assistant message that its answer is to continue.
 
-        Raises ContextOverflow where no answer would fit beside it.
+        Raises ContextOverflow where no answer would fit beside it, LimitReached where a limit on money
+        would be crossed.
         """
         projection = self.projection()
         if partial:
@@ -161,6 +169,7 @@ class Session:
                 f"the conversation fills the window ({self.context_tokens()} of {self.window} tokens)",
                 "use /compact or /clear, or a model with a larger window",
             )
+        room = self.allowance.answer_tokens(projection, room)
         return Request(
             model=self.provider.model.id,
             tools=projection.tools,
@@ -230,6 +239,11 @@ class Session:
             wanted = max(wanted, _THINKING_ANSWER)
         return min(wanted, model.max_output, max(self.window // 2, SMALLEST_ANSWER))
 
+    def result_room(self, count: int) -> int:
+        """Characters that each of ``count`` results of one step may have: together a third of the window,
+        two characters a token (Chinese text has fewer, English and code have more)."""
+        return max(_SMALLEST_RESULT, int(self.window * 2 * 0.35 / count))
+
     def room_for(self, wanted: int) -> int:
         """Output tokens that a request could ask for: ``wanted``, or what the model and window leave."""
         wanted = min(wanted, self.provider.model.max_output)
@@ -271,6 +285,13 @@ class Session:
         self.record(epoch)
         self.compaction_stuck = False
         self._read_declared(live_entries(self.ledger))
+
+    def fork(self) -> str:
+        """Go on in a copy under a new id, which is returned; the session so far stays under the old one."""
+        journal, _ = Journal.open(fork(self.journal.path, self.root))
+        self.journal.close()
+        self.journal = journal
+        return self.id
 
     def tell(self, news: str) -> None:
         """Say it to the model with the next message of the user's."""

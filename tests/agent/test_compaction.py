@@ -134,20 +134,20 @@ def test_a_compaction_by_hand_that_would_not_pay_is_not_done(k2sim: Any, open_se
 
 
 def test_compact_read_again_compact_is_stopped(k2sim: Any, open_session: Open, repo: Path) -> None:
-    (repo / "big.txt").write_text("filler words in a line\n" * 2_000)
+    for number in range(3):
+        (repo / f"big{number}.txt").write_text("filler words in a line\n" * 2_000)
 
     def answer(request: ChatRequest) -> Any:
         if ASKS in request.last_user:
             return say("## Goal\nread all of it again")
-        return use(*(call("read_file", path="big.txt", start_line=1 + 250 * n) for n in range(3)))
+        return use(call("read_file", path=f"big{request.step % 3}.txt"))
 
     sim = k2sim(answer, context={"kimi-k2-0905-preview": 24_000})
     session = open_session(sim, provider={"context": 24_000, "max_output_tokens": 2_000})
     events = run_turn(session, "read it all")
-    end = finished(events)
-    assert end.reason in ("limit", "error", "loop")
+    assert finished(events).reason in ("limit", "error")
     assert len(compactions(session)) == 1
-    assert any(isinstance(e, Notice) and "compacted just before" in e.text for e in events)
+    assert any(isinstance(e, Notice) and "without anything new" in e.text for e in events)
 
 
 def test_a_task_of_600k_tokens_crosses_compactions_without_repeating_work(

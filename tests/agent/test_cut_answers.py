@@ -128,7 +128,7 @@ def test_where_answers_cannot_be_continued_the_model_is_asked_to_go_on(
     k2sim: Any, open_session: Open
 ) -> None:
     sim = k2sim([say("first half, ", finish="length"), say("second half")], shape="openai")
-    session = open_session(sim, provider={"name": "sglang", "model": "kimi-k2"})
+    session = open_session(sim, provider={"name": "trtllm", "model": "kimi-k2"})
     assert finished(run_turn(session, "tell")).text == "first half, second half"
     assert sim.answered[1].json["messages"][-1]["role"] == "user"
 

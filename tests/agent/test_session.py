@@ -422,3 +422,19 @@ def test_an_interrupted_compaction_leaves_the_conversation_as_it_was(k2sim: Any,
         assert session.projection() == before
 
     asyncio.run(cancelled())
+
+
+def test_the_results_of_one_step_share_a_small_window_and_say_what_was_cut(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    for number in range(6):
+        (repo / f"big{number}.txt").write_text("".join(f"line {n} of the file\n" for n in range(2_000)))
+    sim = k2sim(
+        [use(*(call("read_file", path=f"big{n}.txt") for n in range(6))), say("seen")],
+        context={"kimi-k2-0905-preview": 16_000},
+    )
+    session = open_session(sim, provider={"context": 16_000, "max_output_tokens": 2_000})
+    assert finished(run_turn(session, "read them all")).text == "seen"
+    texts = tool_texts(session)
+    assert sum(map(len, texts)) < 16_000
+    assert all("line 0 of" in text and "left out; the results of this step share" in text for text in texts)
