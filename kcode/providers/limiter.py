@@ -54,6 +54,7 @@ class Limiter:
         self._clock = clock
         self._tokens_per_byte = _TOKENS_PER_BYTE
         self._over: dict[str, int] = {}  # requests whose end could not be written down yet
+        self._admitted = 0  # turns whose request was not sent yet
 
     @classmethod
     def of(cls, endpoint: Endpoint) -> Limiter:
@@ -104,7 +105,19 @@ class Limiter:
     def ask(self, ticket: Ticket) -> Verdict | None:
         """None where the file cannot be kept: the request goes."""
         with self.state() as state:
-            return None if state is None else state.ask(ticket, self._clock())
+            verdict = None if state is None else state.ask(ticket, self._clock())
+        self._admitted += verdict is not None and verdict.admitted
+        return verdict
+
+    def sending(self) -> None:
+        """A request leaves. What an attempt sends beyond its turn (calls that were lost in a stream are
+        fetched without one) is counted too."""
+        if self._admitted:
+            self._admitted -= 1
+            return
+        with self.state() as state:
+            if state is not None:
+                state.count(uuid.uuid4().hex[:16], self._clock())
 
     def leave(self, ticket_id: str, used_tokens: int) -> None:
         self._over[ticket_id] = used_tokens

@@ -121,6 +121,11 @@ class AccountState:
         self._take("tpm", ticket.tokens)
         return Verdict(True)
 
+    def count(self, request_id: str, now: float) -> None:
+        """A request that went without asking: a second one within an attempt that was admitted."""
+        self.sent.append(Sent(request_id, now, 0))
+        self._take("rpm", 1)
+
     def leave(self, ticket_id: str, now: float, used_tokens: int = 0) -> None:
         """The request's answer has ended, or it gave up waiting.
 

@@ -170,6 +170,7 @@ class HttpProvider(ABC):
         sent = {"Accept": "text/event-stream" if stream else "application/json", **(headers or {})}
         if self.dialect.request_id_header:
             sent[self.dialect.request_id_header] = uuid.uuid4().hex
+        self.limiter.sending()
         number = self._log.request(body)
         url = self.url(path)
         try:

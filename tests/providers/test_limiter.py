@@ -197,6 +197,15 @@ def test_a_retry_counts_as_a_request(k2sim):
         assert len(state.sent) == 2
 
 
+def test_a_second_request_within_an_attempt_counts_too(k2sim):
+    server = k2sim([fail("finish_without_calls"), HELLO])
+    provider = make_provider(server.base_url)
+    asyncio.run(ask(provider))
+    assert len(server.chats) == 2
+    with provider.limiter.state() as state:
+        assert len(state.sent) == 2
+
+
 def test_tokens_a_minute_are_reserved_before_the_server_reserves_them(sim):
     server = sim(tpm=1_000, window_s=1.0, headers=False)
     provider = short(server, 1.0)
