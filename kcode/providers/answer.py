@@ -89,7 +89,9 @@ class AnswerReader:
         name = next((n for n in _REASONING_NAMES if isinstance(delta.get(n), str)), "")
         if name and (delta[name] or not self._reasoned):
             self._reasoned = True
-            self.reasoning_name = self.reasoning_name or name
+            # a server that sends both knows the newer one, and may read only that
+            both = all(isinstance(delta.get(n), str) for n in _REASONING_NAMES)
+            self.reasoning_name = self.reasoning_name or (_REASONING_NAMES[-1] if both else name)
             yield ReasoningDelta(delta[name])
         text = _text(delta.get("content"))
         if text:

@@ -353,17 +353,26 @@ class _Quotes:
     """Whether the place reached is inside a Markdown code block or code span."""
 
     def __init__(self) -> None:
-        self._line = ""
+        self._head = ""  # of the line under way, as far as a fence goes
+        self._ticks = 0
         self._fenced = False
 
     def follow(self, text: str) -> None:
-        *lines, self._line = (self._line + text).split("\n")
+        first, *lines = text.split("\n")
+        self._extend(first)
         for line in lines:
-            self._fenced ^= line.lstrip().startswith("```")
+            self._fenced ^= self._head == "```"
+            self._head, self._ticks = "", 0
+            self._extend(line)
 
     @property
     def inside(self) -> bool:
-        return self._fenced or self._line.count("`") % 2 == 1
+        return self._fenced or self._ticks % 2 == 1
+
+    def _extend(self, text: str) -> None:
+        self._ticks += text.count("`")
+        if len(self._head) < 3:
+            self._head = (self._head + text).lstrip()[:3]
 
 
 def _marker_begun(text: str) -> int:

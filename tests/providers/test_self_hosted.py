@@ -21,6 +21,7 @@ from tests.k2sim import Fault, Simulator, call, say, use
 from tests.k2sim.completions import completions
 
 from .loopback import HELLO, Received, delta, loopback, stream, whole
+from .loopback import call as fragment
 from .support import ask, make_provider, make_request, make_settings
 from .test_healing import run
 
@@ -252,3 +253,25 @@ def test_a_server_that_is_down_is_told_within_two_more_tries(tmp_path):
         run(story())
     assert len(seen) == 2
     assert not any(isinstance(chunk, TextDelta) for chunk in seen)
+
+
+def test_a_server_that_sends_both_names_gets_the_newer_one_back():
+    both = delta(reasoning="Hm.", reasoning_content="Hm.")
+    called = delta(tool_calls=[fragment(0, "{}", "functions.grep:0", "grep")])
+    ledger = [
+        System("s"),
+        User("u"),
+        Assistant("", "Hm.", (Call("1", "grep", "{}"),)),
+        ToolResult("1", "grep", "x"),
+    ]
+
+    async def story():
+        async with loopback(stream(both, called, delta(finish="tool_calls"))) as server:
+            provider = make_provider(server.url, name="sglang", model="kimi-k2")
+            for messages in (project(ledger[:2], provider.dialect), project(ledger, provider.dialect)):
+                async for _ in provider.stream(make_request(*messages.messages)):
+                    pass
+            await provider.close()
+            return server.chats()[1].json
+
+    assert run(story())["messages"][2]["reasoning"] == "Hm."
