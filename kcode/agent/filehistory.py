@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from kcode.agent.events import Event, Notice
+from kcode.config.project import branch_of
 from kcode.conversation.ledger import Note
 from kcode.errors import KcodeError
 from kcode.workspace.snapshots import Snapshot, SnapshotProblem
@@ -126,8 +127,9 @@ class FileHistory:
         return snapshot, modes
 
     def _note(self, when: When, snapshot: Snapshot, modes: str) -> None:
-        root = str(self._session.workspace.root)
-        self._session.record(Note(NOTE, when, {"commit": snapshot.commit, "modes": modes, "root": root}))
+        root = self._session.workspace.root
+        facts = {"commit": snapshot.commit, "modes": modes, "root": str(root), "branch": branch_of(root)}
+        self._session.record(Note(NOTE, when, facts))
 
     def _say(self, text: str) -> None:
         if text not in self._said:

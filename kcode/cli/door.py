@@ -42,12 +42,20 @@ def _run(arguments: list[str]) -> int:
     from kcode.cli.root import command
 
     end = _end_of_options(arguments)
-    hoisted = [a for a in arguments[:end] if a != "--debug"] + arguments[end:]
+    hoisted = [a for a in _valued(arguments[:end]) if a != "--debug"] + arguments[end:]
     try:
         command().main(args=hoisted, prog_name="kcode")
     except SystemExit as ending:
         return ending.code if isinstance(ending.code, int) else 0 if ending.code is None else 1
     return 0
+
+
+def _valued(arguments: list[str]) -> list[str]:
+    """``--resume`` may go without a value, which the argument parser does not know."""
+    return [
+        "--resume=" if word == "--resume" and (not after or after.startswith("-")) else word
+        for word, after in zip(arguments, [*arguments[1:], ""], strict=True)
+    ]
 
 
 def _end_of_options(arguments: list[str]) -> int:

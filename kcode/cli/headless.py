@@ -26,10 +26,12 @@ def run(flags: Flags) -> int:
 
 async def _one_turn(flags: Flags, prompt: str) -> int:
     from kcode.cli.firstrun import ensure_model
+    from kcode.cli.resume import settle
     from kcode.cli.start import begin, open_session
     from kcode.ui.headless import run_headless
 
     start = begin(flags)
+    flags = settle(flags, start.root, person=False)
     ensure_model(start.settings)
     session = open_session(start, flags)
     try:

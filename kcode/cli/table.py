@@ -27,7 +27,7 @@ SUMMARY = "A coding assistant for the Kimi K2 family. Without a command: a sessi
 OPTIONS: tuple[OptionRow, ...] = (
     OptionRow("prompt", ("-p", "--print"), "PROMPT", "Do one task, print the answer and exit."),
     OptionRow("continue_", ("-c", "--continue"), "", "Continue the project's last session."),
-    OptionRow("resume", ("--resume",), "ID", "Continue the session with this id."),
+    OptionRow("resume", ("--resume",), "[ID|WORDS]", "Continue this session; without: choose one."),
     OptionRow("attach", ("--attach",), "FILE", "Send this file along; may be given several times."),
     OptionRow("model", ("--model",), "NAME", "The model to use."),
     OptionRow("provider", ("--provider",), "NAME", "The provider profile: embedded, moonshot, ark, …"),
@@ -51,6 +51,7 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("logout", "kcode.cli.logout", "Remove a stored key."),
     CommandRow("balance", "kcode.cli.balance", "Show what is left on the account."),
     CommandRow("provider", "kcode.cli.provider", "List providers, check one, verify a vendor."),
+    CommandRow("session", "kcode.cli.session", "List, show, export, fork or remove sessions."),
     CommandRow("config", "kcode.cli.config", "Show and change settings."),
     CommandRow("hook", "kcode.cli.hook", "Install or remove git hooks, or run their checks."),
     CommandRow("doctor", "kcode.cli.doctor", "Check what kcode finds on this machine."),

@@ -225,6 +225,17 @@ def fork(path: Path, root: Path) -> Path:
     return target
 
 
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Nobody has the session open within this block. Raises :class:`SessionBusy`."""
+    file = _open_locked(path)
+    try:
+        yield
+    finally:
+        _unlock(file)
+        file.close()
+
+
 def encode(entry: Entry) -> dict[str, Any]:
     return {"t": type(entry).__name__, "at": round(time.time(), 3), **asdict(entry)}
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 _LINE_LIMIT = 20_000  # characters; minified files have lines of megabytes
 
@@ -71,6 +72,27 @@ def find(text: str) -> list[SecretHit]:
         if len(line) <= _LINE_LIMIT and _GATE.search(line):
             hits += _in_line(number, line)
     return hits
+
+
+_KEY_BLOCK = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----)[\s\S]*?(-----END|\Z)")
+
+
+def redact(text: str) -> str:
+    """``text`` with everything that looks like a secret masked, whatever the length of its lines."""
+    if not _GATE.search(text):
+        return text
+    text = _KEY_BLOCK.sub(r"\1...\2", text)
+    for rule in _RULES[1:]:
+        text = rule.pattern.sub(partial(_masked, least=rule.entropy), text)
+    return text
+
+
+def _masked(match: re.Match[str], least: float) -> str:
+    group = 1 if match.re.groups else 0
+    value, whole, start = match.group(group), match.group(), match.start()
+    if not _convincing(value, least):
+        return whole
+    return whole[: match.start(group) - start] + mask(value) + whole[match.end(group) - start :]
 
 
 def _in_line(number: int, line: str) -> list[SecretHit]:

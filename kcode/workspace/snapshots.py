@@ -333,6 +333,14 @@ class SnapshotStore:
                 left = left[half:]
             return max(0, before - size_of(self.folder))
 
+    def remove(self) -> int:
+        """Delete the whole store; the bytes that were freed."""
+        with self._locked():
+            size = size_of(self.folder)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._last, self._ready = "", False
+        return size
+
     def _drop(self, refs: Sequence[Path]) -> None:
         if not refs:
             return
