@@ -102,16 +102,23 @@ class ResponsesProvider(HttpProvider):
         sent = ark_chain.digests(request.model or self.model.id, request.tools, request.messages)
         caching = bool(request.session_id) and self.dialect.response_cache
         reasoning = self._reasoning_field()
+        begun = self._begun(request)
         if not caching or chain.caching_refused or self._caching_refused:
-            return _Plan(to_items(messages, {}, reasoning), sent, now)
+            return _Plan(to_items(messages, {}, reasoning) + begun, sent, now)
         storage = self._storage(chain, now)
         link = ark_chain.find_link(chain, sent, messages, now)
         if link is None:
             why = ark_chain.why_not(chain, sent, now)
-            return _Plan(to_items(messages, {}, reasoning), sent, now, None, storage, why)
+            return _Plan(to_items(messages, {}, reasoning) + begun, sent, now, None, storage, why)
         ids = ark_chain.server_ids(link, messages)
         new = messages[link.covered + 1 :]
-        return _Plan(to_items(new, ids, reasoning), sent, now, link, storage)
+        return _Plan(to_items(new, ids, reasoning) + begun, sent, now, link, storage)
+
+    def _begun(self, request: Request) -> list[Item]:
+        """The answer that is to be continued, where the dialect has a way to say so."""
+        if not request.partial or self.dialect.partial != "partial":
+            return []
+        return [{**item, "partial": True} for item in to_items(read_messages([request.partial]), {})]
 
     def _reasoning_field(self) -> str | None:
         thinks = self.model.thinking != "no"

@@ -24,6 +24,7 @@ from tests.k2sim.responses_rules import (
     check_model_rules,
     check_tools,
     find_previous,
+    is_partial,
     to_messages,
 )
 from tests.k2sim.responses_store import Stored, ark
@@ -59,7 +60,7 @@ def _created(sim: Simulator, record: Record) -> wire.Program:
     tools = declared or (previous.tools if previous and previous.caching else [])
     new = to_messages(body.get("input"), state.takes_reasoning)
     conversation = [*(previous.messages if previous else ()), *new]
-    check_conversation(conversation, model, sim.rules)
+    check_conversation(conversation, model, sim.rules, partial=is_partial(body["input"]))
     prompt = tokens.tokenize(_rendered(conversation, tools, model))
     record.prompt_tokens = len(prompt)
     limit = body.get("max_output_tokens", DEFAULT_OUTPUT)

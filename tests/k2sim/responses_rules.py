@@ -178,11 +178,22 @@ def to_messages(items: Any, takes_reasoning: bool) -> list[dict[str, Any]]:
     return messages
 
 
-def check_conversation(messages: Sequence[Mapping[str, Any]], model: SimModel, rules: HistoryRules) -> None:
-    """The whole conversation as the model will see it; its ids are whatever they are."""
+def is_partial(items: Any) -> bool:
+    """The last item is the beginning of an answer."""
+    last = items[-1] if isinstance(items, list) else {}
+    if last.get("partial") and last.get("role") != "assistant":
+        raise Refusal("invalid", "partial is allowed on the assistant's message only", "input")
+    return bool(last.get("partial"))
+
+
+def check_conversation(
+    messages: Sequence[Mapping[str, Any]], model: SimModel, rules: HistoryRules, *, partial: bool
+) -> None:
+    """The whole conversation as the model will see it; its ids are whatever they are. Only where the last
+    item is ``partial`` it may be the assistant's."""
     kept = HistoryRules(json_arguments=rules.json_arguments, k2_ids=False)
     check_messages([dict(message) for message in messages], ARK, model, kept)
-    if messages[-1]["role"] == "assistant":
+    if messages[-1]["role"] == "assistant" and not partial:
         raise Refusal("invalid", "the last item must not be the assistant's", "input")
 
 

@@ -110,6 +110,31 @@ def test_without_caching_a_schema_is_sent_where_the_dialect_has_it(k2sim):
     assert rounds(sim)[0].json["text"]["format"]["type"] == "json_schema"
 
 
+def test_an_answer_to_be_continued_is_the_last_item_where_the_dialect_has_that(k2sim):
+    begun = b'{"role":"assistant","content":"One, two"}'
+    sim = k2sim([say(", three."), say(", three.")], shape="ark")
+    talk(sim, once(partial=begun), partial="partial")
+    talk(sim, once(partial=begun))
+    marked, unmarked = rounds(sim)
+    last = {"type": "message", "role": "assistant", "content": "One, two", "partial": True}
+    assert marked.json["input"][-1] == last
+    assert unmarked.json["input"][-1]["role"] == "user"
+
+
+def test_a_server_without_this_cache_is_sent_none_of_its_fields(k2sim):
+    sim = k2sim([READ, say("Done.")], shape="ark")
+
+    async def story(talking):
+        await talking.loop("look at a.py")
+
+    talk(sim, story, response_cache=False)
+    for record in rounds(sim):
+        assert record.status == 200
+        assert not {"caching", "expire_at", "previous_response_id"} & set(record.json)
+        assert record.json["store"] is False
+        assert record.json["tools"]
+
+
 # --- what is stored ------------------------------------------------------------------------------
 
 
