@@ -1,4 +1,7 @@
-"""Limits and the loop guard: they stop a turn in code, not by a reminder."""
+"""Limits on steps and time, and the loop guard: they stop a turn in code, not by a reminder.
+
+Limits on money are kept where requests are made: :mod:`kcode.agent.allowance`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import hashlib
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from kcode.config.settings import AgentSettings
 
@@ -24,23 +26,20 @@ class Stop:
 
 @dataclass(slots=True)
 class Guard:
-    """One turn's limits. Steps are model requests; money is the session's."""
+    """One turn's limits. Steps are model requests."""
 
     settings: AgentSettings
-    currency: str
     started: float = field(default_factory=time.monotonic)
     steps: int = 0
     _recent: deque[str] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
-    def before_request(self, spent: Decimal) -> Stop | None:
+    def before_request(self) -> Stop | None:
         """Called before each request; counts it."""
         limits = self.settings
         if self.steps >= limits.max_turns:
             return Stop("limit", f"stopped after {self.steps} steps (agent.max_turns)")
         if time.monotonic() - self.started > limits.max_seconds:
             return Stop("limit", f"stopped after {limits.max_seconds:.0f} s (agent.max_seconds)")
-        if limits.max_cost != "0" and spent >= Decimal(limits.max_cost.split()[0]):
-            return Stop("limit", f"stopped at {spent:.4f} {self.currency} (agent.max_cost {limits.max_cost})")
         self.steps += 1
         return None
 

@@ -55,7 +55,7 @@ class _Turn:
     def __init__(self, session: Session, emit: Emit) -> None:
         self.session = session
         self.emit = emit
-        self.guard = Guard(session.settings.agent, session.provider.model.currency)
+        self.guard = Guard(session.settings.agent)
         self.text: list[str] = []
         self.changed: dict[str, None] = {}
         self.answering: Answering | None = None
@@ -69,7 +69,8 @@ class _Turn:
         self.session.files.begin(self.emit)
         continuations = nudges = 0
         while True:
-            if stop := self.guard.before_request(self.session.spent()):
+            self._warn_of_limits()
+            if stop := self.guard.before_request():
                 return self._stopped(stop)
             assistant = await self._ask()
             if assistant.calls:
@@ -90,6 +91,7 @@ class _Turn:
             else:
                 if assistant.finish == "length":
                     self.emit(Notice("warning", "the answer was cut off at the output limit"))
+                self._warn_of_limits()
                 return self.finish("answered")
 
     async def _ask(self) -> Assistant:
@@ -114,7 +116,11 @@ class _Turn:
 
     def _admit(self) -> bool:
         """Whether the limits allow one more request within the step."""
-        return self.guard.before_request(self.session.spent()) is None
+        return self.session.allowance.affords() and self.guard.before_request() is None
+
+    def _warn_of_limits(self) -> None:
+        for warning in self.session.allowance.warnings():
+            self.emit(Notice("warning", warning))
 
     async def _run(self, assistant: Assistant) -> Stop | None:
         outcomes = await run_calls(self.session, assistant, self.emit, cut_off(assistant))

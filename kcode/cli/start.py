@@ -44,9 +44,12 @@ def endpoint_of(settings: Settings) -> Endpoint:
 
 
 def open_provider(settings: Settings) -> Provider:
+    from kcode.agent.allowance import limits
     from kcode.providers.registry import open_provider as open_
 
-    return open_(endpoint_of(settings), settings)
+    endpoint = endpoint_of(settings)
+    limits(settings.agent, endpoint.model)  # a limit in another currency is told before anything is sent
+    return open_(endpoint, settings)
 
 
 def open_session(start: Start, flags: Flags) -> Session:

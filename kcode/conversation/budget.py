@@ -72,6 +72,11 @@ class Budget:
     _read: dict[bytes, _Message] = field(default_factory=dict)
 
     @property
+    def calibrated(self) -> bool:
+        """Whether the server has counted a prompt."""
+        return self._known_tokens > 0
+
+    @property
     def ratio(self) -> float:
         """This model's tokens against uncalibrated ones, for Latin text."""
         return self._factors[1]
