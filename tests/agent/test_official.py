@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -13,12 +12,11 @@ from kcode.conversation.ledger import Fee, Tools
 from kcode.errors import ConfigError
 from kcode.tools.registry import all_tools
 from tests.agent.conftest import finished, run_turn
-from tests.k2sim import Simulator, call, say, use
+from tests.k2sim import Call, Simulator, call, say, use
 from tests.k2sim.platform import ENCRYPTED
 
 Open = Callable[..., Session]
-ARGUMENTS = '{"search_result":{"search_id":"6b2"},"usage":{"total_tokens":9341}}'
-SEARCH = call("$web_search", search_result={"search_id": "6b2"}, usage={"total_tokens": 9341})
+SEARCH = Call("$web_search", '{ "search_result": {"search_id":"6b2"},"usage": {"total_tokens":9341} }')
 
 
 def declared(sim: Simulator, request: int = 0) -> list[str]:
@@ -44,7 +42,7 @@ def test_a_search_is_answered_with_its_arguments_and_paid_for(k2sim: Any, open_s
     *_, asked, answered = sim.chats[1].json["messages"]
     assert asked["tool_calls"][0]["type"] == "builtin_function"
     assert answered["content"] == asked["tool_calls"][0]["function"]["arguments"]
-    assert json.loads(answered["content"]) == json.loads(ARGUMENTS)
+    assert answered["content"] == SEARCH.arguments
     (fee,) = [entry for entry in session.ledger if isinstance(entry, Fee)]
     assert (fee.kind, fee.amount, fee.currency) == ("$web_search", "0.03", "CNY")
     assert session.spent() >= Decimal("0.03")
