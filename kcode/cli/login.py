@@ -52,11 +52,14 @@ def login(
 
     settings = begin(ctx.find_root().obj).settings
     chosen = choose(profile or settings.provider.name, settings, ask=not stdin and _is_terminal(sys.stdin))
+    endpoint_with(
+        chosen, settings, "-"
+    )  # a missing address is told before the key is typed
     key = read_key(chosen, from_stdin=stdin or not _is_terminal(sys.stdin))
     endpoint = endpoint_with(chosen, settings, key)
     if check:
         endpoint = checked(endpoint, settings)
-    _keep(endpoint)
+    _keep(endpoint, settings)
     return 0
 
 
@@ -152,8 +155,9 @@ def endpoint_with(profile: Profile, settings: Settings, key: str) -> Endpoint:
     from kcode.config.credentials import ENVIRONMENT
     from kcode.providers.registry import resolve
 
-    wanted = {"name": profile.name, "api_key": key, "model": "", "temperature": None}
-    provider = settings.provider.model_copy(update=wanted)
+    provider = type(settings.provider)(
+        name=profile.name, api_key=key, base_url=settings.provider.base_url
+    )  # the rest of the settings is about models
     return resolve(settings.model_copy(update={"provider": provider}), {ENVIRONMENT[0]: key})
 
 
@@ -222,7 +226,7 @@ def _other_platform(endpoint: Endpoint) -> Endpoint | None:
 # --- where it is kept --------------------------------------------------------------------------
 
 
-def _keep(endpoint: Endpoint) -> None:
+def _keep(endpoint: Endpoint, settings: Settings) -> None:
     from kcode.config import credentials
 
     profile = endpoint.profile
@@ -246,22 +250,25 @@ def _keep(endpoint: Endpoint) -> None:
             raise Interrupted("the key was not stored", f"set {variable} in the environment instead")
         credentials.store_key(account, endpoint.api_key, "file")
     print(f"The key for {account} is stored in {keyring or file}.", file=sys.stderr)
-    _say_what_comes_first(endpoint, account)
+    _say_what_comes_first(endpoint, settings, account)
 
 
-def _say_what_comes_first(endpoint: Endpoint, account: str) -> None:
+def _say_what_comes_first(endpoint: Endpoint, settings: Settings, account: str) -> None:
     """Where the environment gives another key, or another service is chosen, the user should know."""
     from kcode.config import credentials
+    from kcode.providers.profiles import PROFILES
 
     profile = endpoint.profile
     variables = (*credentials.ENVIRONMENT, *profile.key_variables)
     if first := next((v for v in variables if os.environ.get(v, "").strip()), ""):
         print(f"{first} is set in the environment and comes before it.", file=sys.stderr)
-    earlier = [a for a in credentials.stored_accounts() if a != account and "@" not in a]
-    if earlier and account == profile.name:
+    stored = credentials.stored_accounts()
+    named = settings.provider.name.strip().lower()
+    used = named if named not in ("", "auto") else next((name for name in PROFILES if name in stored), "")
+    if used != profile.name and account == profile.name:
         print(
-            f"Keys are stored for {', '.join(sorted(earlier))} too; `kcode config set provider.name"
-            f" {profile.name}` makes {profile.title} the one that is used.",
+            f"{used} stays the provider that is used; `kcode config set provider.name {profile.name}` changes"
+            " that.",
             file=sys.stderr,
         )
 

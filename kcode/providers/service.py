@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import httpx2
@@ -146,6 +147,7 @@ class HttpProvider(ABC):
 
     async def prepare(self) -> None:
         """Loads what the first request needs (TLS certificates, the client), so that it is not waited for."""
+        await asyncio.to_thread(import_module, "filelock")
         await self.connected()
 
     async def close(self) -> None:

@@ -122,6 +122,7 @@ def test_a_key_on_the_command_line_is_refused_and_not_repeated(
         ("moonshot", "x" * 5000, "that is no key"),
         ("moonshoot", TEST_KEY, "did you mean 'moonshot'"),
         ("embedded", TEST_KEY, "needs no key"),
+        ("openai-compatible", TEST_KEY, "needs an address"),
         ("", TEST_KEY, "which service"),
     ],
 )
@@ -156,7 +157,9 @@ def test_what_comes_before_the_stored_key_is_said(kcode: Run) -> None:
     env = {"MOONSHOT_API_KEY": WRONG, **NO_KEYRING}
     ended = kcode("login", "moonshot", "--no-check", stdin=TEST_KEY, env=env)
     assert "MOONSHOT_API_KEY is set in the environment and comes before it" in ended.stderr
+    assert "stays" not in ended.stderr
     ended = kcode("login", "ark", "--no-check", stdin=TEST_KEY, env=NO_KEYRING)
+    assert "moonshot stays the provider that is used" in ended.stderr
     assert "kcode config set provider.name ark" in ended.stderr
 
 
