@@ -61,6 +61,7 @@ async def _help(sitting: Sitting, session: Session, argument: str) -> None:
         ("Shift-Tab", "the next mode"),
         ("Esc, Ctrl-C", "interrupt the model; at the prompt, Ctrl-C clears the line, twice quits"),
         ("Up, Ctrl-R", "earlier messages, search in them"),
+        ("Esc Esc", "at the empty prompt: go back to an earlier message"),
         ("Ctrl-D", "quit"),
     ]
     sitting.say(_table(keys))
@@ -100,42 +101,49 @@ async def _switch(sitting: Sitting, session: Session, name: str) -> None:
 
 
 async def _cost(sitting: Sitting, session: Session, argument: str) -> None:
-    cost = session.cost
-    rows = [
-        ("requests", str(cost.requests)),
-        ("input", f"{figures.tokens(cost.prompt)} tokens"),
-        ("  of it cached", f"{figures.tokens(cost.cached)} tokens ({figures.percent(cost.hit_rate)})"),
-        ("output", f"{figures.tokens(cost.completion)} tokens"),
-        ("  of it reasoning", f"{figures.tokens(cost.reasoning)} tokens"),
-        ("model time", figures.seconds(cost.seconds)),
-        ("cost", cost.text()),
-    ]
-    if cost.unpriced and cost.money:
-        rows.append(("without a price", f"{cost.unpriced} requests"))
+    from kcode.ui import costs
+
+    rows = [*costs.cost_rows(session.cost), *costs.limit_rows(session)]
+    rows += await _interruptible(sitting, costs.balance_rows(session)) or []
     sitting.say(_table(rows))
+    sitting.say("all sessions: kcode cost", "dim")
+
+
+async def _cache(sitting: Sitting, session: Session, argument: str) -> None:
+    from kcode.conversation.cache import explain
+    from kcode.ui import costs
+
+    report = await asyncio.to_thread(explain, list(session.ledger))
+    sitting.say(_table(costs.cache_rows(report)))
+    if report.breaks:
+        sitting.say()
+        sitting.say(_table(costs.break_rows(report.breaks)))
+    else:
+        sitting.say("every request begins with the one before: nothing was read again", "dim")
 
 
 async def _context(sitting: Sitting, session: Session, argument: str) -> None:
     from rich.table import Table
 
-    window, kinds = session.window, session.context_by_kind()
-    used = session.context_tokens()
+    from kcode.ui import costs
+
+    rows = costs.context_rows(session)
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim")
     table.add_column(justify="right")
     table.add_column(justify="right")
     table.add_column()
-    rows = [*kinds.items(), ("free", max(0, window - used))]
     for kind, count in rows:
-        share = count / window if window else 0.0
+        share = count / session.window if session.window else 0.0
         table.add_row(kind, figures.tokens(count), figures.percent(share), _bar(sitting, share))
-    sitting.say(f"{figures.tokens(used)} of {figures.tokens(window)} tokens")
+    used = session.context_tokens()
+    sitting.say(f"{figures.tokens(used)} of {figures.tokens(session.window)} tokens")
     sitting.say(table)
 
 
 def _bar(sitting: Sitting, share: float) -> str:
     filled, empty = ("█", "·") if sitting.look.unicode else ("#", ".")
-    cells = min(BAR_CELLS, round(share * BAR_CELLS))
+    cells = min(BAR_CELLS, max(round(share * BAR_CELLS), 1 if share else 0))
     return filled * cells + empty * (BAR_CELLS - cells)
 
 
@@ -171,6 +179,18 @@ async def _undo(sitting: Sitting, session: Session, argument: str) -> None:
         sitting.say("nothing to undo", "dim")
     for path in restored:
         sitting.say(f"restored {figures.one_line(path)}")
+
+
+async def _rewind(sitting: Sitting, session: Session, argument: str) -> None:
+    from kcode.ui import rewinding
+
+    await rewinding.run(sitting, session, argument)
+
+
+async def _fork(sitting: Sitting, session: Session, argument: str) -> None:
+    before = session.id
+    now = session.fork()
+    sitting.say(f"this is {now} now; {before} stays as it was: kcode --resume {before}")
 
 
 async def _mode(sitting: Sitting, session: Session, argument: str) -> None:
@@ -250,9 +270,12 @@ COMMANDS: tuple[Command, ...] = (
     Command("status", "", "session, provider, model, cost, how well calls are spelled", _status),
     Command("context", "", "where the window goes", _context),
     Command("cost", "", "tokens and money of this session", _cost),
+    Command("cache", "", "what was read from the cache, and every break explained", _cache),
     Command("diff", "", "what this session changed in the files", _diff),
     Command("undo", "[force]", "take back the file changes of the last turn", _undo),
     Command("attach", "[FILE…|none]", "send files with the next message, or take them back", _attach),
+    Command("rewind", "[undo]", "go back to an earlier message, with the files or without", _rewind),
+    Command("fork", "", "go on in a copy of this session", _fork),
     Command("compact", "[KEEP]", "replace the conversation by a hand-off", _compact),
     Command("clear", "", "begin a new conversation", _clear),
     Command("exit", "", "leave", _exit),

@@ -65,12 +65,14 @@ class Prompt:
         self._on_first_paint: Callable[[], None] | None = on_first_paint
         self.session.app.after_render += self._painted
 
-    async def ask(self) -> str:
-        """The next message. Raises EOFError where the user leaves."""
+    async def ask(self, draft: str = "") -> str:
+        """The next message, beginning with ``draft``. Raises EOFError where the user leaves."""
         self._last_interrupt = 0.0
         sign = "❯ " if self._look.unicode else "> "
         style = "" if self._look.plain else "bold ansicyan"
-        return await self.session.prompt_async(FormattedText([(style, sign)]), handle_sigint=False)
+        return await self.session.prompt_async(
+            FormattedText([(style, sign)]), handle_sigint=False, default=draft
+        )
 
     def sigint(self) -> None:
         """A SIGINT that came as a signal, not as a key."""
@@ -129,6 +131,10 @@ class Prompt:
         def _newline(event: KeyPressEvent) -> None:
             event.current_buffer.newline(copy_margin=False)
 
+        @bindings.add("escape", "escape", filter=Condition(_nothing_typed))
+        def _rewind(event: KeyPressEvent) -> None:
+            event.app.exit(result="/rewind")
+
         @bindings.add("s-tab", filter=~Condition(_menu_choice))
         def _cycle(event: KeyPressEvent) -> None:
             self._cycle_mode()
@@ -178,6 +184,10 @@ def open_history(root: Path) -> History:
 
 def _typing_a_command() -> bool:
     return get_app().current_buffer.text.startswith("/")
+
+
+def _nothing_typed() -> bool:
+    return not get_app().current_buffer.text
 
 
 def _menu_choice() -> bool:

@@ -41,6 +41,7 @@ class Sitting:
         self.mode: str = settings.agent.mode
         self.session: Session | None = None  # until it is ready
         self.leaving = False
+        self.draft = ""  # what the next prompt begins with
         self._open_session = open_session
         self._attach = attach  # files for the first message
         self._notices: list[str] = []  # for the next time the prompt comes
@@ -68,13 +69,17 @@ class Sitting:
             while not self.leaving:
                 self._tell_notices()
                 try:
-                    message = (await self._prompt.ask()).strip()
+                    message = (await self._prompt.ask(self._take_draft())).strip()
                 except EOFError:
                     break
                 await self._answer(message)
         finally:
             await self._close()
         return ExitCode.OK
+
+    def _take_draft(self) -> str:
+        draft, self.draft = self.draft, ""
+        return draft
 
     def cycle_mode(self) -> None:
         """The next mode, in the order plan, ask, edits, auto."""
