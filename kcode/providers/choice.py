@@ -96,7 +96,7 @@ def _candidate(endpoint: Endpoint, listing: Listing) -> Mapping[str, Any] | None
 
 def _default(endpoint: Endpoint, because: str) -> Endpoint:
     how = f"model {endpoint.model.id}: the usual one of {endpoint.profile.title}; {because}"
-    return replace(endpoint, notice=how, why=f"{endpoint.why}; {how}")
+    return replace(endpoint.serving(endpoint.model), notice=how, why=f"{endpoint.why}; {how}")
 
 
 def _none_left(endpoint: Endpoint, listing: Listing) -> ModelNotFound:
@@ -144,7 +144,7 @@ def _unlisted(endpoint: Endpoint) -> Endpoint:
     """Without a list: the service's own retired models are refused, all else is let through."""
     if endpoint.model.status == "retired" and endpoint.own_address:
         raise _not_there(endpoint, None)
-    return endpoint
+    return endpoint if endpoint.named else endpoint.serving(endpoint.model)
 
 
 def _not_there(endpoint: Endpoint, listing: Listing | None) -> ModelNotFound:

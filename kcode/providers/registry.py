@@ -66,7 +66,9 @@ def resolve(settings: Settings, environ: Mapping[str, str]) -> Endpoint:
     own = base_url == profile.base_url
     model = _model(profile, wanted, own)
     wishes = read_wishes(wanted)
-    dialect, model = wishes.applied(dialect_for(profile, model), model)
+    chosen_later = profile.remote and not wanted.model.strip()
+    fitting = wishes.for_any_model() if chosen_later else wishes
+    dialect, model = fitting.applied(dialect_for(profile, model), model)
     if dialect.name == "moonshot" and (wanted.temperature or 0) > 1:
         raise ConfigError(
             f"provider.temperature is {wanted.temperature}; Moonshot takes 0 to 1.", "0.6 is its own advice."

@@ -28,6 +28,10 @@ class Wishes:
     effort: str = ""
     thinking_off: bool = False
 
+    def for_any_model(self) -> Wishes:
+        """What does not depend on the model, where that is still to be chosen."""
+        return replace(self, effort="", thinking_off=False)
+
     def applied(self, dialect: Dialect, model: Model) -> tuple[Dialect, Model]:
         """The dialect and the model as wished. Raises ConfigError for what the model does not take."""
         extra: list[tuple[str, object]] = []

@@ -92,6 +92,19 @@ class Record:
     over: threading.Event = field(default_factory=threading.Event)
 
     @property
+    def is_probe(self) -> bool:
+        """One token asked of one message: whether a model that is listed answers. Ark's list is no proof (facts
+        0.3), so clients ask that there; it uses up no scripted answer."""
+        body = self.json if isinstance(self.json, dict) else {}
+        limits = {body.get("max_tokens"), body.get("max_completion_tokens")} - {None}
+        return (
+            self.path.startswith("/api/")
+            and limits == {1}
+            and len(body.get("messages") or ()) == 1
+            and "tools" not in body
+        )
+
+    @property
     def is_chat(self) -> bool:
         return self.path.endswith(("/chat/completions", "/v1/messages"))
 

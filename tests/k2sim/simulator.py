@@ -26,7 +26,7 @@ from tests.k2sim.models import SimModel
 from tests.k2sim.platform import PlatformState
 from tests.k2sim.prefix import PrefixStep, prefix_steps
 from tests.k2sim.routes import ROUTES
-from tests.k2sim.rules import check_chat, check_window, find_model, output_limit
+from tests.k2sim.rules import check_chat, check_window, find_model, model_not_found_text, output_limit
 from tests.k2sim.script import Script, Speaker, load
 from tests.k2sim.server import Server
 from tests.k2sim.shapes import SHAPES, Refusal
@@ -69,6 +69,8 @@ class Simulator:
         self.requests: list[Record] = []
         self.balance = 49.59
         self.voucher = 0.0
+        self.shutting_down: set[str] = set()  # model ids that the list marks so
+        self.listed_only: set[str] = set()  # model ids that are listed and refused all the same
         self.platform = PlatformState()
         self.account = account
         self._entered: set[int] = set()
@@ -118,7 +120,12 @@ class Simulator:
     @property
     def chats(self) -> list[Record]:
         """The chat requests, refused ones too."""
-        return [record for record in self.requests if record.is_chat and record.method == "POST"]
+        return [r for r in self.requests if r.is_chat and r.method == "POST" and not r.is_probe]
+
+    @property
+    def probes(self) -> list[Record]:
+        """The requests for one token that only ask whether a model answers."""
+        return [r for r in self.requests if r.is_chat and r.is_probe]
 
     @property
     def answered(self) -> list[Record]:
@@ -234,6 +241,9 @@ class Simulator:
 
     def _list_models(self, record: Record) -> wire.Program:
         rows = [_model_row(model, self.shape.name) for model in self.models.values()]
+        for row in rows:
+            if row["id"] in self.shutting_down:
+                row["status"] = "Shutdown"
         return wire.json_program(200, {"object": "list", "data": rows}, _trace(record))
 
     def _balance(self, record: Record) -> wire.Program:
@@ -267,6 +277,10 @@ class Simulator:
         record.prompt_tokens = len(prompt)
         check_window(len(prompt), body, self.shape, model)
         self._check_account(record)
+        if model.id in self.listed_only:
+            raise Refusal("model_not_found", model_not_found_text(model.id, self.shape), "model")
+        if record.is_probe:
+            return self._answer(record, ChatRequest(body, 0), Answer(text="Hello."))
         request = self.asked(body)
         answer = self.said(request)
         record.answer = answer
