@@ -29,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="List the provider profiles, check one, or verify a vendor's tool calls.",
+    help="List providers, check whether one works, verify how a vendor calls tools.",
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
