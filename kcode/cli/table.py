@@ -51,6 +51,7 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("logout", "kcode.cli.logout", "Remove a stored key."),
     CommandRow("balance", "kcode.cli.balance", "Show what is left on the account."),
     CommandRow("provider", "kcode.cli.provider", "List providers, check one, verify a vendor."),
+    CommandRow("cost", "kcode.cli.cost", "Show what the sessions cost, by model, project, day."),
     CommandRow("session", "kcode.cli.session", "List, show, export, fork or remove sessions."),
     CommandRow("config", "kcode.cli.config", "Show and change settings."),
     CommandRow("hook", "kcode.cli.hook", "Install or remove git hooks, or run their checks."),

@@ -42,6 +42,8 @@ def money(amount: str | Decimal, currency: str) -> str:
         return ""
     if value == 0:
         return "free"
+    if 0 < value < Decimal("0.00005"):
+        return f"< {SYMBOLS.get(currency, currency + ' ')}0.0001"
     return f"{SYMBOLS.get(currency, currency + ' ')}{value:.4f}"
 
 
