@@ -11,21 +11,22 @@ import os
 from pathlib import Path
 
 from kcode.config.paths import state_dir
+from kcode.providers.error_facts import without_login
 
 
 def recalled(base_url: str) -> str:
     """The name under which this server got its reasoning back, ``""`` where that is the dialect's own."""
-    return _read().get(base_url, "")
+    return _read().get(without_login(base_url), "")
 
 
 def remember(base_url: str, reasoning_name: str) -> None:
     """Keep it. A disk that cannot be written costs at most a prefix cache."""
-    known = _read()
-    if known.get(base_url) == reasoning_name:
+    known, server = _read(), without_login(base_url)
+    if known.get(server) == reasoning_name:
         return
     path = _path()
     staging = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps({**known, base_url: reasoning_name}, indent=1, sort_keys=True)
+    text = json.dumps({**known, server: reasoning_name}, indent=1, sort_keys=True)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         staging.write_text(text + "\n", "utf-8")

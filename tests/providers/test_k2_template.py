@@ -131,6 +131,20 @@ def test_a_running_loop_extends_its_prompt_and_the_server_reads_it_back(steps, t
     assert [json.loads(call["arguments"]) for call in calls] == [step[2] for step in steps]
 
 
+@given(st.lists(st.tuples(TEXT.filter(bool), TEXT.filter(bool)), min_size=2, max_size=5), st.booleans())
+def test_across_turns_a_prompt_is_extended_too_unless_the_template_drops_old_reasoning(turns, keep):
+    ledger, prompts = [System("Be brief.")], []
+    for asked, said in turns:
+        ledger.append(User(asked))
+        messages = project(ledger, DIALECTS["k2-raw"]).messages
+        prompts.append([render(TOOLS, messages, thinking=t, keep_reasoning=keep) for t in (False, True)])
+        ledger.append(Assistant(said, "Hm."))
+    for before, after in pairwise(prompts):
+        assert after[0].startswith(before[0].removesuffix(ANSWER))
+        assert after[1].startswith(before[1].removesuffix(ANSWER))  # an answer without calls has no loop
+    assert ("<think>Hm.</think>" in prompts[-1][1]) is keep
+
+
 @given(st.lists(STEP, min_size=1, max_size=3))
 def test_what_the_template_writes_the_parser_reads(steps):
     calls = [

@@ -10,9 +10,11 @@ import pytest
 
 from kcode.agent.events import AnswerText, ReasoningText
 from kcode.agent.session import Session
+from kcode.config.paths import state_dir
 from kcode.conversation.ledger import Assistant, Call, System, ToolResult, Tools, User
 from kcode.conversation.projection import project
 from kcode.providers.base import TextDelta, Unreachable
+from kcode.providers.habits import recalled, remember
 from kcode.providers.k2_template import ANSWER
 from kcode.providers.registry import open_provider, resolve
 from tests.agent.conftest import finished, run_turn, tool_texts
@@ -168,6 +170,14 @@ def test_a_resumed_session_sends_the_bytes_that_it_sent_before(tmp_path):
         run_turn(Session.open(tmp_path / "work", settings, provider, resume=True), "again")
         assert len(sim.chats) == 3
         assert all(step.extends for step in sim.prefix_report())
+
+
+def test_what_is_kept_of_a_server_has_no_login_in_it():
+    remember("http://ann:secret@127.0.0.1:8000/v1", "reasoning")
+    assert recalled("http://127.0.0.1:8000/v1") == "reasoning"
+    assert "secret" not in (state_dir() / "servers.json").read_text()
+    (state_dir() / "servers.json").write_text("broken")
+    assert recalled("http://127.0.0.1:8000/v1") == ""
 
 
 def test_a_history_whose_reasoning_was_never_answered_goes_under_the_dialects_name():
