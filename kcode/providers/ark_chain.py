@@ -35,7 +35,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """``owner`` is a digest of address, account and model: another one's responses are not there.
+    """``owner`` is a digest of address, account, model and settings: another one's cannot be continued.
 
     ``gaps`` are the seconds between the latest requests, ``last_request`` is in unix seconds (0: none).
     """

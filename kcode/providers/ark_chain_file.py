@@ -23,9 +23,9 @@ _VERSION = 1
 _KEPT_S = 8 * 24 * 3600.0  # longer than any response is stored
 
 
-def owner(base_url: str, api_key: str, model: str) -> str:
-    """Whose responses they are, as a short digest."""
-    return hashlib.sha256("\0".join((base_url, api_key, model)).encode()).hexdigest()[:16]
+def owner(*facts: str) -> str:
+    """Whose responses they are, by address, key, model and settings, as a short digest."""
+    return hashlib.sha256("\0".join(facts).encode()).hexdigest()[:16]
 
 
 def load(session_id: str, owned_by: str) -> Chain:

@@ -184,9 +184,9 @@ class ResponsesProvider(HttpProvider):
         session = request.session_id
         if not session:
             return Chain()
-        owner = ark_chain_file.owner(
-            self._endpoint.base_url, self._endpoint.api_key, request.model or self.model.id
-        )
+        model = request.model or self.model.id
+        asked = repr(self.dialect.extra_body)  # such as `thinking`, which must stay what it was (facts C.3)
+        owner = ark_chain_file.owner(self._endpoint.base_url, self._endpoint.api_key, model, asked)
         known = self._chains.get(session)
         if known is None or known.owner != owner:
             if not self._chains:

@@ -143,7 +143,10 @@ def test_a_disk_that_refuses_does_not_end_the_turn(k2sim):
     assert "previous_response_id" in rounds(sim)[1].json
 
 
-def test_another_model_or_account_does_not_continue_a_chain(k2sim):
+@pytest.mark.parametrize(
+    "other", [{"model": INSTRUCT}, {"extra_body": (("service_tier", "auto"),)}], ids=["model", "settings"]
+)
+def test_another_model_or_other_settings_begin_a_chain_of_their_own(k2sim, other):
     sim = k2sim([say("one"), say("two")], shape="ark")
 
     async def story(talking):
@@ -152,11 +155,12 @@ def test_another_model_or_account_does_not_continue_a_chain(k2sim):
     talking = talk(sim, story)
 
     async def switched():
-        other = Talk(ark_provider(sim, model=INSTRUCT), talking.ledger)
-        await other.ask("go on")
-        await other.provider.close()
+        again = Talk(ark_provider(sim, **other), talking.ledger)
+        await again.ask("go on")
+        await again.provider.close()
 
     run(switched())
+    assert [r.status for r in rounds(sim)] == [200, 200]
     assert "previous_response_id" not in rounds(sim)[1].json
 
 

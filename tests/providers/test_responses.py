@@ -23,8 +23,8 @@ def test_models_with_a_priced_cache_and_own_endpoints_are_spoken_to_in_the_cachi
     own = catalog.unknown_model("ep-20260101-abcde", "ark")
     assert dialect_for(PROFILES["ark"], own).wire == "responses"
     assert dialect_for(PROFILES["ark"], catalog.unknown_model("doubao-x", "ark")).wire == "chat"
-    for plan in (m for m in catalog.models() if m.provider == "ark-coding"):
-        assert dialect_for(PROFILES["ark-coding"], plan).wire == "chat"
+    for plan in (m for m in catalog.models() if m.provider.startswith("ark-")):
+        assert dialect_for(PROFILES[plan.provider], plan).wire == "chat"
 
 
 # --- what is sent --------------------------------------------------------------------------------
