@@ -72,6 +72,12 @@ def test_another_model_gets_json_mode_and_the_shape_in_words(k2sim: Any) -> None
     assert '"summary"' in words
 
 
+def test_a_model_that_is_not_known_to_follow_schemas_is_sent_none(k2sim: Any) -> None:
+    sim = k2sim([say(SPELLED)], shape="openai", api_key=None)
+    assert asked(sim, name="vllm", model="kimi-k2") == GOOD
+    assert formats(sim) == ["json_object"]
+
+
 def test_an_answer_in_a_fence_with_words_around_it_is_read(k2sim: Any) -> None:
     assert asked(k2sim([say(f"Here it is:\n```json\n{SPELLED}\n```\nDone.")])) == GOOD
 
