@@ -21,13 +21,14 @@ from kcode.agent.events import (
     UsageReported,
     WaitingToSend,
 )
-from kcode.errors import ExitCode
+from kcode.conversation.cost import SessionCost
+from kcode.errors import ExitCode, KcodeError
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
 from kcode.ui.plain import finished_call, held_back, trying_again
 from kcode.ui.tally import Tally
 from kcode.ui.terminal import tolerate
-from kcode.ui.wire import RESULT_SCHEMA, encode, event_object
+from kcode.ui.wire import encode, event_object, result_object
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -80,10 +81,14 @@ class _Report:
         self._err = _Pipe(sys.stderr)
         self._titles: dict[str, str] = {}
         self._tally = Tally()
+        self._begun = len(session.ledger)
         self._held_for = ""  # what the running request was last said to wait for
         self._finished: TurnFinished | None = None
 
     async def follow(self, events: AsyncIterator[Event]) -> None:
+        endpoint = getattr(self._session.provider, "endpoint", None)  # the embedded model has none
+        if endpoint is not None and endpoint.notice and self._output != "stream-json":
+            self._err.write_text(f"[note] {figures.one_line(endpoint.notice)}\n")
         async for event in events:
             if isinstance(event, UsageReported):
                 self._tally.add(event)
@@ -133,34 +138,43 @@ class _Report:
         self._err.write_text(f"[usage] {self._tally.line()}\n")
 
     def _result(self, answer: str, code: ExitCode) -> dict[str, Any]:
-        finished, tally = self._finished, self._tally
+        finished, session = self._finished, self._session
         error = finished.error if finished is not None else None
-        return {
-            "schema": RESULT_SCHEMA,
-            "type": "result",
-            "answer": answer,
-            "session_id": self._session.id,
-            "model": self._session.provider.model.id,
-            "exit_reason": finished.reason if finished is not None else "interrupted",
-            "exit_code": int(code),
-            "detail": finished.detail if finished is not None else "",
-            "remedy": error.remedy if error is not None else "",
-            "steps": finished.steps if finished is not None else 0,
-            "files_changed": list(finished.files_changed) if finished is not None else [],
-            "usage": {
-                "requests": tally.requests,
-                "prompt_tokens": tally.prompt,
-                "cached_tokens": tally.cached,
-                "completion_tokens": tally.completion,
-                "reasoning_tokens": tally.reasoning,
-            },
-            "cost": [
-                {"amount": format(amount, "f"), "currency": currency}
-                for currency, amount in tally.money.items()
-            ],
-            "cost_complete": not tally.unpriced,
-            "seconds": round(tally.seconds, 3),
-        }
+        return result_object(
+            reason=finished.reason if finished is not None else "interrupted",
+            code=int(code),
+            answer=answer,
+            session=session.id,
+            provider=session.provider.name,
+            model=session.provider.model.id,
+            detail=finished.detail if finished is not None else "",
+            remedy=error.remedy if error is not None else "",
+            steps=finished.steps if finished is not None else 0,
+            files_changed=finished.files_changed if finished is not None else (),
+            spent=SessionCost.of(session.ledger[self._begun :]),
+            session_cost=session.cost.money,
+            seconds=self._tally.seconds,
+        )
+
+
+def write_failure(output: Output, error: BaseException) -> None:
+    """The result of a run that ended before its turn, or outside of it, for outputs that promise one."""
+    if output == "text":
+        return
+    interrupted = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+    code = error.exit_code if isinstance(error, KcodeError) else ExitCode.INTERNAL
+    if isinstance(error, OSError):
+        code = ExitCode.ENVIRONMENT
+    _Pipe(sys.stdout).write(
+        encode(
+            result_object(
+                reason="interrupted" if interrupted else "error",
+                code=int(ExitCode.INTERRUPTED if interrupted else code),
+                detail=error.message if isinstance(error, KcodeError) else f"{type(error).__name__}: {error}",
+                remedy=error.remedy if isinstance(error, KcodeError) else "",
+            )
+        )
+    )
 
 
 class _Pipe:

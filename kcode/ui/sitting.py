@@ -44,7 +44,7 @@ class Sitting:
         self.draft = ""  # what the next prompt begins with
         self._open_session = open_session
         self._attach = attach  # files for the first message
-        self._notices: list[str] = []  # for the next time the prompt comes
+        self._notices: list[tuple[str, str]] = []  # text and style, for the next time the prompt comes
         self._opening: asyncio.Task[Session] | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._working: Callable[[], object] | None = None
@@ -103,15 +103,16 @@ class Sitting:
         console = make_console(sys.stdout, self.look)
         console.print(Text(text, style=style) if isinstance(text, str) else text)
 
-    async def notice(self, text: str) -> None:
+    async def notice(self, text: str, style: str = "yellow") -> None:
         """Tell something that came up in the background: above the prompt, or before it comes again."""
-        self._notices.append(text)
+        self._notices.append((text, style))
         if self._prompt.shown:
             await self._prompt.aside(self._tell_notices)
 
     def _tell_notices(self) -> None:
         while self._notices:
-            self.say(f"note: {self._notices.pop(0)}", "yellow")
+            text, style = self._notices.pop(0)
+            self.say(f"note: {text}", style)
 
     def complain(self, error: KcodeError) -> None:
         from kcode.ui.errors import report
@@ -216,6 +217,9 @@ class Sitting:
     async def _prepare(self, session: Session) -> None:
         from kcode.providers.base import Preparable
 
+        endpoint = getattr(session.provider, "endpoint", None)  # the embedded model has none
+        if endpoint is not None and endpoint.notice:
+            await self.notice(endpoint.notice, "dim")
         if isinstance(session.provider, Preparable):
             with contextlib.suppress(KcodeError):  # the first request meets the same trouble and says it
                 await session.provider.prepare()

@@ -93,8 +93,8 @@ class Record:
 
     @property
     def is_probe(self) -> bool:
-        """One token asked of one message: whether a model that is listed answers. Ark's list is no proof (facts
-        0.3), so clients ask that there; it uses up no scripted answer."""
+        """One token asked of one message: whether a listed model answers, which Ark's list is no proof of
+        (facts 0.3). It uses up no scripted answer."""
         body = self.json if isinstance(self.json, dict) else {}
         limits = {body.get("max_tokens"), body.get("max_completion_tokens")} - {None}
         return (
