@@ -69,9 +69,9 @@ def break_even_gap_s(prices: CachePrices) -> float:
 def hours_to_store(prices: CachePrices | None, gap_s: float, max_hours: int = MAX_HOURS) -> int:
     """Whole hours to ask for, from 1 to ``max_hours``, for a mean gap of ``gap_s`` seconds.
 
-    One hour where a price is not known: rent of unknown height is kept short.
+    One hour where a price is not known (rent of unknown height is kept short) and for gaps below a second.
     """
-    if prices is None or gap_s <= 0:
+    if prices is None or gap_s < 1:
         return 1
     saved, rent = float(prices.input - prices.cached), float(prices.storage)
     if saved <= 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kcode.providers import catalog
@@ -26,6 +26,7 @@ KIMI = CachePrices(Decimal(4), Decimal("0.80"), Decimal("0.017"))
 
 
 @given(PRICES, GAPS, st.integers(1, 168))
+@example(KIMI, 5e-324, 72)
 def test_never_below_an_hour_and_never_above_the_maximum(prices, gap, most):
     assert 1 <= hours_to_store(prices, gap, most) <= most
 
