@@ -121,7 +121,10 @@ def verdict(outcome: Outcome) -> str:
     kind = _kind(outcome.endpoint.model)
     against = "the cases' own expectation" if outcome.expected_only else "the reference"
     compared = f"F1 {'≥' if outcome.passed else '<'} {needed:.2f} for {kind}, against {against}"
-    return f"{'pass' if outcome.passed else 'FAIL'}: {compared}"
+    accuracy = m.schema_accuracy
+    spoiled = accuracy is not None and accuracy < 1
+    but = f"; mind its schema accuracy of {accuracy:.2%}, Moonshot's own is 100%" if spoiled else ""
+    return f"{'pass' if outcome.passed else 'FAIL'}: {compared}{but}"
 
 
 def shown_as_json(outcome: Outcome) -> str:

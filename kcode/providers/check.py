@@ -1,8 +1,8 @@
 """``kcode provider check``: the smallest real calls, and what each of them proves.
 
 Three requests at most: one token (key, model), one tool call behind a system text long enough to be cached
-(tools, streaming, thinking), and the same again (caching). That a model is listed proves nothing about it
-(facts 0.3).
+(tools, streaming, thinking), and the next step of that conversation, which begins with the same bytes
+(caching). That a model is listed proves nothing about it (facts 0.3).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from kcode.providers.base import (
     Usage,
     WrongAddress,
 )
+from kcode.providers.dialect import Dialect
 from kcode.providers.service import HttpProvider
 
 Status = Literal["ok", "not", "not offered", "not tried"]
@@ -115,7 +116,7 @@ async def check(provider: HttpProvider, brief: HttpProvider, report: Report) -> 
     report.say("tools", *_tools(first))
     report.say("streaming", *_streaming(first))
     report.say("thinking", *_thinking(first, provider))
-    await _caching(provider, report)
+    await _caching(provider, first, report)
     report.say("usage", *_usage(report))
 
 
@@ -128,7 +129,9 @@ class _Heard:
 
     pieces: int = 0
     text: str = ""
-    reasoning: bool = False
+    reasoning: str | None = None
+    signature: str = ""
+    call_id: str = ""
     names: list[str] = field(default_factory=list)
     arguments: str = ""
     healed: bool = False
@@ -140,8 +143,10 @@ class _Heard:
         if isinstance(chunk, TextDelta):
             self.text += chunk.text
         elif isinstance(chunk, ReasoningDelta):
-            self.reasoning = self.reasoning or bool(chunk.text)
+            self.reasoning = (self.reasoning or "") + chunk.text
+            self.signature = chunk.signature or self.signature
         elif isinstance(chunk, CallDelta):
+            self.call_id = self.call_id or chunk.id or ""
             self.names += [chunk.name] if chunk.name else []
             self.arguments += chunk.arguments
             self.healed = self.healed or chunk.healed
@@ -181,13 +186,14 @@ async def _listed(provider: HttpProvider) -> list[str]:
         return []
 
 
-def _tool_request(provider: HttpProvider) -> Request:
+def _tool_request(provider: HttpProvider, more: tuple[bytes, ...] = ()) -> Request:
+    """``more`` are the messages that follow the first two."""
     system = load_prompt("system")
     system = "\n\n".join([system] * (_PREFIX_CHARS // max(len(system), 1) + 1))
     return Request(
         provider.model.id,
         json.dumps([_TOOL], ensure_ascii=False, separators=(",", ":")).encode(),
-        (_spell("system", system), _spell("user", load_prompt("check"))),
+        (_spell("system", system), _spell("user", load_prompt("check")), *more),
         512,
         session_id="kcode-provider-check",
     )
@@ -206,8 +212,33 @@ async def _heard(provider: HttpProvider, request: Request, report: Report) -> _H
     return heard
 
 
+def _next_step(heard: _Heard, dialect: Dialect) -> tuple[bytes, ...]:
+    """The answer and its call's result, as a session sends them; nothing where there was no such call."""
+    if _tools(heard)[0] != "ok":
+        return ()
+    call_id = f"functions.{_TOOL_NAME}:0" if dialect.call_ids == "k2" else heard.call_id
+    reasoning = "" if heard.reasoning is None and dialect.reasoning_required else heard.reasoning
+    said: dict[str, object] = {}
+    if reasoning is not None and dialect.reasoning_field:
+        said[dialect.reasoning_field] = reasoning
+        if heard.signature and dialect.signature_field:
+            said[dialect.signature_field] = heard.signature
+    if heard.text:
+        said["content"] = heard.text
+    function = {"name": _TOOL_NAME, "arguments": heard.arguments}
+    said["tool_calls"] = [{"id": call_id, "type": "function", "function": function}]
+    answered = {"tool_call_id": call_id, "name": _TOOL_NAME, "content": "reported"}
+    if not dialect.tool_message_name:
+        del answered["name"]
+    return _json({"role": "assistant", **said}), _json({"role": "tool", **answered})
+
+
 def _spell(role: str, text: str) -> bytes:
-    return json.dumps({"role": role, "content": text}, ensure_ascii=False, separators=(",", ":")).encode()
+    return _json({"role": role, "content": text})
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
 # --- what it means -----------------------------------------------------------------------------
@@ -247,21 +278,20 @@ def _thinking(heard: _Heard, provider: HttpProvider) -> tuple[Status, str]:
     return "not", "no reasoning came; a server of yours needs its reasoning parser for that"
 
 
-async def _caching(provider: HttpProvider, report: Report) -> None:
-    """The same request again: what was sent before is read from the cache, where there is one."""
+async def _caching(provider: HttpProvider, first: _Heard, report: Report) -> None:
+    """The next step: what was sent before is read from the cache, where there is one."""
+    request = _tool_request(provider, _next_step(first, provider.dialect))
     try:
-        again = (await _heard(provider, _tool_request(provider), report)).usage
+        again = (await _heard(provider, request, report)).usage
     except ProviderError as error:
-        report.say("caching", "not", error.message, error)
+        report.say("caching", "not", f"the next step failed: {error.message}", error)
         return
     if again is None:
         report.say("caching", "not", "the server reports no usage, so it cannot be seen")
     elif again.cached:
-        report.say("caching", "ok", f"of the same {again.prompt} tokens again, {again.cached} were cached")
+        report.say("caching", "ok", f"of the next step's {again.prompt} tokens, {again.cached} were cached")
     else:
-        report.say(
-            "caching", "not offered", f"the same {again.prompt} tokens again, and none reported cached"
-        )
+        report.say("caching", "not offered", f"of the next step's {again.prompt} tokens, none was cached")
 
 
 def _usage(report: Report) -> tuple[Status, str]:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from kcode.errors import ExitCode
 from kcode.providers.verify.cases import SHIPPED, read_cases
 from tests.cli.conftest import KCODE, Run
-from tests.k2sim import TEST_KEY, Answer, ChatRequest, Simulator, call, fail, say, use
+from tests.k2sim import TEST_KEY, Answer, ChatRequest, Fault, Simulator, call, extends, fail, say, use
 from tests.k2sim import Call as ScriptedCall
 
 NAMES = ["auth", "model", "tools", "streaming", "thinking", "caching", "usage"]
@@ -90,6 +91,7 @@ def test_an_address_of_yours_is_shown_without_its_login(kcode: Run) -> None:
 def test_a_service_that_works_is_told_in_plain_words(kcode: Run, k2sim: Any, provider: str) -> None:
     sim = k2sim(able)
     done = kcode("provider", "check", env=environment(sim, provider))
+    assert extends(sim.chats[1].raw, sim.chats[2].raw)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines[:7]] == [["ok", name] for name in NAMES]
@@ -100,6 +102,23 @@ def test_a_service_that_works_is_told_in_plain_words(kcode: Run, k2sim: Any, pro
     assert limits[0] == 1
     assert sim.chats[2].cached_tokens >= 256
     assert TEST_KEY not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("provider", "shape", "model"),
+    [
+        ("ark", "ark", "kimi-k2-thinking-251104"),
+        ("vllm", "openai", "kimi-k2-thinking"),
+        ("sglang", "openai", "kimi-k2-thinking"),
+    ],
+)
+def test_other_wires_and_dialects_are_checked_alike(
+    kcode: Run, k2sim: Any, provider: str, shape: str, model: str
+) -> None:
+    sim = k2sim(able, shape=shape, require_k2_ids=shape == "openai")
+    done = kcode("provider", "check", "--json", env=environment(sim, provider, model))
+    assert done.returncode == 0, done.stderr
+    assert {status for status, _ in checked(done).values()} == {"ok"}
 
 
 def test_json_carries_every_line_the_tokens_and_the_price(kcode: Run, k2sim: Any) -> None:
@@ -194,8 +213,6 @@ def test_what_a_service_does_not_offer_is_no_failure(kcode: Run, k2sim: Any) -> 
 
 
 def test_a_server_that_tells_no_tokens_is_told(kcode: Run, k2sim: Any) -> None:
-    from tests.k2sim import Fault
-
     quiet = (Fault("usage_missing"),)
 
     def answer(request: ChatRequest) -> Answer:
@@ -320,8 +337,6 @@ def test_one_vendors_results_are_anothers_reference(kcode: Run, k2sim: Any, tmp_
 
 
 def test_raw_markup_is_the_vendors_failure_and_is_not_healed(kcode: Run, k2sim: Any, tmp_path: Path) -> None:
-    from tests.k2sim import Fault
-
     leaked = use(call("get_weather", city="Oslo"), faults=(Fault("markup_in_text"),))
     sim = k2sim(lambda request: leaked, shape="openai")
     env = environment(sim, "vllm", "kimi-k2")
@@ -334,8 +349,6 @@ def test_raw_markup_is_the_vendors_failure_and_is_not_healed(kcode: Run, k2sim: 
 def test_interrupted_it_leaves_a_file_to_resume_and_asks_only_what_is_left(
     k2sim: Any, kcode: Run, tmp_path: Path
 ) -> None:
-    import threading
-
     stop = threading.Event()
 
     def answer(request: ChatRequest) -> Answer:
