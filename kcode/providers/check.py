@@ -96,8 +96,8 @@ class Report:
 
 
 def refused(error: KcodeError, report: Report) -> None:
-    """The report where nothing could be asked: the settings, the key or the model are not right."""
-    report.failed("model" if isinstance(error, ModelNotFound) else "auth", error)
+    """The report where nothing could be asked: the key, the settings or the model are not right."""
+    report.failed("auth" if isinstance(error, AuthError) else "model", error)
 
 
 async def check(provider: HttpProvider, brief: HttpProvider, report: Report) -> None:
