@@ -40,6 +40,7 @@ _TYPES: dict[str, type[Any]] = {
         ledger.Note,
     )
 }
+KINDS = (*_TYPES, _TOGETHER)
 
 
 class JournalProblem(EnvironmentProblem):

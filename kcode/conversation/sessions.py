@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kcode.config.paths import state_dir
-from kcode.conversation.journal import SessionBusy, find_session, held, session_files
+from kcode.conversation.journal import KINDS, SessionBusy, find_session, held, session_files
 from kcode.errors import UsageError
 
 _SHOWN = ("User", "Assistant", "UsageEntry", "Note", "Fee")
@@ -71,7 +71,7 @@ def summary(path: Path) -> Summary:
                         head = dict(json.loads(line))
                     elif line.startswith(_STARTS):
                         facts.take(json.loads(line.decode("utf-8", "surrogatepass")))
-                    elif not line.startswith(b'{"t":"') or not line.endswith(b"}\n"):
+                    elif not line.startswith(_KINDS) or not line.endswith(b"}\n"):
                         damage = damage or f"line {number} is damaged"
                 except (ValueError, TypeError, AttributeError):
                     damage = damage or f"line {number} is damaged"
@@ -99,6 +99,7 @@ def summary(path: Path) -> Summary:
 
 
 _STARTS = tuple(f'{{"t":"{kind}"'.encode() for kind in _SHOWN)
+_KINDS = tuple(f'{{"t":"{kind}"'.encode() for kind in KINDS)
 
 
 class _Facts:
