@@ -52,9 +52,7 @@ def login(
 
     settings = begin(ctx.find_root().obj).settings
     chosen = choose(profile or settings.provider.name, settings, ask=not stdin and _is_terminal(sys.stdin))
-    endpoint_with(
-        chosen, settings, "-"
-    )  # a missing address is told before the key is typed
+    endpoint_with(chosen, settings, "-")  # a missing address is told before the key is typed
     key = read_key(chosen, from_stdin=stdin or not _is_terminal(sys.stdin))
     endpoint = endpoint_with(chosen, settings, key)
     if check:

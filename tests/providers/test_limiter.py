@@ -266,7 +266,8 @@ def test_a_cancellation_asked_for_before_the_request_sends_nothing(k2sim):
     provider = make_provider(server.base_url)
 
     async def story():
-        await provider.prepare()
+        async for _ in provider.stream(make_request()):
+            pass  # the connection stays open: the next request could leave without any wait
         task = asyncio.current_task()
         assert task is not None
         task.cancel()
@@ -275,7 +276,8 @@ def test_a_cancellation_asked_for_before_the_request_sends_nothing(k2sim):
 
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(story())
-    assert server.chats == []
+    asyncio.run(ask(make_provider(server.base_url)))  # time for the server to see what was sent before
+    assert len(server.chats) == 2
 
 
 def test_an_interrupted_answer_gives_its_lease_back(k2sim):
