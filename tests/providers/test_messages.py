@@ -424,6 +424,12 @@ def test_a_model_that_thinks_at_one_is_refused_with_the_provider_that_can(k2sim)
     assert "set provider.temperature" not in caught.value.remedy
 
 
+def test_a_server_that_does_not_multiply_is_told_by_the_dialect(k2sim):
+    sim = k2sim([say("hi")])
+    run(ask(provider_for(sim, model="kimi-k2-thinking", dialect="temperature_scale=1")))
+    assert sim.chats[0].json["temperature"] == 1.0
+
+
 def test_a_model_with_fixed_sampling_gets_no_temperature(k2sim):
     sim = k2sim([say("hi")])
     run(ask(provider_for(sim, temperature=0.9), make_request(temperature=0.9)))
