@@ -14,14 +14,16 @@ from kcode.config.settings import AgentSettings
 
 REPEATS = 5  # the fifth identical (call, result) pair within the window stops the turn
 WINDOW = 24
+_GO_ON = "go on with a new message (kcode -c), or raise the limit"
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why the turn must end. ``kind`` is ``limit`` or ``loop``."""
+    """Why the turn must end, and what to do about it. ``kind`` is ``limit`` or ``loop``."""
 
     kind: str
     text: str
+    remedy: str
 
 
 @dataclass(slots=True)
@@ -37,9 +39,9 @@ class Guard:
         """Called before each request; counts it."""
         limits = self.settings
         if self.steps >= limits.max_turns:
-            return Stop("limit", f"stopped after {self.steps} steps (agent.max_turns)")
+            return Stop("limit", f"stopped after {self.steps} steps (agent.max_turns)", _GO_ON)
         if time.monotonic() - self.started > limits.max_seconds:
-            return Stop("limit", f"stopped after {limits.max_seconds:.0f} s (agent.max_seconds)")
+            return Stop("limit", f"stopped after {limits.max_seconds:.0f} s (agent.max_seconds)", _GO_ON)
         self.steps += 1
         return None
 
@@ -49,5 +51,6 @@ class Guard:
         pair = hashlib.blake2b(f"{name}\0{arguments}\0{result}".encode("utf-8", "replace"), digest_size=16)
         self._recent.append(pair.hexdigest())
         if Counter(self._recent)[self._recent[-1]] >= REPEATS:
-            return Stop("loop", f"stopped: {name} was called {REPEATS} times with the same result")
+            why = f"stopped: {name} was called {REPEATS} times with the same result"
+            return Stop("loop", why, "say what to do differently, in a new message")
         return None

@@ -134,7 +134,7 @@ class _Turn:
         self.session.record(User(load_prompt(prompt)))
 
     def _stopped(self, stop: Stop) -> None:
-        self.finish("loop" if stop.kind == "loop" else "limit", error=LimitReached(stop.text))
+        self.finish("loop" if stop.kind == "loop" else "limit", error=LimitReached(stop.text, stop.remedy))
 
     def close_history(self, why: str) -> None:
         """Keep the words that were streamed and answer the calls that did not run."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from kcode.errors import UsageError
@@ -20,7 +22,8 @@ _PATIENCE_S = 3.0  # before saying that standard input is being waited for
 def run(flags: Flags) -> int:
     import asyncio
 
-    prompt = whole_prompt(flags.prompt or "")
+    with _failure_told(flags):
+        prompt = whole_prompt(flags.prompt or "")
     return asyncio.run(_one_turn(flags, prompt))
 
 
@@ -30,15 +33,35 @@ async def _one_turn(flags: Flags, prompt: str) -> int:
     from kcode.cli.start import begin, open_session
     from kcode.ui.headless import run_headless
 
-    start = begin(flags)
-    flags = settle(flags, start.root, person=False)
-    ensure_model(start.settings)
-    session = open_session(start, flags)
+    with _failure_told(flags):
+        start = begin(flags)
+        flags = settle(flags, start.root, person=False)
+        ensure_model(start.settings)
+        session = open_session(start, flags)
     try:
-        await _attach(session, flags.attach or [])
-        return await run_headless(session, prompt, cast("Output", flags.output or "text"))
+        with _failure_told(flags):
+            await _attach(session, flags.attach or [])
+            return await run_headless(session, prompt, _output(flags))
     finally:
         await session.close()
+
+
+@contextlib.contextmanager
+def _failure_told(flags: Flags) -> Iterator[None]:
+    """Scripts that asked for JSON get a result whatever happens; the door tells people."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:  # outer door
+        from kcode.ui.headless import write_failure
+
+        write_failure(_output(flags), error)
+        raise
+
+
+def _output(flags: Flags) -> Output:
+    return cast("Output", flags.output or "text")
 
 
 async def _attach(session: Session, paths: list[str]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from kcode.agent.events import (
@@ -21,7 +23,9 @@ from kcode.agent.events import (
     UsageReported,
     WaitingToSend,
 )
+from kcode.conversation.cost import SessionCost, plain
 
+_NOTHING: Mapping[str, Decimal] = MappingProxyType({})
 EVENT_SCHEMA = "kcode.event/1"
 RESULT_SCHEMA = "kcode.result/1"
 
@@ -68,6 +72,61 @@ def event_object(event: Event) -> dict[str, Any]:
     if isinstance(event, UsageReported):
         fields["hit_rate"] = round(event.hit_rate, 4)
     return head | fields
+
+
+def result_object(
+    *,
+    reason: str,
+    code: int,
+    answer: str = "",
+    session: str = "",
+    provider: str = "",
+    model: str = "",
+    detail: str = "",
+    remedy: str = "",
+    steps: int = 0,
+    files_changed: Sequence[str] = (),
+    spent: SessionCost | None = None,
+    session_cost: Mapping[str, Decimal] = _NOTHING,
+    seconds: float = 0.0,
+) -> dict[str, Any]:
+    """The result of a run as JSON data. ``spent`` is the turn's, fees and cut-off requests included."""
+    spent = spent or SessionCost()
+    return {
+        "schema": RESULT_SCHEMA,
+        "type": "result",
+        "answer": answer,
+        "session_id": session,
+        "provider": provider,
+        "model": model,
+        "exit_reason": reason,
+        "exit_code": code,
+        "detail": detail,
+        "remedy": remedy,
+        "steps": steps,
+        "files_changed": list(files_changed),
+        "usage": {
+            "requests": spent.requests,
+            "prompt_tokens": spent.prompt,
+            "cached_tokens": spent.cached,
+            "completion_tokens": spent.completion,
+            "reasoning_tokens": spent.reasoning,
+        },
+        "cost": [
+            {
+                "amount": plain(money.total),
+                "currency": currency,
+                "fees": plain(money.fees),
+                "saved_by_caching": plain(money.saved),
+            }
+            for currency, money in spent.by_currency.items()
+        ],
+        "cost_complete": not spent.unpriced,
+        "session_cost": [
+            {"amount": plain(amount), "currency": currency} for currency, amount in session_cost.items()
+        ],
+        "seconds": round(seconds, 3),
+    }
 
 
 def encode(data: Mapping[str, Any]) -> bytes:
