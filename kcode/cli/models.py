@@ -1,8 +1,9 @@
-"""``kcode models``: the embedded models on this machine."""
+"""``kcode models``: the known models, what the account lists, and the embedded ones on this machine."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,37 +11,52 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from kcode.providers.embedded.store import ModelEntry, ModelStore
+    from kcode.providers.embedded.store import ModelStore
 
 app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="List, pull, verify or remove embedded models.",
+    help="List the models; pull, verify or remove embedded ones.",
 )
 
 Name = Annotated[str, typer.Argument(help="A name that `kcode models list` shows.")]
 
 
+Of = Annotated[str, typer.Option("--provider", metavar="NAME", help="That provider's models.")]
+All = Annotated[bool, typer.Option("--all", help="All providers' models, retired ones too.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable.")]
+
+
 @app.callback(invoke_without_command=True)
-def models(ctx: typer.Context) -> int:
-    return 0 if ctx.invoked_subcommand else list_()
+def models(ctx: typer.Context, provider: Of = "", all_: All = False, as_json: AsJson = False) -> int:
+    if ctx.invoked_subcommand:
+        return 0
+    return list_(ctx, provider, all_, as_json)
 
 
 @app.command("list")
-def list_(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False) -> int:
-    """Show the models kcode knows and which of them are here."""
-    entries = _store().entries()
-    if as_json:
-        print(json.dumps([_row(entry) for entry in entries], indent=2))
-        return 0
-    from kcode.cli.progress import size
+def list_(ctx: typer.Context, provider: Of = "", all_: All = False, as_json: AsJson = False) -> int:
+    """Show the models: status, price per 1M tokens, window; whether the account lists them now."""
+    from kcode.cli import model_table
+    from kcode.cli.start import begin
+    from kcode.errors import UsageError
+    from kcode.providers.profiles import PROFILES
 
-    for entry in entries:
-        words = {"absent": "not here", "partial": f"{size(entry.have)} fetched so far"}
-        state = words.get(entry.state, entry.state)
-        print(f"{entry.name:<22} {size(entry.model.size):>8}  {state:<22} {entry.model.title}".rstrip())
+    if provider and provider not in PROFILES:
+        from difflib import get_close_matches
+
+        near = get_close_matches(provider, PROFILES, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"there is no provider {provider!r}", f"{hint}there are: {', '.join(PROFILES)}")
+    settings = begin(ctx.find_root().obj).settings
+    found = model_table.rows(settings, provider=provider, everything=all_)
+    if as_json:
+        print(json.dumps([model_table.as_json(row) for row in found], indent=2, ensure_ascii=False))
+        return 0
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(model_table.as_text(found, columns), end="")
     return 0
 
 
@@ -121,15 +137,3 @@ def _default_name() -> str:
     if is_path(name):
         raise UsageError(f"embedded.model is the file {name}, which is not fetched", "name a model to pull")
     return name
-
-
-def _row(entry: ModelEntry) -> dict[str, object]:
-    return {
-        "name": entry.name,
-        "title": entry.model.title,
-        "licence": entry.model.licence,
-        "size": entry.model.size,
-        "sha256": entry.model.sha256,
-        "state": entry.state,
-        "path": str(entry.path),
-    }

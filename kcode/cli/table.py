@@ -46,7 +46,7 @@ OPTIONS: tuple[OptionRow, ...] = (
 COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("fix", "kcode.cli.fix", "Repair a failing test, and prove it by the tests."),
     CommandRow("demo", "kcode.cli.demo", "Repair a bug in a small example repository."),
-    CommandRow("models", "kcode.cli.models", "List, pull, verify or remove embedded models."),
+    CommandRow("models", "kcode.cli.models", "List the models; pull, verify or remove embedded ones."),
     CommandRow("login", "kcode.cli.login", "Store a service's key, never shown."),
     CommandRow("logout", "kcode.cli.logout", "Remove a stored key."),
     CommandRow("balance", "kcode.cli.balance", "Show what is left on the account."),
