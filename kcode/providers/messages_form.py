@@ -21,6 +21,7 @@ from kcode.providers.dialect import Dialect
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 _DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
 _SEVERAL = "\x1f"  # before each seal of an answer with several thinking blocks; no server's seal has it
+BLANK = "(no text)"
 _JOINED = re.compile(r"(\x1f[0-9]+ [^\x1f]*){2,}")
 
 
@@ -144,12 +145,12 @@ class _Fold:
         self._results(results)
 
     def _user(self, content: object) -> None:
+        """What the user said; white space alone, which is refused, is said in words: nothing is left out."""
         if isinstance(content, list):
             blocks = [block for part in content if (block := _block(part)) is not None]
-            if blocks:
-                self._add("user", _json(blocks))
-        elif isinstance(content, str) and content.strip():
-            self._add("user", _json(content))
+            self._add("user", _json(blocks or BLANK))
+        else:
+            self._add("user", _json(content if isinstance(content, str) and content.strip() else BLANK))
 
     def _assistant(self, message: Mapping[str, Any]) -> None:
         said = _plain(message.get("content"))

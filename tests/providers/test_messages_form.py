@@ -115,6 +115,11 @@ def test_pictures_and_texts_become_blocks_and_empty_ones_are_left_out():
     ]
 
 
+@pytest.mark.parametrize("content", ["", " \r", [], [{"type": "text", "text": " "}], None])
+def test_a_user_message_of_white_space_is_kept_in_words(content):
+    assert json.loads(_convert({"role": "user", "content": content})[0])["content"] == "(no text)"
+
+
 def test_declarations_carry_their_schema_and_the_chat_wires_own_tools_are_left_out():
     schema = {"type": "object", "properties": {"path": {"type": "string"}}}
     declared = [
