@@ -51,11 +51,17 @@ def _run(arguments: list[str]) -> int:
 
 
 def _valued(arguments: list[str]) -> list[str]:
-    """``--resume`` may go without a value, which the argument parser does not know."""
+    """``--resume`` may go without a value, which the argument parser does not know. Before a command, that
+    is: `kcode provider verify` has a switch of this name."""
+    from kcode.cli.table import COMMANDS
+
+    names = {row.name for row in COMMANDS}
+    end = next((place for place, word in enumerate(arguments) if word in names), len(arguments))
+    followed = zip(arguments[:end], [*arguments[1:end], ""], strict=False)
     return [
         "--resume=" if word == "--resume" and (not after or after.startswith("-")) else word
-        for word, after in zip(arguments, [*arguments[1:], ""], strict=True)
-    ]
+        for word, after in followed
+    ] + arguments[end:]
 
 
 def _end_of_options(arguments: list[str]) -> int:
