@@ -91,6 +91,10 @@ def _provider(settings: Settings) -> Finding:
     endpoint = endpoint_of(settings)
     at = f" at {endpoint.host}" if endpoint.host else ""
     key = f"; key from {endpoint.key_source}" if endpoint.key_source else ""
+    model = endpoint.model
+    if model.status == "retired" and endpoint.own_address:
+        instead = f": {model.replaced_by} replaces it" if model.replaced_by else ""
+        return Finding("provider", False, f"{model.id} was retired on {model.retired_on}{instead}")
     return Finding(
         "provider",
         True,

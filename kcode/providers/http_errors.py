@@ -322,15 +322,9 @@ def _error(kind: type[ProviderError], remedy: str, facts: HttpFacts, endpoint: E
     remedy = remedy.replace("{console}", endpoint.profile.console or endpoint.host)
     if facts.resets and kind is QuotaExhausted:
         remedy = f"It is there again {facts.resets}. {remedy}"
-    if facts.code.startswith("InvalidEndpoint.ClosedEndpoint") and facts.retry_after_s is None:
-        facts = replace(facts, retry_after_s=CLOSED_ENDPOINT_S)
     if facts.retry_after_s is not None and facts.retry_after_s > LONGEST_WAIT_S:
         remedy = f"The server asks to wait {facts.retry_after_s / 60:.0f} minutes. {remedy}"
     return kind(f"{endpoint.label} {happened}: {said}{trace}", remedy, facts)
-
-
-CLOSED_ENDPOINT_S = 2.0
-"""An endpoint that is just being opened or closed is tried again after this, without growing waits."""
 
 
 def _plan_remedy(endpoint: Endpoint) -> str:

@@ -165,11 +165,6 @@ def test_a_model_of_no_plan_is_told_with_what_is_in_it(k2sim):
     assert "kimi-k3" in error.remedy
 
 
-def test_an_endpoint_that_is_being_closed_is_tried_again_briefly(k2sim):
-    error = refused(k2sim, "ark", "ark", "kimi-k2-250905", 400, ark("InvalidEndpoint.ClosedEndpoint"))
-    assert error.facts.retry_after_s == 2.0
-
-
 @pytest.mark.parametrize("kind", ["rate_limit_tpd", "quota_exceeded"])
 @pytest.mark.parametrize("shape", ["moonshot", "ark"])
 def test_a_used_up_quota_is_never_asked_again(k2sim, shape, kind):
