@@ -27,6 +27,7 @@ When = Literal["start", "end", "before", "restored"]
 NOTE = "snapshot"
 COMMANDS = ("run_command", "run_tests")  # may change any file, not only those they name
 _NAMED_AT_MOST = 5
+_SAID_AFTER_S = 1.5  # of waiting for a snapshot, it is said what is waited for
 
 
 class FileHistory:
@@ -101,7 +102,7 @@ class FileHistory:
             return
         taken = self._start
         try:
-            snapshot = await asyncio.wrap_future(taken)
+            snapshot = await self._patiently(taken)
         except SnapshotProblem as problem:
             self._start = None
             self.enabled = False
@@ -116,6 +117,13 @@ class FileHistory:
                 f"too large or unreadable, so a rewind will not cover: {named}"
                 + (f" and {more} more" if more > 0 else "")
             )
+
+    async def _patiently(self, taken: Future[Snapshot]) -> Snapshot:
+        waiting = asyncio.ensure_future(asyncio.wrap_future(taken))
+        await asyncio.wait({waiting}, timeout=_SAID_AFTER_S)
+        if not waiting.done():
+            self._emit(Notice("info", "recording the files before the first change, once for all of them…"))
+        return await waiting
 
     def _after(self, ran_commands: bool) -> tuple[Snapshot, str]:
         store = self._session.workspace.snapshots

@@ -121,6 +121,8 @@ async def _planned(session: Session, mark: timeline.Mark) -> FilePlan:
     now = await session.files.record_now("before")
     users = timeline.users_paths(workspace, session.ledger, mark, now)
     differences = workspace.snapshots.between(mark.commit, now)
+    gone = [d.path for d in differences if d.after is None]
+    former = timeline.former_modes(workspace, session.ledger, mark, gone)
     modes = timeline.modes_to_restore(workspace, session.ledger, mark)
     restored = dict.fromkeys(d.path for d in differences if d.path not in users)
     restored.update(dict.fromkeys(path for path in modes if path not in users))
@@ -132,7 +134,7 @@ async def _planned(session: Session, mark: timeline.Mark) -> FilePlan:
         now,
         tuple(differences),
         {},
-        modes,
+        {**former, **modes},
     )
 
 
@@ -187,14 +189,16 @@ async def rewind(
     if not isinstance(entry, User):
         raise UsageError("there is no such message", "/rewind lists them")
     data: dict[str, str] = {"what": what, "position": str(position)}
+    seen: Sequence[str] = plan.kept if plan is not None else ()
     if what != "conversation" and plan is not None:
+        plan = await plan_files(session, position)  # the user may have gone on editing meanwhile
         taken_back = [checkpoint.id for _, checkpoint in standing(session.ledger, position)]
         data |= {"from": plan.now, "to": plan.target, "checkpoints": " ".join(taken_back)}
     session.record(Note("rewind", _first_line(entry.typed), data))
     number = len(session.ledger) - 1
     done = Rewound()
     if what != "conversation" and plan is not None:
-        done = await _restore(session, plan, force, f"{number}")
+        done = await _restore(session, plan, seen if force else (), f"{number}")
         if data["checkpoints"]:
             session.record(Note("undo", "rewind", {"checkpoint": data["checkpoints"]}))
     if what == "files":
@@ -245,10 +249,12 @@ async def undo(session: Session, position: int, plan: FilePlan, *, force: bool =
     """Take back the rewind at ``position`` as :func:`plan_undo` planned it."""
     note = session.ledger[position]
     assert isinstance(note, Note)
+    seen = plan.kept if force else ()
+    _, plan = await plan_undo(session)
     session.record(Note("rewind-undone", data={"of": str(position)}))
     done = Rewound()
     if not plan.empty:
-        done = await _restore(session, plan, force, f"{position}")
+        done = await _restore(session, plan, seen, f"{position}")
     if note.data.get("checkpoints"):
         session.record(Note("redo", "rewind", {"checkpoint": note.data["checkpoints"]}))
     if note.data.get("what") != "files":
@@ -258,8 +264,9 @@ async def undo(session: Session, position: int, plan: FilePlan, *, force: bool =
     return done
 
 
-async def _restore(session: Session, plan: FilePlan, force: bool, of: str) -> Rewound:
-    kept = () if force else plan.kept
+async def _restore(session: Session, plan: FilePlan, forced: Sequence[str], of: str) -> Rewound:
+    """``forced`` are paths that the user changed and has given up: what they changed since stays."""
+    kept = tuple(path for path in plan.kept if path not in set(forced))
     if not plan.exact:
         wanted = {path: content for path, content in plan.images.items() if path not in kept}
         checkpoint = session.workspace.put(wanted, label="rewind") if wanted else ""

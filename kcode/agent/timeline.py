@@ -119,6 +119,27 @@ def _digest(item: Item | None, contents: Mapping[str, bytes]) -> str:
     return "" if item is None else hashlib.sha256(contents[item.object]).hexdigest()
 
 
+def former_modes(
+    workspace: Workspace, ledger: Sequence[Entry], start: Mark, gone: Iterable[str]
+) -> dict[str, int]:
+    """Permission bits that files had after ``start`` which are not there any more, where they are known:
+    from the copy that the first edit made, or as they were noted before the first command."""
+    found: dict[str, int] = {}
+    wanted = set(gone)
+    for entry in ledger[start.position :]:
+        if isinstance(entry, Note) and entry.kind == "modes":
+            noted = workspace.snapshots.modes(entry.data.get("modes", ""))
+            if noted is not None:
+                found = {**{path: noted.of(path) for path in wanted}, **found}
+                break
+        if isinstance(entry, Checkpoint):
+            with suppress(KcodeError):
+                for each in workspace.checkpoints.load(entry.id).entries:
+                    if each.path in wanted and each.before and not each.link:
+                        found.setdefault(each.path, each.mode)
+    return found
+
+
 def modes_to_restore(workspace: Workspace, ledger: Sequence[Entry], start: Mark) -> dict[str, int]:
     """Permission bits that commands have changed since ``start``, as they were before.
 

@@ -74,6 +74,7 @@ class _Work:
             return _nothing_fails(before, target)
         session = Session.open(self.project.scratch, self.project.settings, self.provider)
         session.mode = "edits"
+        session.files.enabled = False  # a scratch copy: nobody rewinds it
         session.approver = _OnlyTests()
         report = summarise(before, _REPORT_LIMIT)
         asked = target or "whatever fails"

@@ -289,3 +289,62 @@ def test_index_refs_and_stash_of_the_user_stay(k2sim: Any, open_session: Open, r
     run_turn(session, "go")
     back(session, 0)
     assert own() == before
+
+
+def test_permission_bits_of_deleted_files_come_back(k2sim: Any, open_session: Open, repo: Path) -> None:
+    for name in ("by_tool", "by_command"):
+        (repo / name).write_text(name)
+        (repo / name).chmod(0o640)
+    sim = k2sim([use(call("delete_path", path="by_tool")), command("rm by_command"), say("done")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "go")
+    back(session, 0)
+    assert (repo / "by_tool").stat().st_mode & 0o777 == 0o640
+    assert (repo / "by_command").stat().st_mode & 0o777 == 0o640
+
+
+def test_what_the_user_types_while_the_choice_is_shown_is_not_lost(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    sim = k2sim([write("a.txt", "one"), write("b.txt", "two"), say("done")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "go")
+
+    async def go() -> Rewound:
+        position = moments(session.ledger)[0].position
+        plan = await plan_files(session, position)
+        (repo / "a.txt").write_text("typed meanwhile")
+        return await rewind(session, position, "both", plan, force=True)
+
+    done = asyncio.run(go())
+    assert (repo / "a.txt").read_text() == "typed meanwhile"
+    assert not (repo / "b.txt").exists()
+    assert dict(done.left).keys() == {"a.txt"}
+
+
+def test_two_rewinds_are_taken_back_one_after_the_other(k2sim: Any, open_session: Open, repo: Path) -> None:
+    answers = [answer for n in "123" for answer in (write(f"{n}.txt", n), say(n))]
+    session = open_session(k2sim(answers), **ALL)
+    for message in ("first", "second", "third"):
+        run_turn(session, message)
+    back(session, 2)
+    back(session, 1)
+    assert sorted(path.name for path in repo.glob("?.txt")) == ["1.txt"]
+    forth(session)
+    assert sorted(path.name for path in repo.glob("?.txt")) == ["1.txt", "2.txt"]
+    assert typed(session) == ["first", "second"]
+    forth(session)
+    assert sorted(path.name for path in repo.glob("?.txt")) == ["1.txt", "2.txt", "3.txt"]
+    assert typed(session) == ["first", "second", "third"]
+
+
+def test_the_state_of_tests_and_caches_that_are_ignored_stays(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    (repo / ".gitignore").write_text("__pycache__/\n*.pyc\n.pytest_cache/\n")
+    sim = k2sim([use(call("run_tests")), write("a.txt", "one"), say("done")])
+    session = open_session(sim, **ALL)
+    run_turn(session, "go")
+    done = back(session, 0)
+    assert "a.txt" in done.restored
+    assert not (repo / "a.txt").exists()
