@@ -13,7 +13,7 @@ from kcode.cli import model_table
 from kcode.errors import ExitCode
 from kcode.providers import catalog
 from tests.cli.conftest import Run
-from tests.k2sim import TEST_KEY, Simulator
+from tests.k2sim import TEST_KEY, Simulator, say
 
 Sim = Callable[..., Simulator]
 
@@ -97,6 +97,30 @@ def test_the_table_fits_the_terminal_whatever_the_names(columns: int) -> None:
     whole = model_table.as_text(found, None).splitlines()
     assert len({cell_len(line[: line.index("retired")]) for line in whole[1:]}) == 1
     assert columns >= 80 or "moonshot:" in lines
+
+
+def test_a_task_says_once_which_model_was_chosen_for_it(kcode: Run, k2sim: Sim) -> None:
+    sim = k2sim([say("one"), say("two")], model_ids=["kimi-k2.6"])
+    done = kcode("-p", "hi", env=at(sim))
+    assert (done.returncode, done.stdout) == (0, "one\n"), done.stderr
+    assert [line for line in done.stderr.splitlines() if "kimi-k2.6: the best for coding" in line] == [
+        done.stderr.splitlines()[0]
+    ]
+    assert "kimi-k2.6" not in kcode("-p", "hi", env=at(sim, KCODE_MODEL="kimi-k2.6")).stderr
+
+
+def test_a_retired_model_costs_nothing(kcode: Run, k2sim: Sim) -> None:
+    sim = k2sim([say("never")], model_ids=["kimi-k2.7-code"])
+    done = kcode("-p", "hi", env=at(sim, KCODE_MODEL="kimi-k2-0905-preview"))
+    assert done.returncode == ExitCode.USAGE
+    assert "kimi-k2.7-code" in done.stderr
+    assert not sim.chats
+
+
+def test_the_doctor_tells_a_retired_model(kcode: Run) -> None:
+    env = {"MOONSHOT_API_KEY": TEST_KEY, "KCODE_MODEL": "kimi-k2-0905-preview"}
+    done = kcode("doctor", env=env)
+    assert "kimi-k2-0905-preview was retired on 2026-05-25: kimi-k2.7-code replaces it" in done.stdout
 
 
 def test_a_folder_without_the_model_is_an_error_with_a_remedy(kcode: Run, tmp_path: Path) -> None:

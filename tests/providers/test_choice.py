@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 import sys
@@ -13,9 +14,10 @@ from kcode.errors import ConfigError
 from kcode.providers import account_list
 from kcode.providers.base import ModelNotFound
 from kcode.providers.registry import open_provider, resolve
+from tests.k2sim import say
 from tests.k2sim.models import LIVE_ON_MOONSHOT
 
-from .support import KEY, make_settings
+from .support import KEY, ask, make_settings
 
 
 def opened(sim, name="moonshot", **provider):
@@ -284,3 +286,20 @@ def test_thinking_is_switched_off_where_the_model_can_and_refused_elsewhere():
     assert dialect(model="kimi-k2.6").extra_body == ()
     with pytest.raises(ConfigError, match="always thinks"):
         dialect(model="kimi-k2.7-code", thinking="off")
+
+
+@pytest.mark.parametrize(
+    ("provider", "field", "value"),
+    [
+        ({"model": "kimi-k2.6", "thinking": "off"}, "thinking", {"type": "disabled"}),
+        ({"model": "kimi-k3", "reasoning_effort": "high"}, "reasoning_effort", "high"),
+        ({"model": "kimi-k2.6"}, "thinking", None),
+        ({"model": "kimi-k3"}, "reasoning_effort", None),
+    ],
+)
+def test_what_is_set_about_thinking_reaches_the_server_and_nothing_else_does(k2sim, provider, field, value):
+    sim = k2sim([say("ok")])
+    asyncio.run(ask(opened(sim, **provider)))
+    assert sim.chats[0].json.get(field) == value
+    assert sim.chats[0].status == 200
+    assert "temperature" not in sim.chats[0].json
