@@ -2,8 +2,8 @@
 
 The rule: a request leaves only if its prompt and the smallest useful answer fit what is left, and it asks for
 no more output than what is left pays for. So the answer cannot cross a limit, and a limit is used up to its
-last request. The prompt is priced as estimated plus 3 % (30 % for the first), of it as cached what this server is known to have
-read within its cache's time; only a cache that is lost early can make a request dearer than that.
+last request. The prompt is priced as estimated plus 3 % (30 % for the first), of it as cached what this
+server is known to have read within its cache's time; only a cache lost early can make a request dearer.
 """
 
 from __future__ import annotations

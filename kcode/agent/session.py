@@ -19,6 +19,7 @@ from kcode.agent.compaction import compact
 from kcode.agent.events import Event
 from kcode.agent.filehistory import FileHistory
 from kcode.agent.housekeeping import tidy_daily
+from kcode.agent.keeping import keeps_reasoning
 from kcode.agent.loop import run_turn
 from kcode.agent.prompt import first_context, system_text
 from kcode.agent.rewind import standing
@@ -159,6 +160,7 @@ class Session:
         Raises ContextOverflow where no answer would fit beside it, LimitReached where a limit on money
         would be crossed.
         """
+        keep_reasoning = keeps_reasoning(self)
         projection = self.projection()
         if partial:
             projection = Projection(projection.tools, (*projection.messages, partial))
@@ -177,6 +179,7 @@ class Session:
             max_output_tokens=room,
             partial=partial,
             no_calls=no_calls,
+            keep_reasoning=keep_reasoning,
             session_id=self.id,
             temperature=self.settings.provider.temperature,
         )
@@ -374,8 +377,12 @@ class Session:
         return [checkpoint for _, checkpoint in standing(self.ledger)]
 
     def _refuse_oversized(self, entry: User) -> None:
-        tokens = self.budget.estimate(project([entry], self.provider.dialect))
-        if tokens > self.window * 0.8:
+        """One message that no compaction can make room for: it, the tools and the system text do not fit."""
+        head = [each for each in wire_entries(self.ledger) if isinstance(each, System | Tools)]
+        projection = project([*head, entry], self.provider.dialect)
+        least = min(self.answer_tokens(), self.window // 5)
+        if self.budget.room_for_output(projection, least) < least:
+            tokens = self.budget.estimate(project([entry], self.provider.dialect))
             raise ContextOverflow(
                 f"the message alone is about {tokens} tokens; the window has {self.window}",
                 "put the text into a file and ask about the file: kcode reads it in parts",

@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from kcode.conversation.budget import reasoning_rule
+from kcode.conversation.budget import ReasoningRule, reasoning_rule
 from kcode.conversation.cost import MILLION, step_of
 from kcode.conversation.ledger import (
     Assistant,
     Entry,
     Epoch,
+    Note,
     ToolResult,
     Tools,
     UsageEntry,
     WireEntry,
     wire_entries,
 )
+from kcode.conversation.reasoning import NOTE, is_kept
 from kcode.conversation.tokens import shape
 from kcode.providers import catalog
 from kcode.providers.catalog import Model
@@ -125,6 +127,7 @@ class CacheHistory:
         self._roots: dict[tuple[str, str], _Node] = {}
         self._seen: set[int] = set()
         self._epoch = ""
+        self._keeps = False  # the reasoning of answered turns, where the model leaves it open
         self._last: UsageEntry | None = None
         self._sent: list[tuple[int, bool]] = []
         self._hits: set[tuple[str, str]] = set()  # who has reported cached tokens
@@ -133,6 +136,8 @@ class CacheHistory:
     def update(self, entries: Sequence[Entry]) -> None:
         for position in range(self._position, len(entries)):
             entry = entries[position]
+            if isinstance(entry, Note) and entry.kind == NOTE:
+                self._keeps = is_kept(entry)
             if isinstance(entry, Epoch):
                 self._live = wire_entries(entries[: position + 1])
                 self._epoch = entry.reason
@@ -251,7 +256,7 @@ class CacheHistory:
         if self._epoch:
             return self._epoch
         model = self._lookup(usage.model, usage.provider)
-        return "thinking" if model is not None and reasoning_rule(model) == "loop" else "changed"
+        return "thinking" if self._rule(model) == "loop" else "changed"
 
     # --- prefixes --------------------------------------------------------------------------------
 
@@ -265,11 +270,16 @@ class CacheHistory:
         return node, len(pieces)
 
     def _pieces(self, live: Sequence[WireEntry], model: Model | None) -> list[_Piece]:
-        rule = reasoning_rule(model) if model is not None else "none"
-        start = {"none": len(live), "always": 0}.get(rule, _loop_start(live))
+        start = {"none": len(live), "always": 0}.get(self._rule(model), _loop_start(live))
         head = sorted(live, key=lambda entry: not isinstance(entry, Tools))  # the template has them first
         position = {id(entry): number for number, entry in enumerate(live)}
         return [self._piece(entry, position[id(entry)] >= start) for entry in head]
+
+    def _rule(self, model: Model | None) -> ReasoningRule:
+        if model is None:
+            return "none"
+        kept = self._keeps and model.reasoning_history == "keep" and model.thinking != "no"
+        return "always" if kept else reasoning_rule(model)
 
     def _piece(self, entry: WireEntry, rendered: bool) -> _Piece:
         number = self._numbers.setdefault(entry, len(self._numbers))

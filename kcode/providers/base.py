@@ -124,6 +124,7 @@ class Request:
     response_schema: Mapping[str, Any] | None = None  # JSON schema the answer must follow
     partial: bytes = b""
     no_calls: bool = False
+    keep_reasoning: bool = False  # of answered turns, where the model leaves that open
 
 
 class Provider(Protocol):

@@ -110,6 +110,8 @@ def _tail(request: Request, model: Model, dialect: Dialect, stream: bool) -> dic
         tail |= {"continue_final_message": True, "add_generation_prompt": False}
     if request.response_schema is not None and not request.partial:  # facts B.5: not together
         tail["response_format"] = _response_format(request, model, dialect)
+    if request.keep_reasoning:
+        tail.update(dialect.keep_reasoning)
     tail.update(dialect.extra_body)
     return tail
 

@@ -43,6 +43,7 @@ class Dialect:
     temperature_scale: float = 1.0  # what the server multiplies a temperature by (facts B.7)
     limits_per: Literal["account", "model"] = "account"  # whose requests share a limit (facts A.4, D.2)
     signature_field: str | None = None  # the reasoning's seal in history, where the wire has one
+    keep_reasoning: tuple[tuple[str, object], ...] = ()  # body fields that keep answered turns' reasoning
     cached_wire: Literal["", "responses"] = ""  # spoken instead of `wire` where it caches the model's input
     response_cache: bool = False  # the responses wire takes `caching` and `expire_at` (facts C.3)
     chain_pause_s: float = 0.0  # least time between an answer and the request that continues it (facts C.3)
@@ -77,6 +78,7 @@ DIALECTS: dict[str, Dialect] = {
             strict_tools=False,
             partial="partial",
             thinking_off=(("thinking", {"type": "disabled"}),),
+            keep_reasoning=(("thinking", {"type": "enabled", "keep": "all"}),),
         ),
         Dialect(
             "ark",

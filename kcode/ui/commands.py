@@ -114,7 +114,7 @@ async def _cache(sitting: Sitting, session: Session, argument: str) -> None:
     from kcode.ui import costs
 
     report = await asyncio.to_thread(explain, list(session.ledger))
-    sitting.say(_table(costs.cache_rows(report)))
+    sitting.say(_table([*costs.cache_rows(report), *costs.reasoning_rows(session)]))
     if report.breaks:
         sitting.say()
         sitting.say(_table(costs.break_rows(report.breaks)))

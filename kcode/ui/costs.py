@@ -76,6 +76,14 @@ async def balance_rows(session: Session) -> Rows:
     return [("balance", figures.money(balance.available, balance.currency))]
 
 
+def reasoning_rows(session: Session) -> Rows:
+    """What was chosen for the reasoning of answered turns, where the model leaves that open."""
+    from kcode.conversation.reasoning import chosen
+
+    note = chosen(session.ledger)
+    return [("earlier reasoning", note.text)] if note is not None else []
+
+
 def cache_rows(report: CacheReport) -> Rows:
     """What was read from the cache, against what blocks of 256 tokens allow."""
     rows = [
