@@ -41,9 +41,9 @@ def as_json(header: Header, records: Sequence[Record], redact: Redact) -> str:
     entries = [
         {
             "type": _snake(type(record.entry).__name__),
+            **_redacted(asdict(record.entry), redact),
             "at": record.at,
             "live": position in live,
-            **_redacted(asdict(record.entry), redact),
         }
         for position, record in enumerate(records)
     ]
