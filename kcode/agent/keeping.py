@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 def keeps_reasoning(session: Session) -> bool:
     """Whether the next request asks the server to keep it; decides and records where that is open."""
     model, dialect = session.provider.model, session.provider.dialect
-    if model.reasoning_history != "keep" or model.thinking == "no" or not dialect.keep_reasoning:
+    open_to_choice = model.reasoning_history == "keep" and model.thinking != "no"
+    if not (open_to_choice and dialect.keep_reasoning and dialect.wire == "chat"):
         return False
     found = chosen(session.ledger)
     if found is None:

@@ -7,8 +7,8 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeGuard, cast
 
 from kcode.agent.events import (
     AnswerDiscarded,
@@ -21,7 +21,9 @@ from kcode.agent.events import (
     UsageReported,
     WaitingToSend,
 )
+from kcode.agent.filehistory import NOTE as SNAPSHOT
 from kcode.conversation.cost import SessionCost
+from kcode.conversation.ledger import Entry, Note
 from kcode.errors import ExitCode, KcodeError
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
@@ -59,7 +61,24 @@ async def run_headless(session: Session, prompt: str, output: Output) -> int:
         turn = session.turn(prompt)
         async with contextlib.aclosing(cast("AsyncGenerator[Event, None]", turn)):
             await report.follow(turn)
-    return int(report.conclude())
+    return int(report.conclude(await _changed_by_anything(session, report.begun)))
+
+
+async def _changed_by_anything(session: Session, begun: int) -> list[str]:
+    """Paths that differ between the snapshots around the turn: what its commands changed, too."""
+    await session.files.settle()
+    taken = {e.text: e.data.get("commit", "") for e in session.ledger[begun:] if _is_snapshot(e)}
+    if not taken.get("start") or not taken.get("end"):
+        return []
+    try:
+        found = await asyncio.to_thread(session.workspace.snapshots.between, taken["start"], taken["end"])
+    except KcodeError:
+        return []
+    return [difference.path for difference in found]
+
+
+def _is_snapshot(entry: Entry) -> TypeGuard[Note]:
+    return isinstance(entry, Note) and entry.kind == SNAPSHOT
 
 
 def exit_code(finished: TurnFinished | None) -> ExitCode:
@@ -81,7 +100,7 @@ class _Report:
         self._err = _Pipe(sys.stderr)
         self._titles: dict[str, str] = {}
         self._tally = Tally()
-        self._begun = len(session.ledger)
+        self.begun = len(session.ledger)
         self._held_for = ""  # what the running request was last said to wait for
         self._finished: TurnFinished | None = None
 
@@ -101,14 +120,15 @@ class _Report:
             else:
                 self._narrate(event)
 
-    def conclude(self) -> ExitCode:
+    def conclude(self, changed: Sequence[str]) -> ExitCode:
+        """``changed`` are paths beyond those that the turn's own tools changed."""
         code = exit_code(self._finished)
         answer = self._finished.text if self._finished is not None else ""
         if self._output == "text":
             if answer.strip():
                 self._out.write_text(clean(answer).rstrip("\n") + "\n")
         else:
-            self._out.write(encode(self._result(answer, code)))
+            self._out.write(encode(self._result(answer, code, changed)))
         return code
 
     def _narrate(self, event: Event) -> None:
@@ -137,9 +157,10 @@ class _Report:
                 self._err.write_text(f"  try: {figures.one_line(event.error.remedy)}\n")
         self._err.write_text(f"[usage] {self._tally.line()}\n")
 
-    def _result(self, answer: str, code: ExitCode) -> dict[str, Any]:
+    def _result(self, answer: str, code: ExitCode, changed: Sequence[str]) -> dict[str, Any]:
         finished, session = self._finished, self._session
         error = finished.error if finished is not None else None
+        edited = finished.files_changed if finished is not None else ()
         return result_object(
             reason=finished.reason if finished is not None else "interrupted",
             code=int(code),
@@ -150,8 +171,8 @@ class _Report:
             detail=finished.detail if finished is not None else "",
             remedy=error.remedy if error is not None else "",
             steps=finished.steps if finished is not None else 0,
-            files_changed=finished.files_changed if finished is not None else (),
-            spent=SessionCost.of(session.ledger[self._begun :]),
+            files_changed=[*dict.fromkeys([*edited, *changed])],
+            spent=SessionCost.of(session.ledger[self.begun :]),
             session_cost=session.cost.money,
             seconds=self._tally.seconds,
         )

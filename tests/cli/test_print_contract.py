@@ -66,6 +66,15 @@ def test_the_result_carries_usage_cost_session_and_files(kcode: Run, k2sim: Sim)
     assert shown.returncode == 0, shown.stderr
 
 
+def test_what_a_command_changed_is_among_the_files(kcode: Run, k2sim: Sim, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / "old.txt").write_text("old\n")
+    command = call("run_command", command="echo new > made.txt; rm old.txt")
+    sim = k2sim([use(WRITE, command), say("Done.")])
+    done = kcode("-p", "do it", "--mode", "auto", "--model", "kimi-k3", "--output", "json", env=at(sim))
+    assert sorted(result_of(done)["files_changed"]) == ["made.txt", "new.txt", "old.txt"]
+
+
 def test_a_continued_session_tells_the_turn_s_cost_and_its_own(kcode: Run, k2sim: Sim) -> None:
     sim = k2sim([say("one"), say("two")])
     options = ["--model", "kimi-k3", "--output", "json"]
