@@ -13,7 +13,6 @@ from dataclasses import asdict
 from typing import Any
 
 from kcode.conversation.cost import SessionCost
-from kcode.conversation.journal import Header, Record
 from kcode.conversation.ledger import (
     Approval,
     Assistant,
@@ -23,6 +22,7 @@ from kcode.conversation.ledger import (
     User,
     live_positions,
 )
+from kcode.conversation.records import Header, Record
 
 SCHEMA = "kcode.session/1"
 Redact = Callable[[str], str]

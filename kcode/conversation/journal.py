@@ -12,60 +12,28 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from kcode.config.project import remember, session_folders, sessions_dir
-from kcode.conversation import ledger
-from kcode.conversation.ledger import Call, Entry
-from kcode.errors import EnvironmentProblem, UsageError
-
-FORMAT = 2  # 2: an epoch may restore an earlier moment, a session may be a fork
-_TOGETHER = "Together"  # a line that holds several entries
-_TYPES: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (
-        ledger.System,
-        ledger.Tools,
-        ledger.User,
-        ledger.Assistant,
-        ledger.ToolResult,
-        ledger.Epoch,
-        ledger.UsageEntry,
-        ledger.Fee,
-        ledger.Checkpoint,
-        ledger.Approval,
-        ledger.Note,
-    )
-}
-KINDS = (*_TYPES, _TOGETHER)
-
-
-class JournalProblem(EnvironmentProblem):
-    """The journal cannot be read, written or locked."""
+from kcode.conversation.ledger import Entry
+from kcode.conversation.records import (
+    FORMAT,
+    TOGETHER,
+    Header,
+    Record,
+    encode,
+    head_of,
+    line_of,
+    parse_records,
+)
+from kcode.conversation.records import JournalProblem as JournalProblem
+from kcode.errors import UsageError
 
 
 class SessionBusy(UsageError):
     """Another kcode has the session open."""
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    session: str
-    root: str  # the workspace it was begun in
-    created: float  # seconds since the epoch
-    format: int = FORMAT
-    parent: str = ""  # the session that it is a fork of
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """An entry and when it was written, seconds since the epoch (0: not known)."""
-
-    at: float
-    entry: Entry
 
 
 def new_session_id() -> str:
@@ -150,7 +118,7 @@ class Journal:
         file = os.fdopen(descriptor, "ab", buffering=0)
         _lock(file, path)
         journal = cls(path, file, header)
-        journal._write(_head(header))
+        journal._write(head_of(header))
         remember(root)
         return journal
 
@@ -181,10 +149,10 @@ class Journal:
 
     def append_all(self, entries: Sequence[Entry]) -> None:
         """All of them or, torn anywhere, none: one line. For an epoch and what it begins with."""
-        self._write({"t": _TOGETHER, "entries": [encode(entry) for entry in entries]})
+        self._write({"t": TOGETHER, "entries": [encode(entry) for entry in entries]})
 
     def _write(self, record: dict[str, Any]) -> None:
-        line = _line(record)
+        line = line_of(record)
         start = self._file.seek(0, os.SEEK_END)
         try:
             written = self._file.write(line)
@@ -237,80 +205,6 @@ def held(path: Path) -> Iterator[None]:
         file.close()
 
 
-def encode(entry: Entry) -> dict[str, Any]:
-    return {"t": type(entry).__name__, "at": round(time.time(), 3), **asdict(entry)}
-
-
-def decode(record: dict[str, Any]) -> Entry:
-    """The entry of a record; raises ValueError, KeyError or TypeError for what is not one."""
-    kind = _TYPES[record["t"]]
-    known = {field.name for field in fields(kind)}
-    values = {key: value for key, value in record.items() if key in known}
-    if kind is ledger.Assistant:
-        values["calls"] = tuple(Call(**call) for call in values.get("calls", ()))
-    elif kind is ledger.Checkpoint:
-        values["paths"] = tuple(values.get("paths", ()))
-    entry: Entry = kind(**values)
-    return entry
-
-
-def parse(data: bytes, name: str) -> tuple[Header, list[Entry]]:
-    """Header and entries of a whole journal. ``data`` ends with a newline."""
-    header, records = parse_records(data, name)
-    return header, [record.entry for record in records]
-
-
-def parse_records(data: bytes, name: str, *, upto_damage: bool = False) -> tuple[Header, list[Record]]:
-    """:func:`parse` with the times. ``upto_damage``: a damaged line ends the list instead of raising."""
-    lines = data.split(b"\n")[:-1]
-    if not lines:
-        raise JournalProblem(f"the session {name} is empty", "start a new one with `kcode`")
-    head = _json_line(lines[0], name, 1)
-    if not isinstance(head.get("session"), str) or not isinstance(head.get("kcode_journal"), int):
-        raise JournalProblem(f"{name} is not a kcode session", "start a new one with `kcode`")
-    written = head["kcode_journal"]
-    if written > FORMAT:
-        raise JournalProblem(
-            f"the session {name} was written by a newer kcode", "upgrade kcode to continue it"
-        )
-    header = Header(
-        head["session"],
-        str(head.get("root", "")),
-        float(head.get("created", 0)),
-        written,
-        str(head.get("parent", "")),
-    )
-    records: list[Record] = []
-    try:
-        for record in _records(lines[1:], name, written):
-            records.append(record)
-    except JournalProblem:
-        if not upto_damage:
-            raise
-    return header, records
-
-
-def _restore_of_epochs(record: dict[str, Any]) -> dict[str, Any]:
-    """Format 1 knew no restoring epoch: a rewind kept a beginning, everything else began anew."""
-    return {**record, "restore_upto": None} if record.get("t") == "Epoch" else record
-
-
-# What makes a record of format N one of format N + 1.
-_MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _restore_of_epochs}
-
-
-def _records(lines: list[bytes], name: str, written: int) -> Iterator[Record]:
-    for number, line in enumerate(lines, 2):
-        try:
-            record = _json_line(line, name, number)
-            for each in record["entries"] if record["t"] == _TOGETHER else [record]:
-                for step in range(written, FORMAT):
-                    each = _MIGRATIONS[step](each)
-                yield Record(float(each.get("at", 0)), decode(each))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _corrupt(name, number) from error
-
-
 def _migrated(path: Path, file: IO[bytes], header: Header, records: list[Record]) -> tuple[IO[bytes], Header]:
     """Replace the journal by one of today's format, locked as the old one was, and close that."""
     new = Header(header.session, header.root, header.created, parent=header.parent)
@@ -323,7 +217,7 @@ def _write_whole(path: Path, header: Header, records: Sequence[Record]) -> IO[by
     """A whole journal under its name at once, open and locked."""
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}")
     text = b"".join(
-        [_line(_head(header)), *(_line({**encode(each.entry), "at": each.at}) for each in records)]
+        [line_of(head_of(header)), *(line_of({**encode(each.entry), "at": each.at}) for each in records)]
     )
     try:
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
@@ -340,21 +234,6 @@ def _write_whole(path: Path, header: Header, records: Sequence[Record]) -> IO[by
     return file
 
 
-def _head(header: Header) -> dict[str, Any]:
-    head: dict[str, Any] = {
-        "kcode_journal": header.format,
-        "session": header.session,
-        "root": header.root,
-        "created": header.created,
-    }
-    return {**head, "parent": header.parent} if header.parent else head
-
-
-def _line(record: dict[str, Any]) -> bytes:
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "surrogatepass") + b"\n"
-
-
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
@@ -362,23 +241,6 @@ def _read(path: Path) -> bytes:
         raise JournalProblem(
             f"cannot read the session {path}: {error.strerror}", "check its permissions"
         ) from error
-
-
-def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:
-    try:
-        record = json.loads(line.decode("utf-8", "surrogatepass"))
-    except ValueError as error:
-        raise _corrupt(name, number) from error
-    if not isinstance(record, dict):
-        raise _corrupt(name, number)
-    return record
-
-
-def _corrupt(name: str, number: int) -> JournalProblem:
-    return JournalProblem(
-        f"line {number} of the session {name} is damaged; nothing was changed",
-        f"go on in a copy that ends before it: kcode session fork {Path(name).stem}",
-    )
 
 
 def _cannot_write(path: Path, error: OSError) -> JournalProblem:

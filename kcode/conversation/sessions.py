@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kcode.config.paths import state_dir
-from kcode.conversation.journal import KINDS, SessionBusy, find_session, held, session_files
+from kcode.conversation.journal import SessionBusy, find_session, held, session_files
+from kcode.conversation.records import KINDS
 from kcode.errors import UsageError
 
 _SHOWN = ("User", "Assistant", "UsageEntry", "Note", "Fee")

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from kcode.config.paths import state_dir
-from kcode.conversation.journal import decode
 from kcode.conversation.ledger import Entry, Fee, UsageEntry
+from kcode.conversation.records import decode
 
 _MONEY = (b'"t":"UsageEntry"', b'"t":"Fee"')
 _LONGEST_HEADER = 65_536

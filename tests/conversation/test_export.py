@@ -5,7 +5,6 @@ import json
 import pytest
 
 from kcode.conversation.export import as_html, as_json, as_markdown
-from kcode.conversation.journal import Header, Record
 from kcode.conversation.ledger import (
     Assistant,
     Call,
@@ -17,6 +16,7 @@ from kcode.conversation.ledger import (
     UsageEntry,
     User,
 )
+from kcode.conversation.records import Header, Record
 from kcode.safety.secrets import redact
 
 SECRET = "AKIAQ7TR4ZN2WB7LC5XP"

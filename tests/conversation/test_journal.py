@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcode.conversation.journal import Journal, JournalProblem, decode, encode, find_session, parse
+from kcode.conversation.journal import Journal, JournalProblem, find_session
 from kcode.conversation.ledger import Entry, Epoch, System, User
 from kcode.conversation.projection import project
+from kcode.conversation.records import decode, encode, parse
 from kcode.errors import UsageError
 from kcode.providers.dialect import DIALECTS
 from tests.conversation.strategies import conversations

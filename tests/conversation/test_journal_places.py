@@ -11,7 +11,6 @@ import pytest
 
 from kcode.config.project import sessions_dir
 from kcode.conversation.journal import (
-    FORMAT,
     Journal,
     JournalProblem,
     SessionBusy,
@@ -20,6 +19,7 @@ from kcode.conversation.journal import (
     load,
 )
 from kcode.conversation.ledger import Epoch, System, User
+from kcode.conversation.records import FORMAT
 from kcode.errors import UsageError
 
 ONE = b"""{"kcode_journal":1,"session":"old","root":"/r","created":5.0}
