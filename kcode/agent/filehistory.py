@@ -17,6 +17,7 @@ from kcode.agent.events import Event, Notice
 from kcode.config.project import branch_of
 from kcode.conversation.ledger import Note
 from kcode.errors import KcodeError
+from kcode.workspace.modes import note_modes
 from kcode.workspace.snapshots import Snapshot, SnapshotProblem
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class FileHistory:
         if self.enabled and tool in COMMANDS and not self._ran_commands and self._wrote_start:
             # Commands may change permission bits that snapshots do not hold.
             with suppress(KcodeError, OSError):
-                name = await asyncio.to_thread(self._session.workspace.snapshots.note_modes)
+                name = await asyncio.to_thread(note_modes, self._session.workspace.snapshots)
                 self._session.record(Note("modes", "start", {"modes": name}))
             self._ran_commands = True
         self._wrote = True
@@ -131,7 +132,7 @@ class FileHistory:
         modes = ""
         if ran_commands:
             with suppress(KcodeError, OSError):
-                modes = store.note_modes()
+                modes = note_modes(store)
         return snapshot, modes
 
     def _note(self, when: When, snapshot: Snapshot, modes: str) -> None:

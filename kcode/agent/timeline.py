@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from kcode.agent.filehistory import COMMANDS, NOTE
 from kcode.conversation.ledger import Checkpoint, Entry, Note, ToolResult
 from kcode.errors import KcodeError
+from kcode.workspace.modes import noted_modes
 from kcode.workspace.snapshots import Difference, Item
 from kcode.workspace.workspace import Workspace
 
@@ -128,7 +129,7 @@ def former_modes(
     wanted = set(gone)
     for entry in ledger[start.position :]:
         if isinstance(entry, Note) and entry.kind == "modes":
-            noted = workspace.snapshots.modes(entry.data.get("modes", ""))
+            noted = noted_modes(workspace.snapshots, entry.data.get("modes", ""))
             if noted is not None:
                 found = {**{path: noted.of(path) for path in wanted}, **found}
                 break
@@ -151,7 +152,7 @@ def modes_to_restore(workspace: Workspace, ledger: Sequence[Entry], start: Mark)
     for entry in ledger[start.position :]:
         if not isinstance(entry, Note) or not entry.data.get("modes"):
             continue
-        noted = workspace.snapshots.modes(entry.data["modes"])
+        noted = noted_modes(workspace.snapshots, entry.data["modes"])
         if entry.kind == "modes":
             before = noted
         elif before is not None and noted is not None:

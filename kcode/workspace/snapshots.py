@@ -8,13 +8,12 @@ the user's has a say, and their index, refs and stash are not touched. Bytes are
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import stat
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,7 +128,7 @@ class SnapshotStore:
     def _forget(self) -> None:
         """Let the next snapshot begin with nothing; the earlier ones stay."""
         if (self.folder / "HEAD").is_file():
-            self._write("HEAD", b"ref: refs/heads/none\n")
+            self.write("HEAD", b"ref: refs/heads/none\n")
         (self.folder / "index").unlink(missing_ok=True)
         self._last, self._ready = "", False
 
@@ -141,8 +140,8 @@ class SnapshotStore:
             return
         if not (self.folder / "HEAD").is_file():
             self._create()
-        self._write("info/exclude", self._excluded())
-        self._write("info/attributes", _ATTRIBUTES.encode())
+        self.write("info/exclude", self._excluded())
+        self.write("info/attributes", _ATTRIBUTES.encode())
         head = (self.folder / "HEAD").read_text("ascii").strip()
         self._last = "" if head.startswith("ref:") else head
         if not self._last and not self.is_git:
@@ -159,7 +158,7 @@ class SnapshotStore:
         git_bytes(["init", "-q", "--bare", f"--template={template}", *more, str(self.folder)], self.folder)
         template.rmdir()
         if facts:
-            self._write("objects/info/alternates", os.fsencode(facts[1]) + b"\n")
+            self.write("objects/info/alternates", os.fsencode(facts[1]) + b"\n")
 
     def _facts(self) -> tuple[str, str] | None:
         """Object format and object folder of the user's repository."""
@@ -229,8 +228,8 @@ class SnapshotStore:
         commit = self._run("commit-tree", tree, "-m", "kcode").strip().decode()
         ref = self.folder / "refs" / "kcode" / commit
         ref.parent.mkdir(parents=True, exist_ok=True)
-        self._write(f"refs/kcode/{commit}", f"{commit}\n".encode())
-        self._write("HEAD", f"{commit}\n".encode())
+        self.write(f"refs/kcode/{commit}", f"{commit}\n".encode())
+        self.write("HEAD", f"{commit}\n".encode())
         self._last = commit
 
     # --- reading ---
@@ -285,33 +284,9 @@ class SnapshotStore:
             at = end + 1 + size + 1
         return found
 
-    # --- modes ---
-
-    def note_modes(self) -> str:
-        """Keep every covered file's permission bits, of which git itself keeps only the executable one.
-
-        Returns the name for :meth:`modes`.
-        """
-        modes: dict[str, list[str]] = {}
-        for path in map(os.fsdecode, filter(None, self._run("ls-files", "-z").split(b"\0"))):
-            with contextlib.suppress(OSError):
-                info = os.lstat(f"{self.root}/{path}")
-                if stat.S_ISREG(info.st_mode):
-                    modes.setdefault(f"{stat.S_IMODE(info.st_mode):o}", []).append(path)
-        common = max(modes, key=lambda mode: len(modes[mode]), default="")
-        rest = {mode: paths for mode, paths in modes.items() if mode != common}
-        name = f"{time.time_ns():016x}"
-        self._write(f"modes/{name}.json", json.dumps({"common": common, "rest": rest}).encode())
-        return name
-
-    def modes(self, name: str) -> Modes | None:
-        """What :meth:`note_modes` kept; None where nothing was."""
-        try:
-            kept = json.loads((self.folder / "modes" / f"{name}.json").read_bytes())
-            by_path = {path: int(mode, 8) for mode, paths in kept["rest"].items() for path in paths}
-            return Modes(int(kept["common"] or "644", 8), by_path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+    def paths(self) -> list[str]:
+        """What the last snapshot holds."""
+        return list(map(os.fsdecode, filter(None, self._run("ls-files", "-z").split(b"\0"))))
 
     # --- pruning ---
 
@@ -356,7 +331,8 @@ class SnapshotStore:
     def _run(self, *arguments: str, input: bytes = b"") -> bytes:
         return private_git(self.folder, self.root, *arguments, input=input, stop=self._abandoned)
 
-    def _write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes) -> None:
+        """A file of the store's own, whole or not at all."""
         target = self.folder / name
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = target.with_name(f"{target.name}.{os.getpid()}.new")
@@ -371,17 +347,6 @@ class SnapshotStore:
             with self.folder.with_name(f"{self.folder.name}.lock").open("wb") as file:
                 _wait_for_lock(file.fileno())
                 yield
-
-
-@dataclass(frozen=True, slots=True)
-class Modes:
-    """Permission bits by path; ``common`` are those of every other file."""
-
-    common: int
-    rest: Mapping[str, int]
-
-    def of(self, path: str) -> int:
-        return self.rest.get(path, self.common)
 
 
 def size_of(folder: Path) -> int:
