@@ -45,18 +45,23 @@ def reasoning_rule(model: Model) -> ReasoningRule:
 
 def raw_estimate(spelled: bytes) -> float:
     """Tokens of one spelled message before calibration."""
-    return sum(_read_message(spelled).shares(with_reasoning=True))
+    return sum(_read_message(spelled).full)
 
 
 @dataclass(frozen=True, slots=True)
 class _Message:
-    """Shares of one message by kind; ``ends_loop``: an assistant message without calls."""
+    """Shares of one message by kind, and of all of it without and with its reasoning; ``ends_loop``: an
+    assistant message without calls."""
 
     by_kind: tuple[tuple[str, Shares], ...]
+    bare: Shares
+    full: Shares
     ends_loop: bool
 
-    def shares(self, with_reasoning: bool) -> Shares:
-        return _sum(shares for kind, shares in self.by_kind if with_reasoning or kind != "reasoning")
+    @classmethod
+    def of(cls, by_kind: Sequence[tuple[str, Shares]], ends_loop: bool = False) -> _Message:
+        bare = _sum(shares for kind, shares in by_kind if kind != "reasoning")
+        return cls(tuple(by_kind), bare, _sum(shares for _, shares in by_kind), ends_loop)
 
 
 @dataclass(slots=True)
@@ -69,6 +74,7 @@ class Budget:
     _rows: list[tuple[float, Shares]] = field(default_factory=list)  # tokens counted, and their shares
     _known_tokens: int = 0
     _known: Projection = field(default_factory=Projection)
+    _known_shares: Shares = _NONE
     _read: dict[bytes, _Message] = field(default_factory=dict)
 
     @property
@@ -85,20 +91,21 @@ class Budget:
         """Tokens of the next prompt."""
         shares = self._of(projection)
         if self._extends(projection):
-            return max(0, self._known_tokens + round(self._tokens(_minus(shares, self._of(self._known)))))
+            return max(0, self._known_tokens + round(self._tokens(_minus(shares, self._known_shares))))
         return round(self._tokens(shares))
 
     def calibrate(self, projection: Projection, prompt_tokens: int) -> None:
         """Take the server's count of what ``projection`` sent."""
         if prompt_tokens <= 0:
             return
-        shares, counted = self._of(projection), float(prompt_tokens)
+        whole, counted = self._of(projection), float(prompt_tokens)
+        shares = whole
         if self._extends(projection):
-            shares, counted = _minus(shares, self._of(self._known)), counted - self._known_tokens
+            shares, counted = _minus(shares, self._known_shares), counted - self._known_tokens
         if counted > 0 and min(shares) >= 0 and sum(shares) > 0:
             self._rows = [*self._rows[-15:], (counted, shares)]
             self._factors = _fit(self._rows)
-        self._known_tokens, self._known = prompt_tokens, projection
+        self._known_tokens, self._known, self._known_shares = prompt_tokens, projection, whole
 
     def room_for_output(self, projection: Projection, wanted: int) -> int:
         """Output tokens to ask for: ``wanted``, or what the window leaves. May be zero or less."""
@@ -134,8 +141,8 @@ class Budget:
         return sum(share * factor for share, factor in zip(shares, self._factors, strict=True))
 
     def _of(self, projection: Projection) -> Shares:
-        messages = [message.shares(rendered) for message, rendered in self._messages(projection.messages)]
-        return _sum([_tools(projection.tools), *messages])
+        read = self._messages(projection.messages)
+        return _sum([_tools(projection.tools), *(m.full if rendered else m.bare for m, rendered in read)])
 
     def _messages(self, spelled: Sequence[bytes]) -> list[tuple[_Message, bool]]:
         """Each message, and whether the template renders its reasoning."""
@@ -169,7 +176,7 @@ def _read_message(spelled: bytes) -> _Message:
     except ValueError:
         message = None
     if not isinstance(message, dict):
-        return _Message((("user", _shares(_text(spelled))),), False)
+        return _Message.of([("user", _shares(_text(spelled)))])
     role = str(message.get("role", "user"))
     kind = {"tool": "results"}.get(role, role if role in KINDS else "user")
     reasoning = message.get("reasoning_content", message.get("reasoning"))
@@ -183,7 +190,7 @@ def _read_message(spelled: bytes) -> _Message:
     if calls:
         spelled_calls = "".join(f"{call['id']} {call['function']['arguments']}" for call in calls)
         parts.append(("calls", _sum([_shares(spelled_calls), _markup(2.0 + _CALL_FRAME * len(calls))])))
-    return _Message(tuple(parts), role == "assistant" and not calls)
+    return _Message.of(parts, role == "assistant" and not calls)
 
 
 def _content(message: dict[str, Any]) -> str:
@@ -207,11 +214,14 @@ def _markup(tokens: float) -> Shares:
 
 
 def _sum(many: Iterable[Shares]) -> Shares:
-    total = [0.0] * _SHARES
-    for shares in many:
-        for index, share in enumerate(shares):
-            total[index] += share
-    return (total[0], total[1], total[2], total[3], total[4])
+    tools = latin = han = other = markup = 0.0
+    for a, b, c, d, e in many:
+        tools += a
+        latin += b
+        han += c
+        other += d
+        markup += e
+    return (tools, latin, han, other, markup)
 
 
 def _minus(more: Shares, less: Shares) -> Shares:

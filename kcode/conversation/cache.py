@@ -99,20 +99,52 @@ class _Node:
 
     tokens: float = 0.0
     at: float = 0.0
-    after: dict[tuple[int, bool], _Node] = field(default_factory=dict)
+    after: dict[int, _Node] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Line:
+    """All prefixes that one server has read; ``keys`` and ``end`` are its last request's."""
+
+    root: _Node = field(default_factory=_Node)
+    keys: list[int] = field(default_factory=list)
+    end: _Node = field(default_factory=_Node)
+
+    def longest(self, keys: list[int]) -> tuple[_Node, int]:
+        """The longest prefix of ``keys`` that was sent before, and how many keys it has."""
+        known = len(self.keys)
+        if known and keys[:known] == self.keys:
+            node, depth = self.end, known
+        else:
+            self.touch()
+            node, depth = self.root, 0
+        while depth < len(keys) and (following := node.after.get(keys[depth])) is not None:
+            node, depth = following, depth + 1
+        return node, depth
+
+    def touch(self) -> None:
+        """The last request read all of its prefix: that counts when a later one parts from it."""
+        node = self.root
+        for key in self.keys:
+            node = node.after[key]
+            node.at = max(node.at, self.end.at)
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """One entry as the template renders it: interned number, with or without its reasoning, its size."""
+    """One entry: interned number, size without and with its reasoning. As a template renders it, its key is
+    twice the number, and one more with the reasoning."""
 
     number: int
-    reasoning: bool
-    size: float
+    bare: float
+    full: float
+    ends_loop: bool
 
-    @property
-    def key(self) -> tuple[int, bool]:
-        return self.number, self.reasoning
+    def key(self, rendered: bool) -> int:
+        return self.number * 2 + (rendered and self.full > self.bare)
+
+    def size(self, rendered: bool) -> float:
+        return self.full if rendered else self.bare
 
 
 class CacheHistory:
@@ -121,15 +153,15 @@ class CacheHistory:
     def __init__(self, lookup: Lookup = in_catalogue) -> None:
         self._lookup = lookup
         self._position = 0
-        self._live: list[WireEntry] = []
-        self._numbers: dict[WireEntry, int] = {}
-        self._sizes: dict[tuple[int, bool], float] = {}
-        self._roots: dict[tuple[str, str], _Node] = {}
+        self._tools: list[_Piece] = []
+        self._messages: list[_Piece] = []
+        self._interned: dict[WireEntry, _Piece] = {}
+        self._lines: dict[tuple[str, str], _Line] = {}
         self._seen: set[int] = set()
         self._epoch = ""
         self._keeps = False  # the reasoning of answered turns, where the model leaves it open
         self._last: UsageEntry | None = None
-        self._sent: list[tuple[int, bool]] = []
+        self._sent: list[int] = []
         self._hits: set[tuple[str, str]] = set()  # who has reported cached tokens
         self._report = CacheReport()
 
@@ -138,14 +170,16 @@ class CacheHistory:
             entry = entries[position]
             if isinstance(entry, Note) and entry.kind == NOTE:
                 self._keeps = is_kept(entry)
-            if isinstance(entry, Epoch):
-                self._live = wire_entries(entries[: position + 1])
+            elif isinstance(entry, Epoch):
                 self._epoch = entry.reason
+                self._tools, self._messages = [], []
+                for kept in wire_entries(entries[: position + 1]):
+                    self._add(kept)
             elif isinstance(entry, WireEntry):
-                self._live.append(entry)
+                self._add(entry)
             elif isinstance(entry, UsageEntry) and entry.prompt > 0:
                 answered = position > 0 and isinstance(entries[position - 1], Assistant)
-                self._request(entry, self._live[:-1] if answered else self._live)
+                self._request(entry, self._messages[:-1] if answered else self._messages)
         self._position = len(entries)
 
     def report(self) -> CacheReport:
@@ -154,57 +188,39 @@ class CacheHistory:
     def expected(self, provider: str, model: Model, prompt: int, now: float) -> int:
         """Cached tokens to expect of the next request, which will have about ``prompt`` tokens: none where
         this server has never reported any, or the prefix has not been sent within its time."""
-        if (provider, model.id) not in self._hits:
+        line = self._lines.get((provider, model.id))
+        if line is None or (provider, model.id) not in self._hits:
             return 0
-        pieces = self._pieces(self._live, model)
-        node, depth = self._walk(self._roots.get((provider, model.id), _Node()), pieces)
-        if not depth or now - node.at > TTL_S:
-            return 0
-        return _blocks(node.tokens, prompt)
+        node, depth = line.longest(self._keys(self._messages, self._rule(model)))
+        return _blocks(node.tokens, prompt) if depth and now - node.at <= TTL_S else 0
 
     # --- one request -----------------------------------------------------------------------------
 
-    def _request(self, usage: UsageEntry, sent: Sequence[WireEntry]) -> None:
+    def _request(self, usage: UsageEntry, messages: Sequence[_Piece]) -> None:
         model = self._lookup(usage.model, usage.provider)
-        pieces = self._pieces(sent, model)
-        root = self._roots.setdefault((usage.provider, usage.model), _Node())
-        node, depth = self._walk(root, pieces)
-        last_at = node.at
-        rest = pieces[depth:]
-        size = sum(piece.size for piece in rest)
-        per_size = max(usage.prompt - node.tokens, 0.0) / size if size else 0.0
-        again = sum(piece.size for piece in rest if piece.number in self._seen) * per_size
-        known = node.tokens if depth else 0.0
-        reachable = _blocks(known, usage.prompt)
-        possible = _blocks(known + again, usage.prompt)
-        self._remember(node, rest, per_size, usage, pieces, root)
-        keys = [piece.key for piece in pieces]
+        rule = self._rule(model)
+        keys = self._keys(messages, rule)
+        line = self._lines.setdefault((usage.provider, usage.model), _Line())
+        node, depth = line.longest(keys)
+        known, last_at = node.tokens, node.at
+        start = _start(messages, rule)
+        pieces = [*self._tools, *messages]
+        first = len(self._tools) + start
+        rest = [(pieces[at].number, pieces[at].size(at >= first)) for at in range(depth, len(pieces))]
+        size = sum(each for _, each in rest)
+        per_size = max(usage.prompt - known, 0.0) / size if size else 0.0
+        again = sum(each for number, each in rest if number in self._seen) * per_size
+        for key, (_, each) in zip(keys[depth:], rest, strict=True):
+            node.after[key] = node = _Node(node.tokens + each * per_size)
+        node.tokens, node.at = float(usage.prompt), usage.at
+        line.keys, line.end = keys, node
         parted = keys[: len(self._sent)] != self._sent
+        reachable, possible = _blocks(known, usage.prompt), _blocks(known + again, usage.prompt)
         self._account(usage, model, possible, reachable, last_at, parted)
-        self._sent = keys
-        self._seen.update(piece.number for piece in pieces)
+        self._seen.update(number for number, _ in rest)
         if usage.cached:
             self._hits.add((usage.provider, usage.model))
-        self._last, self._epoch = usage, ""
-
-    def _remember(
-        self,
-        node: _Node,
-        rest: Sequence[_Piece],
-        per_size: float,
-        usage: UsageEntry,
-        pieces: Sequence[_Piece],
-        root: _Node,
-    ) -> None:
-        tokens = node.tokens
-        for piece in rest:
-            tokens += piece.size * per_size
-            node.after[piece.key] = node = _Node(tokens)
-        node.tokens = float(usage.prompt)
-        node = root
-        for piece in pieces:
-            node = node.after[piece.key]
-            node.at = usage.at
+        self._last, self._sent, self._epoch = usage, keys, ""
 
     def _account(
         self,
@@ -258,22 +274,7 @@ class CacheHistory:
         model = self._lookup(usage.model, usage.provider)
         return "thinking" if self._rule(model) == "loop" else "changed"
 
-    # --- prefixes --------------------------------------------------------------------------------
-
-    def _walk(self, node: _Node, pieces: Sequence[_Piece]) -> tuple[_Node, int]:
-        """The longest prefix of ``pieces`` that was sent before, and how many pieces it has."""
-        for depth, piece in enumerate(pieces):
-            following = node.after.get(piece.key)
-            if following is None:
-                return node, depth
-            node = following
-        return node, len(pieces)
-
-    def _pieces(self, live: Sequence[WireEntry], model: Model | None) -> list[_Piece]:
-        start = {"none": len(live), "always": 0}.get(self._rule(model), _loop_start(live))
-        head = sorted(live, key=lambda entry: not isinstance(entry, Tools))  # the template has them first
-        position = {id(entry): number for number, entry in enumerate(live)}
-        return [self._piece(entry, position[id(entry)] >= start) for entry in head]
+    # --- pieces ----------------------------------------------------------------------------------
 
     def _rule(self, model: Model | None) -> ReasoningRule:
         if model is None:
@@ -281,31 +282,42 @@ class CacheHistory:
         kept = self._keeps and model.reasoning_history == "keep" and model.thinking != "no"
         return "always" if kept else reasoning_rule(model)
 
-    def _piece(self, entry: WireEntry, rendered: bool) -> _Piece:
-        number = self._numbers.setdefault(entry, len(self._numbers))
-        reasoning = rendered and isinstance(entry, Assistant) and bool(entry.reasoning)
-        key = (number, reasoning)
-        if key not in self._sizes:
-            self._sizes[key] = sum(shape(text).total for text in _texts(entry, reasoning)) + 4.0
-        return _Piece(number, reasoning, self._sizes[key])
+    def _keys(self, messages: Sequence[_Piece], rule: ReasoningRule) -> list[int]:
+        """As the template renders them: tool declarations first."""
+        start = _start(messages, rule)
+        keys = [piece.key(False) for piece in self._tools]
+        keys += [piece.number * 2 for piece in messages[:start]]
+        return keys + [piece.key(True) for piece in messages[start:]]
+
+    def _add(self, entry: WireEntry) -> None:
+        piece = self._interned.get(entry)
+        if piece is None:
+            bare = sum(shape(text).total for text in _texts(entry)) + 4.0
+            full, ends_loop = bare, False
+            if isinstance(entry, Assistant):
+                full += shape(entry.reasoning or "").total
+                ends_loop = bool(entry.content) and not entry.calls
+            piece = _Piece(len(self._interned), bare, full, ends_loop)
+            self._interned[entry] = piece
+        (self._tools if isinstance(entry, Tools) else self._messages).append(piece)
 
 
-def _loop_start(live: Sequence[WireEntry]) -> int:
-    """The position behind the last assistant message without calls (facts E.3)."""
-    for position in range(len(live) - 1, -1, -1):
-        entry = live[position]
-        if isinstance(entry, Assistant) and not entry.calls and entry.content:
+def _start(messages: Sequence[_Piece], rule: ReasoningRule) -> int:
+    """The position from which reasoning is rendered: behind the last assistant message without calls
+    (facts E.3), unless all or none is."""
+    if rule != "loop":
+        return 0 if rule == "always" else len(messages)
+    for position in range(len(messages) - 1, -1, -1):
+        if messages[position].ends_loop:
             return position + 1
     return 0
 
 
-def _texts(entry: WireEntry, reasoning: bool) -> Iterable[str]:
+def _texts(entry: WireEntry) -> Iterable[str]:
     if isinstance(entry, Tools):
         yield entry.json
     elif isinstance(entry, Assistant):
         yield entry.content
-        if reasoning:
-            yield entry.reasoning or ""
         for call in entry.calls:
             yield f"{call.id} {call.name} {call.arguments}"
     elif isinstance(entry, ToolResult):
