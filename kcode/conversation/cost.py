@@ -76,12 +76,6 @@ def bill(
     )
 
 
-def price(model: Model, *, prompt: int, cached: int, completion: int) -> Decimal | None:
-    """The price of one request without storage and cache writes, or None where none is known."""
-    items = bill(model, prompt=prompt, cached=cached, completion=completion)
-    return None if items is None else items.total
-
-
 def free(model: Model) -> bool:
     """Whether nothing that the model does is billed."""
     steps = (*model.prices, *model.batch_prices)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from kcode.conversation.cost import Bill, SessionCost, bill, free, plain, price
+from kcode.conversation.cost import Bill, SessionCost, bill, free, plain
 from kcode.conversation.ledger import Fee, UsageEntry
 from kcode.providers import catalog
 from kcode.providers.catalog import Model, PriceStep
@@ -147,7 +147,6 @@ def test_cache_writes_are_billed_beside_the_input() -> None:
 def test_without_a_price_the_cost_is_unknown_and_the_model_is_named() -> None:
     nothing = Model("m", "moonshot", 262_144, 8_192, 32_768)
     assert bill(nothing, prompt=5, completion=5) is None
-    assert price(nothing, prompt=5, cached=0, completion=5) is None
     total = SessionCost.of([UsageEntry("m", 5, 0, 5), UsageEntry("m", 5, 0, 5)])
     assert total.text() == "price unknown"
     assert (total.unpriced, total.unpriced_by_model) == (2, {"m": 2})
