@@ -1,26 +1,46 @@
 """Replacing text in a file: exact, or uniquely matched, or refused. Never "the first of several".
 
-Stages, each tried only when the one before found nothing, and taken only when it finds one place:
-
-1. ``exact``
-2. ``line endings``: the file has ``\\r\\n`` where the given text has ``\\n``
-3. ``trailing blanks``: whole lines that differ only in blanks at their ends
-4. ``indentation``: whole lines shifted by one common amount, or tabs for blanks; the new text is
-   shifted back the same way
-
-Lines that the replacement leaves as they were keep their bytes, whichever stage found them.
+The stages of :mod:`kcode.workspace.matching` are tried from exact to loose; the first that finds anything
+must find one place. Lines that the replacement leaves as they were keep their bytes, whichever stage found
+them.
 """
 
 from __future__ import annotations
 
-import difflib
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 from kcode.workspace.diff import split_lines
-from kcode.workspace.files import dominant_newline
+from kcode.workspace.document import Document, bare, key, occurrences
+from kcode.workspace.elision import is_elision, left_out
+from kcode.workspace.indentation import lead
+from kcode.workspace.matching import find
+from kcode.workspace.merging import Place
 from kcode.workspace.nearest import nearest_lines, numbered
+
+_ONE_PLACE_ONLY = ("elided lines", "similar lines")  # too loose to be meant for every place
+_CLOSING = re.compile(r"[\])}]+[,;]*|end")  # closes a block and belongs to it
+_NUMBERED = re.compile(r" *(\d+)(?:\t| ?[|:│→])(.*)", re.DOTALL)
+
+
+class Replacement(NamedTuple):
+    """One replacement. ``line`` (from 1) tells where the old text begins, should it be there several times.
+
+    ``after``: lines that come before it in the file, outermost first (``class A``, ``def f``).
+    ``at_end``: it is at the end of the file. ``lines`` counts the lines to replace where there is no old
+    text to look for: they are taken by number.
+    """
+
+    old: str
+    new: str
+    replace_all: bool = False
+    line: int | None = None
+    after: tuple[str, ...] = ()
+    at_end: bool = False
+    lines: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,73 +57,120 @@ class EditOutcome:
         return not self.problems
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A match: ``text[start:end]`` is to become ``new``."""
-
-    start: int
-    end: int
-    new: str
+class _Refused(Exception):
+    """Why one replacement cannot be made."""
 
 
-_Finder = Callable[[str, str, str], list[_Place]]
+@dataclass(slots=True)
+class _Made:
+    text: str
+    stage: str
+    count: int
 
 
-def apply_edits(text: str, edits: Sequence[tuple[str, str, bool]]) -> EditOutcome:
-    """Apply ``(old, new, replace_all)`` in order, each on the result of those before; all or none."""
+def apply_edits(text: str, edits: Sequence[Replacement | tuple[str, str, bool]]) -> EditOutcome:
+    """Apply the replacements in order, each on the result of those before; all or none."""
     current = text
     stages: list[str] = []
-    problems: list[str] = []
+    problems: list[tuple[int, str]] = []
     replaced = 0
-    for number, (old, new, replace_all) in enumerate(edits, 1):
-        label = f"edit {number}: " if len(edits) > 1 else ""
-        problem = _senseless(current, old, new)
-        if problem:
-            problems.append(label + problem)
+    made: set[Replacement] = set()
+    for number, given in enumerate(edits, 1):
+        edit = Replacement(*given)
+        try:
+            done = _apply(current, edit)
+        except _Refused as problem:
+            if edit in made:
+                continue  # the same replacement sent twice
+            problems.append((number, f"{problem}{_earlier(text, current, edit)}"))
             continue
-        stage, places = _find(current, old, new)
-        if len(places) == 1 or (places and replace_all):
-            changed = _put(current, places)
-            if changed == current:
-                problems.append(f"{label}old_text and new_text differ only in what the file already has")
-                continue
-            current = changed
-            stages.append(stage)
-            replaced += len(places)
-        else:
-            problems.append(label + (_ambiguous(current, places) if places else _missing(current, old, new)))
+        current = done.text
+        stages.append(done.stage)
+        replaced += done.count
+        made.add(edit)
     if problems:
-        if len(edits) > len(problems):
-            problems.append(f"the other {len(edits) - len(problems)} would match; nothing was changed")
-        return EditOutcome(text, problems=tuple(problems))
+        return EditOutcome(text, problems=_told(problems, len(edits)))
     return EditOutcome(current, tuple(stages), replaced)
 
 
-def _senseless(text: str, old: str, new: str) -> str:
-    if old == new:
-        return "old_text and new_text are the same"
-    if not old and text:
-        return "old_text is empty: give the lines to replace, or write_file for a whole file"
-    return ""
+def _told(problems: list[tuple[int, str]], count: int) -> tuple[str, ...]:
+    if count == 1:
+        return (problems[0][1],)
+    wrong = {number for number, _ in problems}
+    fine = [str(number) for number in range(1, count + 1) if number not in wrong]
+    told = [f"edit {number}: {problem}" for number, problem in problems]
+    if fine:
+        which = f"edit {fine[0]}" if len(fine) == 1 else f"edits {', '.join(fine)}"
+        told.append(f"{which} would match; nothing was changed, so send all of them again")
+    return tuple(told)
 
 
-def _find(text: str, old: str, new: str) -> tuple[str, list[_Place]]:
-    if not old:
-        return "exact", [_Place(0, 0, new)]
-    stages: tuple[tuple[str, _Finder], ...] = (
-        ("exact", _exact),
-        ("line endings", _line_endings),
-        ("trailing blanks", _trailing_blanks),
-        ("indentation", _indentation),
-    )
-    for name, finder in stages:
-        places = finder(text, old, new)
-        if places:
-            return name, places
-    return "", []
+def _earlier(text: str, current: str, edit: Replacement) -> str:
+    """An edit that was written for the text as it was before the edits above it."""
+    if current == text:
+        return ""
+    try:
+        _apply(text, edit)
+    except _Refused:
+        return ""
+    return "\nIt would match before the edits above it are made: make one edit of those that overlap"
 
 
-def _put(text: str, places: list[_Place]) -> str:
+def _apply(text: str, edit: Replacement) -> _Made:
+    """Make one replacement. Raises :class:`_Refused`."""
+    document = Document(text)
+    if edit.lines is not None:
+        place = _by_number(document, edit)
+        return _Made(_put(text, [place]), "line numbers", 1)
+    _check_sense(text, edit)
+    if not edit.old and edit.at_end:
+        glue = "" if not text or text.endswith("\n") else document.newline
+        return _Made(text + glue + _in_newlines(document, edit.new), "exact", 1)
+    stage, places = find(document, edit.old, edit.new)
+    if not places:
+        numberless = _without_numbers(edit)
+        if numberless:
+            return _apply(text, numberless)
+        raise _Refused(_missing(document, edit))
+    if len(places) > 1:
+        places = _narrowed(document, edit, places)
+    if len(places) > 1 and (not edit.replace_all or stage in _ONE_PLACE_ONLY):
+        raise _Refused(_ambiguous(document, places))
+    changed = _put(text, places)
+    if changed == text:
+        raise _Refused("old_text and new_text differ only in what the file already has")
+    return _Made(changed, stage, len(places))
+
+
+def _check_sense(text: str, edit: Replacement) -> None:
+    if edit.old == edit.new:
+        raise _Refused("old_text and new_text are the same")
+    if not edit.old and text and not edit.at_end:
+        raise _Refused("old_text is empty: give the lines to replace, or write_file for a whole file")
+    lazy = left_out(edit.new, edit.old, text)
+    if lazy:
+        raise _Refused(f"new_text leaves lines out ({lazy!r}): write them, or put that line in old_text too")
+
+
+def _by_number(document: Document, edit: Replacement) -> Place:
+    """Whole lines by number; none (``lines`` 0): the text is put before line ``line``."""
+    first, count = (edit.line or 1) - 1, edit.lines or 0
+    if first + count > len(document.raw) or first < 0:
+        raise _Refused(f"there are only {len(document.raw)} lines")
+    new = _in_newlines(document, edit.new)
+    if new and not new.endswith("\n") and (first + count < len(document.raw) or document.text.endswith("\n")):
+        new += document.newline
+    start, end = document.starts[first], document.starts[first + count]
+    if start and start == len(document.text) and not document.text.endswith("\n"):
+        new = document.newline + new
+    return Place(start, end, new)
+
+
+def _in_newlines(document: Document, new: str) -> str:
+    return new if document.newline == "\n" or "\r\n" in new else new.replace("\n", document.newline)
+
+
+def _put(text: str, places: list[Place]) -> str:
     done, parts = 0, []
     for place in places:
         if place.start < done:
@@ -113,220 +180,70 @@ def _put(text: str, places: list[_Place]) -> str:
     return "".join([*parts, text[done:]])
 
 
-# --- stages ----------------------------------------------------------------------------------
+# --- one of several --------------------------------------------------------------------------
 
 
-def _exact(text: str, old: str, new: str) -> list[_Place]:
-    return [_Place(at, at + len(old), _ended(text, old, new, at)) for at in _positions(text, old)]
-
-
-def _ended(text: str, old: str, new: str, at: int) -> str:
-    """``new`` with the line endings of the place it goes to, unless it brings its own."""
-    if "\n" not in new or "\r\n" in new:
-        return new
-    if "\r\n" in old:
-        return _rebuild(old, old.replace("\r\n", "\n"), new)
-    return new if "\n" in old else new.replace("\n", _newline_at(text, at))
-
-
-def _newline_at(text: str, at: int) -> str:
-    """The line ending of the line at ``at``; of the file where that is its last."""
-    end = text.find("\n", at)
-    if end < 0:
-        return dominant_newline(text)
-    return "\r\n" if text[end - 1 : end] == "\r" else "\n"
-
-
-def _line_endings(text: str, old: str, new: str) -> list[_Place]:
-    if "\r\n" not in text and "\r\n" not in old:
-        return []
-    plain, plain_old = text.replace("\r\n", "\n"), old.replace("\r\n", "\n")
-    removed = _carriage_returns(text)  # positions in ``plain`` of the line ends that lost one
-    places = []
-    for at in _positions(plain, plain_old):
-        start = at + bisect_left(removed, at)
-        stop = at + len(plain_old)
-        end = stop + bisect_left(removed, stop)
-        region = text[start:end]
-        places.append(_Place(start, end, _rebuild(region, plain_old, new.replace("\r\n", "\n"))))
+def _narrowed(document: Document, edit: Replacement, places: list[Place]) -> list[Place]:
+    """The places that are where the edit says it is, if it says so."""
+    if edit.after:
+        block = _block_below(document, edit.after)
+        inside = [place for place in places if block and block[0] <= place.start < block[1]]
+        if len(inside) == 1:
+            return inside
+    if edit.at_end:
+        last = [place for place in places if not document.text[place.end :].strip()]
+        if len(last) == 1:
+            return last
+    if edit.line is not None:
+        named = [place for place in places if document.line_number(place.start) == edit.line]
+        if len(named) == 1:
+            return named
     return places
 
 
-def _carriage_returns(text: str) -> list[int]:
-    found: list[int] = []
-    at = text.find("\r\n")
-    while at >= 0:
-        found.append(at - len(found))
-        at = text.find("\r\n", at + 2)
-    return found
+def _block_below(document: Document, anchors: Sequence[str]) -> tuple[int, int] | None:
+    """Offsets of the block under the anchor lines, each of which is found once below the one before it."""
+    line = 0
+    for anchor in anchors:
+        wanted = key(anchor)
+        found = [at for at in occurrences(document.seen, [wanted]) if at >= line]
+        if not found:
+            found = [at for at in range(line, len(document.seen)) if document.seen[at].startswith(wanted)]
+        if len(found) != 1:
+            return None
+        line = found[0] + 1
+    depth = len(lead(document.lines[line - 1]))
+    outside = (at for at in document.filled if at >= line and len(lead(document.lines[at])) <= depth)
+    end = next((at for at in outside if not _CLOSING.fullmatch(document.seen[at])), len(document.lines))
+    return document.starts[line], document.starts[end]
 
 
-def _trailing_blanks(text: str, old: str, new: str) -> list[_Place]:
-    return _by_lines(text, old, new, str.rstrip, lambda window, wanted: lambda line: line)
-
-
-def _indentation(text: str, old: str, new: str) -> list[_Place]:
-    return _by_lines(text, old, new, str.strip, _shift)
-
-
-def _by_lines(
-    text: str,
-    old: str,
-    new: str,
-    key: Callable[[str], str],
-    shifter: Callable[[list[str], list[str]], Callable[[str], str | None] | None],
-) -> list[_Place]:
-    """Windows of whole lines equal to ``old`` under ``key``, for which ``shifter`` gives a mapping."""
-    lines = split_lines(text)
-    wanted = split_lines(old)
-    keys, wanted_keys = [key(line) for line in lines], [key(line) for line in wanted]
-    if not any(wanted_keys):
-        return []
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line))
-    places = []
-    for at in range(len(lines) - len(wanted) + 1):
-        if keys[at : at + len(wanted)] != wanted_keys:
-            continue
-        window = lines[at : at + len(wanted)]
-        shift = shifter(window, wanted)
-        shifted = shift and _shift_text(new, shift)
-        shifted_old = shift and _shift_text(old, shift)
-        if shifted is None or shifted_old is None:
-            continue
-        start, end = starts[at], starts[at + len(wanted)]
-        if not old.endswith("\n") and window[-1].endswith("\n"):
-            end -= len(window[-1]) - len(window[-1].rstrip("\r\n"))
-        elif old.endswith("\n") and not window[-1].endswith("\n"):
-            shifted = shifted.removesuffix("\n")  # the file ends without a newline and keeps doing so
-            shifted_old = shifted_old.removesuffix("\n")
-        places.append(_Place(start, end, _rebuild(text[start:end], shifted_old, shifted)))
-    return places
-
-
-def _positions(text: str, part: str) -> list[int]:
-    """Where ``part`` begins in ``text``, overlapping matches included."""
-    found = []
-    at = text.find(part)
-    while at >= 0:
-        found.append(at)
-        at = text.find(part, at + 1)
-    return found
-
-
-# --- indentation -----------------------------------------------------------------------------
-
-
-def _lead(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" \t"))]
-
-
-def _shift(window: list[str], wanted: list[str]) -> Callable[[str], str | None] | None:
-    """How indentations of ``wanted`` become those of ``window``, if one rule does it for every line."""
-    pairs = {(_lead(w), _lead(o)) for w, o in zip(window, wanted, strict=True) if o.strip()}
-    for spell in _SPELLINGS:
-        spelled = {(has, spell(gave)) for has, gave in pairs}
-        move = _uniform(spelled)
-        if move is not None:
-            return _composed(spell, move)
-    return None
-
-
-def _uniform(pairs: set[tuple[str, str | None]]) -> Callable[[str], str | None] | None:
-    """The one prefix that all given indentations lack, or have too much."""
-    there, given = next(iter(pairs))
-    if given is None:
+def _without_numbers(edit: Replacement) -> Replacement | None:
+    """The edit without the line numbers that were copied from a listing; they tell the line, too."""
+    old = _unnumbered(edit.old)
+    if old is None:
         return None
-    extra = there[: len(there) - len(given)] if there.endswith(given) else None
-    if extra is not None and all(gave is not None and has == extra + gave for has, gave in pairs):
-        return lambda lead: extra + lead
-    surplus = given[: len(given) - len(there)] if given.endswith(there) else None
-    if surplus is not None and all(surplus + has == gave for has, gave in pairs):
-        return lambda lead: lead[len(surplus) :] if lead.startswith(surplus) else None
-    return None
+    new = _unnumbered(edit.new)
+    text, first = old
+    return edit._replace(old=text, new=new[0] if new else edit.new, line=first)
 
 
-def _composed(
-    first: Callable[[str], str | None], second: Callable[[str], str | None]
-) -> Callable[[str], str | None]:
-    def both(lead: str) -> str | None:
-        middle = first(lead)
-        return None if middle is None else second(middle)
-
-    return both
-
-
-def _as_tabs(unit: int) -> Callable[[str], str | None]:
-    def convert(lead: str) -> str | None:
-        if lead.strip(" ") or len(lead) % unit:
-            return None
-        return "\t" * (len(lead) // unit)
-
-    return convert
-
-
-def _as_blanks(unit: int) -> Callable[[str], str | None]:
-    return lambda lead: lead.replace("\t", " " * unit)
-
-
-_SPELLINGS: tuple[Callable[[str], str | None], ...] = (
-    lambda lead: lead,
-    *(_as_tabs(unit) for unit in (4, 2, 8, 3)),
-    *(_as_blanks(unit) for unit in (4, 2, 8, 3)),
-)
-
-
-def _shift_text(text: str, shift: Callable[[str], str | None]) -> str | None:
-    out = []
-    for line in split_lines(text.replace("\r\n", "\n")):
-        if not line.strip():
-            out.append(line)
-            continue
-        lead = _lead(line)
-        moved = shift(lead)
-        if moved is None:
-            return None
-        out.append(moved + line[len(lead) :])
-    return "".join(out)
-
-
-# --- building the new text -------------------------------------------------------------------
-
-
-def _rebuild(region: str, old: str, new: str) -> str:
-    """``new`` in place of ``region``, which ``old`` matched line for line.
-
-    Lines that ``old`` and ``new`` share keep the region's bytes; others get the region's line ending.
-    """
-    have, was, becomes = split_lines(region), split_lines(old), split_lines(new)
-    newline = dominant_newline(region)
-    if len(have) != len(was):
-        return new if newline == "\n" else new.replace("\n", newline)
-    out: list[str] = []
-    matcher = difflib.SequenceMatcher(
-        None, [line.rstrip() for line in was], [line.rstrip() for line in becomes], autojunk=False
-    )
-    for tag, a, b, c, d in matcher.get_opcodes():
-        if tag == "equal":
-            out += [_ended_like(kept, line) for kept, line in zip(have[a:b], becomes[c:d], strict=True)]
-        else:
-            out += [line if newline == "\n" else line.replace("\n", newline) for line in becomes[c:d]]
-    return "".join(out)
-
-
-def _ended_like(kept: str, line: str) -> str:
-    """A kept line moved to or from the region's end gains or loses its line ending."""
-    if kept.endswith("\n") == line.endswith("\n"):
-        return kept
-    return kept.rstrip("\r\n") + ("\n" if line.endswith("\n") else "")
+def _unnumbered(text: str) -> tuple[str, int] | None:
+    found = [_NUMBERED.fullmatch(line) for line in split_lines(text)]
+    matches = [match for match in found if match]
+    if not found or len(matches) != len(found):
+        return None
+    numbers = [int(match[1]) for match in matches]
+    if any(b != a + 1 for a, b in pairwise(numbers)):
+        return None
+    return "".join(match[2] for match in matches), numbers[0]
 
 
 # --- refusals --------------------------------------------------------------------------------
 
 
-def _ambiguous(text: str, places: list[_Place]) -> str:
-    numbers = [text.count("\n", 0, place.start) + 1 for place in places]
+def _ambiguous(document: Document, places: list[Place]) -> str:
+    numbers = [document.line_number(place.start) for place in places]
     shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
     return (
         f"old_text is found {len(places)} times (lines {shown}): "
@@ -334,12 +251,28 @@ def _ambiguous(text: str, places: list[_Place]) -> str:
     )
 
 
-def _missing(text: str, old: str, new: str) -> str:
-    applied = new if new.strip() and len(_positions(text, new)) == 1 else ""
-    if applied:
-        line = text.count("\n", 0, text.find(applied)) + 1
+def _missing(document: Document, edit: Replacement) -> str:
+    line = _already(document, edit)
+    if line:
         return f"already applied? old_text is not there, but new_text is, at line {line}"
-    start, lines = nearest_lines(text, old)
+    if any(map(is_elision, map(bare, split_lines(edit.old)))):
+        hint = " Lines left out as ... must be left out of new_text in the same way."
+    else:
+        hint = ""
+    start, lines = nearest_lines(document.text, edit.old)
     if not lines:
-        return "old_text is not in the file, nor anything like it"
-    return f"old_text is not in the file. The nearest lines are:\n{numbered(start, lines)}"
+        return f"old_text is not in the file, nor anything like it.{hint}"
+    return f"old_text is not in the file.{hint} The nearest lines are:\n{numbered(start, lines)}"
+
+
+def _already(document: Document, edit: Replacement) -> int:
+    """The line where the new text is found, once, but for blanks around lines and look-alikes; or 0."""
+    wanted = [key(bare(line)) for line in split_lines(edit.new)]
+    wanted = [line for line in wanted if line]
+    if not wanted:
+        return 0
+    at = document.text.find(edit.new)
+    if at >= 0:
+        return document.line_number(at) if document.text.find(edit.new, at + 1) < 0 else 0
+    found = occurrences([document.seen[line] for line in document.filled], wanted)
+    return document.filled[found[0]] + 1 if len(found) == 1 else 0

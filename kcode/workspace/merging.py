@@ -1,0 +1,271 @@
+"""The new text for a place that was found inexactly: what the edit changes, on what the file has there.
+
+The given old text is the common ancestor, the file's lines are one side, the new text is the other. Lines
+that the edit keeps stay as the file has them, byte for byte; the lines it changes must be the file's own,
+apart from blanks and look-alikes, or the two changes must lie apart within the line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kcode.workspace.diff import split_lines
+from kcode.workspace.document import Document, bare, key
+from kcode.workspace.indentation import Rule, given_step, lead, rule_for
+from kcode.workspace.lookalikes import plain, respelled
+
+_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A match: ``text[start:end]`` is to become ``new``."""
+
+    start: int
+    end: int
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """For each line of the old text its line in the file, -1 for one the file has not.
+
+    ``loose``: lines may differ in more than blanks and look-alikes; ``gaps``: the file may have lines
+    between them that the old text passes over on purpose.
+    """
+
+    lines: tuple[int, ...]
+    loose: bool = False
+    gaps: tuple[int, ...] = ()  # indices of the elision lines of the old text
+
+    @property
+    def first(self) -> int:
+        return min(line for line in self.lines if line >= 0)
+
+    @property
+    def last(self) -> int:
+        return max(line for line in self.lines if line >= 0)
+
+
+class Conflict(Exception):
+    """The edit changes lines that are not as it says."""
+
+
+def merged(document: Document, old: str, new: str, alignment: Alignment) -> Place | None:
+    """What to replace by what, or None where the edit cannot be carried over without guessing."""
+    try:
+        return _Merge(document, old, new, alignment).place()
+    except Conflict:
+        return None
+
+
+class _Merge:
+    def __init__(self, document: Document, old: str, new: str, alignment: Alignment) -> None:
+        self.document = document
+        self.alignment = alignment
+        self.old = [bare(line) for line in split_lines(old)]
+        self.new = [bare(line) for line in split_lines(new)]
+        self.ended = old.endswith("\n")
+        self.next = alignment.first  # the first line of the file that is not dealt with
+        self.out: list[str] = []  # lines with their endings
+        region = document.raw[alignment.first : alignment.last + 1]
+        crlf = sum(line.endswith("\r\n") for line in region)
+        ends = sum(line.endswith("\n") for line in region)
+        self.newline = ("\r\n" if crlf * 2 > ends else "\n") if ends else document.newline
+        self.codes = difflib.SequenceMatcher(
+            None, [line.rstrip() for line in self.old], [line.rstrip() for line in self.new], autojunk=False
+        ).get_opcodes()
+        self.first_bare = False  # the first line came without its indentation, as copied from its middle
+        self.rule = self._rule()
+
+    def place(self) -> Place:
+        for tag, a, b, c, d in self.codes:
+            if tag == "equal":
+                self._keep(a, b)
+            else:
+                self._change(a, b, c, d)
+        raw, first, last = self.document.raw, self.alignment.first, self.alignment.last
+        self.out += raw[self.next : last + 1]
+        start, end = self.document.starts[first], self.document.starts[last + 1]
+        closing = raw[last][len(bare(raw[last])) :]
+        whole = bool(closing) and self.ended
+        if closing and not self.ended:
+            end -= len(closing)
+        lines = [line if line.endswith("\n") else line + self.newline for line in self.out]
+        if lines and not whole:
+            lines[-1] = bare(lines[-1])
+        return Place(start, end, "".join(lines))
+
+    # --- lines ---
+
+    def _keep(self, a: int, b: int) -> None:
+        for at in range(a, b):
+            line = self.alignment.lines[at]
+            if line >= self.next:
+                self.out += self.document.raw[self.next : line + 1]
+                self.next = line + 1
+
+    def _change(self, a: int, b: int, c: int, d: int) -> None:
+        if any(at in self.alignment.gaps for at in range(a, b)):
+            raise Conflict  # lines that were not even named would be lost
+        there = [self.alignment.lines[at] for at in range(a, b)]
+        known = [line for line in there if line >= 0]
+        if known:
+            self.out += self.document.raw[self.next : known[0]]
+            self._only_blank(known)
+        elif d > c:
+            self._insertion_is_certain(a, b)
+        if any(line < 0 and self.old[at].strip() for at, line in zip(range(a, b), there, strict=True)):
+            raise Conflict
+        lines = self._respelled(a, b, c, d)
+        self.out += [line + self.newline for line in lines]
+        if known:
+            self.next = known[-1] + 1
+
+    def _only_blank(self, known: Sequence[int]) -> None:
+        """Between lines that go there may be nothing that the edit does not know of."""
+        inside = set(range(known[0], known[-1] + 1)) - set(known)
+        if any(self.document.stripped[line] for line in inside):
+            raise Conflict
+
+    def _insertion_is_certain(self, a: int, b: int) -> None:
+        """New lines go between two lines that are neighbours in the file, blank lines aside."""
+        after = next((line for line in self.alignment.lines[b:] if line >= 0), self.next)
+        above = self._filled(range(a - 1, -1, -1))
+        below = self._filled(range(b, len(self.old)))
+        if above in self.alignment.gaps:
+            self.out += self.document.raw[self.next : after]
+            self.next = max(after, self.next)
+        elif below in self.alignment.gaps:
+            return
+        elif any(self.document.stripped[line] for line in range(self.next, after)):
+            raise Conflict
+        if self.alignment.loose and not any(at >= 0 and self._same(at) for at in (above, below)):
+            raise Conflict
+
+    def _filled(self, order: range) -> int:
+        """The first old line in this order that is not blank, or -1."""
+        return next((at for at in order if self.old[at].strip()), -1)
+
+    def _same(self, at: int) -> bool:
+        line = self.alignment.lines[at]
+        return line >= 0 and key(self.old[at]) == self.document.seen[line]
+
+    # --- the spelling of new lines ---
+
+    def _respelled(self, a: int, b: int, c: int, d: int) -> list[str]:
+        partners = _partners(self.old[a:b], self.new[c:d])
+        used = set(partners.values())
+        for at in range(a, b):
+            if self.alignment.lines[at] >= 0 and at - a not in used and not self._same(at):
+                raise Conflict  # a line would go that is not the line that was named
+        return [self._line(c + n, a + partners[n] if n in partners else -1) for n in range(d - c)]
+
+    def _line(self, number: int, partner: int) -> str:
+        """A new line as the file spells it; ``partner`` is the old line that it comes from, or -1."""
+        line = self.new[number]
+        if not line.strip():
+            return line
+        indented = self.rule(lead(line))
+        if self.first_bare and number == 0:
+            indented = lead(self.document.lines[self.alignment.first])
+        at = self.alignment.lines[partner] if partner >= 0 else -1
+        there = self.document.lines[at] if at >= 0 else ""
+        if at >= 0 and lead(line) == lead(self.old[partner]):
+            indented = lead(there)
+        if indented is None:
+            raise Conflict
+        body = line.lstrip(" \t")
+        if at < 0:
+            return indented + self._ascii(body)
+        return indented + _woven(there.strip(), self.old[partner].strip(), body)
+
+    def _ascii(self, body: str) -> str:
+        """Look-alikes of a wholly new line, where the old text wrote them for ASCII."""
+        if body.isascii() or not self._typographic:
+            return body
+        return "".join(plain(char) if char in self._typographic else char for char in body)
+
+    @property
+    def _typographic(self) -> set[str]:
+        found = set()
+        for at, line in enumerate(self.alignment.lines):
+            there, old = self.document.lines[line].strip() if line >= 0 else "", self.old[at].strip()
+            if len(there) == len(old):
+                found |= {o for t, o in zip(there, old, strict=True) if t != o and t == plain(o)}
+        return found
+
+    def _rule(self) -> Rule:
+        """All lines decide; where they do not agree and the match is loose, those about the changes do."""
+        rule = self._agreed(range(len(self.old)))
+        if rule is None and self.alignment.loose:
+            near: set[int] = set()
+            for tag, a, b, _, _ in self.codes:
+                if tag != "equal":
+                    around = (self._filled(range(a - 1, -1, -1)), self._filled(range(b, len(self.old))))
+                    near |= {*range(a, b), *(at for at in around if at >= 0)}
+            rule = self._agreed(sorted(near)) if near else None
+        if rule is None:
+            raise Conflict
+        return rule
+
+    def _agreed(self, which: Sequence[int]) -> Rule | None:
+        pairs = [
+            (lead(self.document.lines[self.alignment.lines[at]]), lead(self.old[at]))
+            for at in which
+            if self.alignment.lines[at] >= 0 and self.old[at].strip()
+        ]
+        rule = rule_for(pairs, given_step([*self.old, *self.new]), self.document.step)
+        if rule is None and 0 in which and len(pairs) > 1 and not pairs[0][1]:
+            rule = rule_for(pairs[1:], given_step([*self.old[1:], *self.new[1:]]), self.document.step)
+            if any(not lead(line) and line.strip() for line in self.new[1:]):
+                return None  # the first line came without its indentation; another such would be a riddle
+            self.first_bare = rule is not None
+        return rule
+
+
+def _partners(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:
+    """Which old line each new line comes from: by position where the counts agree, else the most alike."""
+    if len(old) == len(new):
+        return {n: n for n in range(len(new))}
+    found: dict[int, int] = {}
+    start = 0
+    for n, line in enumerate(new):
+        scores = [
+            (difflib.SequenceMatcher(None, old[o].strip(), line.strip(), autojunk=False).ratio(), -o)
+            for o in range(start, min(len(old), start + 40))
+        ]
+        best, o = max(scores, default=(0.0, 0))
+        if best >= 0.6:
+            found[n] = -o
+            start = -o + 1
+    return found
+
+
+def _woven(there: str, old: str, new: str) -> str:
+    """The change from ``old`` to ``new`` made in ``there``. Raises :class:`Conflict`."""
+    if there == old:
+        return new
+    if key(there) == key(old):
+        return respelled(there, old, new)
+    base, mine, yours = (_TOKEN.findall(text) for text in (old, there, new))
+    changes = [(a, b, mine[c:d]) for a, b, c, d in _changed(base, mine)]
+    wanted = [(a, b, yours[c:d]) for a, b, c, d in _changed(base, yours)]
+    for a, b, _ in changes:
+        for c, d, _ in wanted:
+            apart = base[b:c] if b <= c else base[d:a] if d <= a else []
+            if not any(token.strip() for token in apart):
+                raise Conflict  # both changed the same words
+    out, done = [], 0
+    for a, b, tokens in sorted(changes + wanted, key=lambda change: change[:2]):
+        out += [*base[done:a], *tokens]
+        done = b
+    return "".join([*out, *base[done:]])
+
+
+def _changed(base: Sequence[str], other: Sequence[str]) -> list[tuple[int, int, int, int]]:
+    codes = difflib.SequenceMatcher(None, base, other, autojunk=False).get_opcodes()
+    return [(a, b, c, d) for tag, a, b, c, d in codes if tag != "equal"]

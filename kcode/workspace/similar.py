@@ -1,0 +1,184 @@
+"""The last stage: lines most of which are as given, in the order given, clearly more so than elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kcode.workspace.diff import split_lines
+from kcode.workspace.document import Document, bare, key
+from kcode.workspace.merging import Alignment, Place, merged
+
+SCORE = 0.72  # of 1.0 for the same lines; below it nothing is taken
+GAP = 0.1  # the best must be better than the next by this, where the edit would fit there too
+LINE = 0.6  # lines less alike than this do not stand for one another
+ALONE = 0.85  # one line without any context must be this much alike
+_MOST_LINES = 200  # of the old text
+_MOST_COMPARED = 1_500_000  # pairs of different lines
+_CANDIDATES = 12
+_COMMON = 40  # lines found oftener say nothing about the place
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """``there[n]`` is the index in ``document.filled`` of the n-th filled line of the old text, or -1."""
+
+    score: float
+    there: tuple[int, ...]
+
+    @property
+    def first(self) -> int:
+        return min(at for at in self.there if at >= 0)
+
+    @property
+    def last(self) -> int:
+        return max(at for at in self.there if at >= 0)
+
+
+def similar_places(document: Document, old: str, new: str) -> list[Place]:
+    """At most one place, or two where the second is too near to the first to tell them apart."""
+    lines = [bare(line) for line in split_lines(old)]
+    given = [at for at, line in enumerate(lines) if line.strip()]
+    windows = similar_windows(document, [key(lines[at]) for at in given])
+    if not windows or windows[0].score < (ALONE if len(given) == 1 else SCORE):
+        return []
+    best, *others = windows
+    place = _place(document, old, new, lines, given, best)
+    if place is None:
+        return []
+    for other in others:
+        if best.score - other.score >= GAP:
+            break
+        rival = _place(document, old, new, lines, given, other)
+        if rival is not None:
+            return [place, rival]
+        if other.score >= best.score:
+            return []
+    return [place]
+
+
+def similar_windows(document: Document, wanted: Sequence[str]) -> list[Window]:
+    """Parts of the document like ``wanted``, the best first, none overlapping a better one."""
+    if not wanted or len(wanted) > _MOST_LINES:
+        return []
+    keys = [document.seen[line] for line in document.filled]
+    alike = _alike(keys, wanted)
+    slack = max(2, len(wanted) // 4)
+    found = []
+    for offset in _offsets(keys, wanted, alike, slack):
+        low = max(0, offset - slack)
+        window = _best_alignment(keys, wanted, alike, low, min(len(keys), offset + len(wanted) + slack))
+        if window and abs(window.last - window.first + 1 - len(wanted)) <= slack:
+            found.append(window)
+    found.sort(key=lambda window: (-window.score, window.first))
+    apart: list[Window] = []
+    for window in found:
+        if all(window.last < better.first or window.first > better.last for better in apart):
+            apart.append(window)
+    return apart
+
+
+_Alike = list[dict[str, float]]  # for each wanted line: the document's lines like it, and how much
+
+
+def _alike(keys: Sequence[str], wanted: Sequence[str]) -> _Alike:
+    from rapidfuzz.distance import Indel  # 20 ms, and seldom needed
+
+    distinct = set(keys)
+    exact_only = len(distinct) * len(set(wanted)) > _MOST_COMPARED
+    known: dict[str, dict[str, float]] = {}
+    for line in wanted:
+        if line in known:
+            continue
+        found = {line: 1.0} if line in distinct else {}
+        if not exact_only:
+            for other in distinct:
+                if 2 * min(len(line), len(other)) >= LINE * (len(line) + len(other)):
+                    ratio = Indel.normalized_similarity(line, other, score_cutoff=LINE)
+                    if ratio:
+                        found[other] = ratio
+        known[line] = found
+    return [known[line] for line in wanted]
+
+
+def _weight(line: str) -> float:
+    return 3 + min(len(line), 60)
+
+
+def _offsets(keys: Sequence[str], wanted: Sequence[str], alike: _Alike, slack: int) -> list[int]:
+    """Where the first wanted line would be, by the votes of all lines that are like a wanted one."""
+    at: dict[str, list[int]] = {}
+    for number, line in enumerate(keys):
+        at.setdefault(line, []).append(number)
+    votes: dict[int, float] = {}
+    for number, line in enumerate(wanted):
+        for other, ratio in alike[number].items():
+            if len(at[other]) <= max(_COMMON, 4 * _CANDIDATES):
+                for place in at[other]:
+                    votes[place - number] = votes.get(place - number, 0.0) + ratio * _weight(line)
+    chosen: list[int] = []
+    for offset in sorted(votes, key=lambda offset: (-votes[offset], offset)):
+        if all(abs(offset - other) > slack // 2 for other in chosen):
+            chosen.append(offset)
+        if len(chosen) == _CANDIDATES:
+            break
+    return chosen
+
+
+def _best_alignment(
+    keys: Sequence[str], wanted: Sequence[str], alike: _Alike, low: int, high: int
+) -> Window | None:
+    """The wanted lines laid over ``keys[low:high]`` in order; both may have lines that the other lacks."""
+    width = high - low
+    best = [0.0] * (width + 1)
+    steps: list[list[int]] = []  # 1: the two lines stand for each other, 2: wanted is missing, 3: is extra
+    for number, line in enumerate(wanted):
+        row, moves = [0.0] * (width + 1), [2] * (width + 1)
+        row[0] = best[0]
+        weight = _weight(line)
+        for column in range(1, width + 1):
+            there = keys[low + column - 1]
+            ratio = alike[number].get(there, 0.0)
+            value, move = best[column], 2
+            extra = row[column - 1] - (0.3 * _weight(there) if row[column - 1] else 0.0)
+            if extra > value:
+                value, move = extra, 3
+            if ratio and best[column - 1] + ratio * weight > value:
+                value, move = best[column - 1] + ratio * weight, 1
+            row[column], moves[column] = value, move
+        best = row
+        steps.append(moves)
+    column = max(range(width + 1), key=lambda column: best[column])
+    there_of = [-1] * len(wanted)
+    number = len(wanted) - 1
+    while number >= 0 and column > 0:
+        move = steps[number][column]
+        if move == 1:
+            there_of[number] = low + column - 1
+            number, column = number - 1, column - 1
+        elif move == 2:
+            number -= 1
+        else:
+            column -= 1
+    if all(at < 0 for at in there_of):
+        return None
+    window = Window(0.0, tuple(there_of))
+    same = sum(_weight(wanted[n]) * alike[n][keys[at]] for n, at in enumerate(there_of) if at >= 0)
+    whole = sum(map(_weight, wanted)) + sum(map(_weight, keys[window.first : window.last + 1]))
+    return Window(2 * same / whole, window.there)
+
+
+def _place(
+    document: Document, old: str, new: str, lines: Sequence[str], given: Sequence[int], window: Window
+) -> Place | None:
+    there = [-1] * len(lines)
+    for at, filled in zip(given, window.there, strict=True):
+        if filled >= 0:
+            there[at] = document.filled[filled]
+    taken = set(there)
+    for at in range(1, len(lines)):
+        below = there[at - 1] + 1
+        blank = not lines[at].strip() and there[at - 1] >= 0 and below < len(document.seen)
+        if blank and not document.seen[below] and below not in taken:
+            there[at] = below
+    return merged(document, old, new, Alignment(tuple(there), loose=True))
