@@ -16,6 +16,7 @@ class _OpenCall:
     name: str = ""
     arguments: list[str] = field(default_factory=list)
     builtin: bool = False
+    healed: bool = False
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Answer:
             call.name = call.name or chunk.name or ""
             call.arguments.append(chunk.arguments)
             call.builtin = call.builtin or chunk.builtin
+            call.healed = call.healed or chunk.healed
         elif isinstance(chunk, Usage):
             self.usage = chunk
         elif isinstance(chunk, Finish):
@@ -66,6 +68,11 @@ class Answer:
     @property
     def thought(self) -> str | None:
         return None if self.reasoning is None else "".join(self.reasoning)
+
+    @property
+    def healed(self) -> int:
+        """Calls that were read out of raw markup in the text."""
+        return sum(call.healed for call in self.calls.values())
 
     @property
     def cut_call(self) -> bool:

@@ -25,7 +25,7 @@ from kcode.agent.prompt import first_context, system_text
 from kcode.agent.rewind import standing
 from kcode.config.project import branch_of
 from kcode.config.settings import Mode, Settings
-from kcode.conversation.accuracy import Accuracy
+from kcode.conversation.accuracy import Accuracy, healed_note
 from kcode.conversation.budget import Budget, reasoning_rule
 from kcode.conversation.cost import SessionCost
 from kcode.conversation.journal import Journal, find_session, fork
@@ -189,6 +189,8 @@ class Session:
         earlier = [c for e in self.ledger if isinstance(e, Assistant) for c in e.calls]
         assistant = answer.assistant({call.id for call in earlier}, len(earlier))
         self.record(assistant)
+        if assistant.calls and answer.healed:
+            self.record(healed_note(answer.healed))
         return assistant
 
     async def declare_official(self) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from kcode.conversation.ledger import Entry, Note
 
 _KIND = "calls"
+_HEALED = "healed"
 
 
 def calls_note(wrong: Sequence[bool], repairs: Sequence[str]) -> Note:
@@ -20,20 +21,32 @@ def calls_note(wrong: Sequence[bool], repairs: Sequence[str]) -> Note:
     return Note(_KIND, "; ".join(repairs), data)
 
 
+def healed_note(calls: int) -> Note:
+    """The record of calls of one answer that the server had left in the text as raw markup."""
+    return Note(_HEALED, data={"calls": str(calls)})
+
+
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Counts of answers with calls, and of the calls that had to be mended or refused."""
+    """Counts of answers with calls, and of the calls that had to be mended or refused.
+
+    ``healed`` calls came as raw markup in the text (facts E.5). That is the server's fault and not the
+    model's spelling, so it is told beside the share and not in it.
+    """
 
     answers: int = 0
     right: int = 0
     calls: int = 0
     repaired: int = 0
     refused: int = 0
+    healed: int = 0
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> Accuracy:
-        answers = right = calls = repaired = refused = 0
+        answers = right = calls = repaired = refused = healed = 0
         for entry in entries:
+            if isinstance(entry, Note) and entry.kind == _HEALED:
+                healed += int(entry.data.get("calls", 0))
             if not (isinstance(entry, Note) and entry.kind == _KIND) or entry.data.get("calls", "0") == "0":
                 continue
             count, wrong, mended = (int(entry.data.get(key, 0)) for key in ("calls", "wrong", "repaired"))
@@ -42,7 +55,7 @@ class Accuracy:
             refused += wrong
             repaired += mended
             right += not wrong and not mended
-        return cls(answers, right, calls, repaired, refused)
+        return cls(answers, right, calls, repaired, refused, healed)
 
     @property
     def share(self) -> float:
@@ -56,4 +69,5 @@ class Accuracy:
         repairs = "1 repair" if self.repaired == 1 else f"{self.repaired} repairs"
         refused = "1 call refused" if self.refused == 1 else f"{self.refused} calls refused"
         answers = f"{self.right} of {self.answers} answers with calls"
-        return f"{self.share * 100:.1f} % ({answers}; {repairs}, {refused})"
+        healed = f", {self.healed} read out of raw markup" if self.healed else ""
+        return f"{self.share * 100:.1f} % ({answers}; {repairs}, {refused}{healed})"

@@ -85,6 +85,7 @@ def test_a_loop_of_ten_steps_runs_where_every_call_leaks(profile, fault, tmp_pat
         if fault != "markup_stripped":  # there a tool that is not declared is only text: the turn ends
             assert len(sim.chats) == 10
             assert len(tool_texts(session)) == 10
+            assert "10 read out of raw markup" in session.accuracy().text()
         assert all(step.extends for step in sim.prefix_report())
         assert [record.status for record in sim.chats] == [200] * len(sim.chats)
     shown = "".join(e.text for e in events if isinstance(e, AnswerText | ReasoningText))
