@@ -105,7 +105,7 @@ def _files_of(entries: Sequence[Entry]) -> int:
 async def plan_files(session: Session, position: int) -> FilePlan:
     """What going back to the files of ``position`` would change. Touches nothing."""
     await session.files.settle()
-    mark = timeline.first_after(session.ledger, str(session.workspace.root), position)
+    mark = timeline.first_after(session.ledger, position)
     store = session.workspace.snapshots
     if mark is None and not timeline.changed_anything(session.ledger, position):
         return FilePlan()
@@ -120,7 +120,9 @@ async def _planned(session: Session, mark: timeline.Mark) -> FilePlan:
     workspace = session.workspace
     now = await session.files.record_now("before")
     users = timeline.users_paths(workspace, session.ledger, mark, now)
-    differences = workspace.snapshots.between(mark.commit, now)
+    not_covered = {*workspace.snapshots.left_out(mark.commit), *workspace.snapshots.left_out(now)}
+    found = workspace.snapshots.between(mark.commit, now)
+    differences = [difference for difference in found if difference.path not in not_covered]
     gone = [d.path for d in differences if d.after is None]
     former = timeline.former_modes(workspace, session.ledger, mark, gone)
     modes = timeline.modes_to_restore(workspace, session.ledger, mark)

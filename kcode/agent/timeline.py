@@ -29,20 +29,20 @@ class Mark:
     modes: str
 
 
-def marks(ledger: Sequence[Entry], root: str) -> list[Mark]:
-    """The snapshots of this workspace, in order."""
+def marks(ledger: Sequence[Entry]) -> list[Mark]:
+    """The snapshots, in order; those of another worktree, or pruned ones, are not in the store."""
     found = []
     for position, entry in enumerate(ledger):
-        if isinstance(entry, Note) and entry.kind == NOTE and entry.data.get("root", root) == root:
+        if isinstance(entry, Note) and entry.kind == NOTE:
             found.append(
                 Mark(position, entry.text, entry.data.get("commit", ""), entry.data.get("modes", ""))
             )
     return found
 
 
-def first_after(ledger: Sequence[Entry], root: str, position: int) -> Mark | None:
+def first_after(ledger: Sequence[Entry], position: int) -> Mark | None:
     """The snapshot that shows the files as they were at ``position``: none where a change came before it."""
-    for mark in marks(ledger, root):
+    for mark in marks(ledger):
         if mark.position >= position and mark.when in ("start", "before"):
             between = ledger[position : mark.position]
             return None if _changes(between) else mark
@@ -68,7 +68,7 @@ def users_paths(workspace: Workspace, ledger: Sequence[Entry], start: Mark, now:
     """
     users: dict[str, None] = {}
     before = start
-    later = [mark for mark in marks(ledger, str(workspace.root)) if mark.position > start.position]
+    later = [mark for mark in marks(ledger) if mark.position > start.position]
     for mark in [*later, Mark(len(ledger), "now", now, "")]:
         if not workspace.snapshots.has(mark.commit):
             continue  # pruned: its changes count with the next one

@@ -24,6 +24,9 @@ from kcode.workspace.ignore import walk
 from kcode.workspace.private_git import USERS, git_bytes, private_git
 
 LARGEST_FILE = 200_000_000  # bytes; larger files are not covered
+MOST_AT_ONCE = (
+    3_000_000_000  # bytes of changed files in one snapshot; beyond it the largest wait for the next
+)
 PLAIN_FILES = 20_000  # files of a folder without git: more, and there are no snapshots
 PLAIN_BYTES = 1_000_000_000
 _LOCK_WAIT_S = 60.0
@@ -119,9 +122,11 @@ class SnapshotStore:
 
     def _take(self) -> Snapshot:
         self._prepare()
-        changed = self._changed()
-        if changed or not self._last:
-            self._update(changed)
+        changed, left_out = self._coverable(self._changed())
+        if changed or left_out != self._left_out or not self._last:
+            self._left_out = left_out
+            text = b"".join(path + b"\0" for path in changed)
+            self._run("update-index", "-z", "--add", "--remove", "--replace", "--stdin", input=text)
             self._commit()
         return Snapshot(self._last, tuple(self._left_out))
 
@@ -138,45 +143,42 @@ class SnapshotStore:
             lock.unlink(missing_ok=True)
         if self._ready:
             return
+        kind, objects, exclude = self._facts()
         if not (self.folder / "HEAD").is_file():
-            self._create()
-        self.write("info/exclude", self._excluded())
+            self._create(kind)
+        if objects:  # written each time: the user's repository may have moved
+            self.write("objects/info/alternates", os.fsencode(objects) + b"\n")
+        self.write("info/exclude", self._excluded(exclude))
         self.write("info/attributes", _ATTRIBUTES.encode())
         head = (self.folder / "HEAD").read_text("ascii").strip()
         self._last = "" if head.startswith("ref:") else head
+        self._left_out = dict.fromkeys(self.left_out(self._last))
         if not self._last and not self.is_git:
             self._bound_plain()
         self._ready = True
 
-    def _create(self) -> None:
+    def _create(self, kind: str) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, mode=0o700)
-        facts = self._facts()
-        more = [f"--object-format={facts[0]}"] if facts and facts[0] != "sha1" else []
         template = self.folder / "no-template"
         template.mkdir()
+        more = [f"--object-format={kind}"] if kind != "sha1" else []
         git_bytes(["init", "-q", "--bare", f"--template={template}", *more, str(self.folder)], self.folder)
         template.rmdir()
-        if facts:
-            self.write("objects/info/alternates", os.fsencode(facts[1]) + b"\n")
 
-    def _facts(self) -> tuple[str, str] | None:
-        """Object format and object folder of the user's repository."""
+    def _facts(self) -> tuple[str, str, str]:
+        """Object format, object folder and exclude file of the user's repository."""
         if not self.is_git:
-            return None
-        asked = ["rev-parse", "--show-object-format", "--git-path", "objects"]
-        lines = os.fsdecode(git_bytes([*USERS, *asked], self.root)).split("\n")
-        return lines[0], os.path.realpath(self.root / lines[1])
+            return "sha1", "", ""
+        asked = ["--show-object-format", "--git-path", "objects", "--git-path", "info/exclude"]
+        lines = os.fsdecode(git_bytes([*USERS, "rev-parse", *asked], self.root)).split("\n")
+        return lines[0], os.path.realpath(self.root / lines[1]), lines[2]
 
-    def _excluded(self) -> bytes:
+    def _excluded(self, exclude: str) -> bytes:
         """The user's own exclude files, and kcode's folders where they are inside the workspace."""
         rules: list[bytes] = []
         if self.is_git:
-            with contextlib.suppress(EnvironmentProblem):
-                exclude = os.fsdecode(
-                    git_bytes([*USERS, "rev-parse", "--git-path", "info/exclude"], self.root)
-                )
-                rules.append(_bytes_of(self.root / exclude.rstrip("\n")))
+            rules.append(_bytes_of(self.root / exclude))
             with contextlib.suppress(EnvironmentProblem):
                 named = git_bytes([*USERS, "config", "--path", "--get", "core.excludesFile"], self.root)
                 rules.insert(0, _bytes_of(self.root / os.fsdecode(named).rstrip("\n")))
@@ -212,22 +214,27 @@ class SnapshotStore:
                 found.update(dict.fromkeys(filter(None, listed.split(b"\0"))))
         return list(found)
 
-    def _update(self, changed: Sequence[bytes]) -> None:
-        self._left_out = {path: None for path in self._left_out if os.fsencode(path) not in set(changed)}
-        known, root = [], os.fsencode(self.root)
-        for path in changed:
-            if _readable(root + b"/" + path):
-                known.append(path)
-            else:
-                self._left_out[os.fsdecode(path)] = None
-        text = b"".join(path + b"\0" for path in known)
-        self._run("update-index", "-z", "--add", "--remove", "--replace", "--stdin", input=text)
+    def _coverable(self, changed: Sequence[bytes]) -> tuple[list[bytes], dict[str, None]]:
+        """Those of ``changed`` that can be taken in, and the paths that cannot: unreadable, or too large by
+        themselves or together."""
+        root = os.fsencode(self.root)
+        sizes = {path: _size_of_readable(root + b"/" + path) for path in changed}
+        total = sum(size for size in sizes.values() if size and size <= LARGEST_FILE)
+        left: dict[str, None] = {}
+        for path in sorted(changed, key=lambda path: sizes[path] or 0, reverse=True):
+            size = sizes[path]
+            if size is not None and size <= LARGEST_FILE:
+                if total <= MOST_AT_ONCE:
+                    continue
+                total -= size
+            left[os.fsdecode(path)] = None
+        return [path for path in changed if os.fsdecode(path) not in left], left
 
     def _commit(self) -> None:
         tree = self._run("write-tree").strip().decode()
         commit = self._run("commit-tree", tree, "-m", "kcode").strip().decode()
-        ref = self.folder / "refs" / "kcode" / commit
-        ref.parent.mkdir(parents=True, exist_ok=True)
+        if self._left_out:
+            self.write(f"left-out/{commit}", b"\0".join(map(os.fsencode, self._left_out)))
         self.write(f"refs/kcode/{commit}", f"{commit}\n".encode())
         self.write("HEAD", f"{commit}\n".encode())
         self._last = commit
@@ -236,6 +243,11 @@ class SnapshotStore:
 
     def has(self, commit: str) -> bool:
         return bool(commit) and (self.folder / "refs" / "kcode" / commit).is_file()
+
+    def left_out(self, commit: str) -> list[str]:
+        """The paths that a snapshot does not cover although no rule excludes them."""
+        raw = _bytes_of(self.folder / "left-out" / commit) if commit else b""
+        return [os.fsdecode(path) for path in raw.split(b"\0") if path]
 
     def between(self, before: str, after: str) -> list[Difference]:
         """What changed from one snapshot to another, by path. Raises :class:`EnvironmentProblem`."""
@@ -249,18 +261,6 @@ class SnapshotStore:
             if "160000" in (old_mode, new_mode):
                 continue
             found.append(Difference(os.fsdecode(path), _item(old_mode, old), _item(new_mode, new)))
-        return found
-
-    def items(self, commit: str, paths: Sequence[str]) -> dict[str, Item]:
-        """What a snapshot holds at ``paths``; those it does not hold are left out."""
-        raw = self._run("ls-tree", "-r", "-z", "--full-tree", commit)
-        wanted = set(map(os.fsencode, paths))
-        found = {}
-        for line in filter(None, raw.split(b"\0")):
-            facts, _, path = line.partition(b"\t")
-            mode, kind, name = facts.decode().split(" ")
-            if path in wanted and kind == "blob":
-                found[os.fsdecode(path)] = Item(mode, name)
         return found
 
     def missing(self, items: Sequence[Item]) -> set[str]:
@@ -321,6 +321,7 @@ class SnapshotStore:
             return
         for ref in refs:
             ref.unlink(missing_ok=True)
+            (self.folder / "left-out" / ref.name).unlink(missing_ok=True)
         head = (self.folder / "HEAD").read_text("ascii").strip()
         if head in {ref.name for ref in refs}:
             self._forget()  # HEAD and the index would hold the objects
@@ -370,15 +371,15 @@ def _bytes_of(path: Path) -> bytes:
         return b""
 
 
-def _readable(path: bytes) -> bool:
-    """Whether git can take it in: gone paths are, unreadable and very large files are not."""
+def _size_of_readable(path: bytes) -> int | None:
+    """Bytes that git would read, 0 for a link and for what is gone; None where it cannot be read."""
     try:
         info = os.lstat(path)
     except OSError:
-        return True
-    if stat.S_ISLNK(info.st_mode) or stat.S_ISDIR(info.st_mode):
-        return True
-    return stat.S_ISREG(info.st_mode) and info.st_size <= LARGEST_FILE and os.access(path, os.R_OK)
+        return 0
+    if stat.S_ISREG(info.st_mode):
+        return info.st_size if os.access(path, os.R_OK) else None
+    return 0 if stat.S_ISLNK(info.st_mode) or stat.S_ISDIR(info.st_mode) else None
 
 
 def _wait_for_lock(descriptor: int) -> None:

@@ -348,3 +348,32 @@ def test_the_state_of_tests_and_caches_that_are_ignored_stays(
     done = back(session, 0)
     assert "a.txt" in done.restored
     assert not (repo / "a.txt").exists()
+
+
+def test_a_moved_repository_can_still_be_rewound(k2sim: Any, open_session: Open, repo: Path) -> None:
+    sim = k2sim([command("echo x > shop.py; rm test_shop.py"), say("done")])
+    before = {path.name: path.read_bytes() for path in repo.glob("*.py")}
+    session = open_session(sim, **ALL)
+    run_turn(session, "go")
+    asyncio.run(session.close())
+    moved = repo.rename(repo.parent / "moved")
+    again = open_session(sim, root=moved, resume=True, **ALL)
+    done = back(again, 0)
+    assert set(done.restored) == set(before)
+    assert {path.name: path.read_bytes() for path in moved.glob("*.py")} == before
+
+
+def test_a_file_that_no_snapshot_covered_is_left_alone(
+    k2sim: Any, open_session: Open, repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kcode.workspace import snapshots
+
+    monkeypatch.setattr(snapshots, "LARGEST_FILE", 1_000)
+    (repo / "data").write_bytes(b"x" * 2_000)
+    sim = k2sim([command("echo small > data; echo made > made"), say("done")])
+    session = open_session(sim, **ALL)
+    events = run_turn(session, "go")
+    assert any(isinstance(event, Notice) and "data" in event.text for event in events)
+    done = back(session, 0)
+    assert done.restored == ("made",)
+    assert (repo / "data").read_text() == "small\n"

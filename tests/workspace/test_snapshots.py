@@ -374,3 +374,27 @@ def test_every_state_can_be_returned_to(
     for commit, expected in reversed(moments):
         assert rewind(work, commit) == []
         assert contents(root) == expected
+
+
+def test_beyond_a_sum_the_largest_files_wait_for_the_next_snapshot(
+    work: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "MOST_AT_ONCE", 9_000)
+    for number in range(4):
+        (work.root / f"big{number}").write_bytes(b"x" * (1_000 + 1_000 * number))
+    taken = work.snapshots.take()
+    assert taken.left_out == ("big3",)
+    assert work.snapshots.left_out(taken.commit) == ["big3"]
+    again = work.snapshots.take()
+    assert again.left_out == ()
+    assert [d.path for d in work.snapshots.between(taken.commit, again.commit)] == ["big3"]
+
+
+def test_what_is_left_out_does_not_make_a_snapshot_of_its_own_each_time(
+    work: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "LARGEST_FILE", 1_000)
+    taken = work.snapshots.take()
+    assert taken.left_out == ("data.bin",)
+    assert work.snapshots.take() == taken
+    assert SnapshotStore(work.root, True).take() == taken
