@@ -70,6 +70,13 @@ ARK = (
     SimModel("kimi-k2-thinking-251104", 256_000, 32_768, thinking="forced"),
 )
 
+ARK_PLAN_PATHS = ("/api/coding/v3", "/api/plan/v3")
+ARK_PLANS = (
+    SimModel("kimi-k2.7-code", 256_000, 32_768, thinking="forced", requires_reasoning=True),
+    SimModel("kimi-k3", 1_024_000, 131_072, thinking="forced", requires_reasoning=True),
+)
+"""What the plans serve where a test asks for it; they have no model list (facts A.3)."""
+
 SELF_HOSTED = (
     SimModel("kimi-k2"),
     SimModel("kimi-k2-instruct"),

@@ -222,6 +222,8 @@ class Simulator:
             ("GET", f"{base}/models"): self._list_models,
             ("POST", f"{base}/chat/completions"): self._chat,
         }
+        if self.shape.name == "ark":
+            routes |= {("POST", f"{plan}/chat/completions"): self._chat for plan in models.ARK_PLAN_PATHS}
         if self.shape.name == "moonshot":
             routes["POST", f"{base}/tokenizers/estimate-token-count"] = self._estimate
             routes["GET", f"{base}/users/me/balance"] = self._balance
@@ -344,8 +346,9 @@ def _prompt(body: Mapping[str, Any], model: SimModel) -> str:
 
 
 def _served(shape: str, ids: Iterable[str] | None, context: Mapping[str, int]) -> dict[str, SimModel]:
-    known = {model.id: model for model in models.BY_SHAPE[shape]}
-    wanted = list(known) if ids is None else list(ids)
+    usual = {model.id: model for model in models.BY_SHAPE[shape]}
+    known = usual | ({model.id: model for model in models.ARK_PLANS} if shape == "ark" else {})
+    wanted = list(usual) if ids is None else list(ids)
     served = {name: known.get(name, SimModel(name)) for name in wanted}
     for name, size in context.items():
         served[name] = replace(served.get(name, SimModel(name)), context=size)
