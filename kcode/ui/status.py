@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kcode.config.project import branch_of as branch_of
 from kcode.ui import figures
 
 if TYPE_CHECKING:
@@ -43,15 +43,3 @@ def line(status: Status, mode: str, branch: str, columns: int) -> str:
             return figures.cut(text, columns)
         parts.pop()
     return ""
-
-
-def branch_of(root: Path) -> str:
-    """The checked-out branch, or the first digits of a detached commit, read from ``HEAD`` itself."""
-    try:
-        git = root / ".git"
-        if git.is_file():  # a worktree or a submodule
-            git = root / git.read_text("utf-8").removeprefix("gitdir:").strip()
-        head = (git / "HEAD").read_text("utf-8", errors="replace").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-    return head.removeprefix("ref: refs/heads/") if head.startswith("ref:") else head[:8]
