@@ -54,6 +54,10 @@ from kcode.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from kcode.agent.attach import Attachment
 
+_MAY_HAVE_RUN = (  # the first of the open calls: the others wait for it
+    "[interrupted: kcode was ended before this call had a result; it may have run:"
+    " look before doing it again]"
+)
 SMALLEST_ANSWER = 256  # tokens: with less room than this a request is not sent
 _THINKING_ANSWER = 16_000  # K2 thinking models: reasoning and answer share the limit
 _SMALLEST_RESULT = 1_200  # characters
@@ -367,10 +371,11 @@ class Session:
         said = [e for e in self.ledger if isinstance(e, Assistant | User) or _cut_off(e)]
         if said and isinstance(cut := said[-1], Note):
             self.record(Assistant(cut.text, cut.data.get("reasoning"), (), "interrupted"))
-        for call in open_calls(self.ledger):
-            self.record(
-                ToolResult(call.id, call.name, f"{NOT_RUN} (kcode was ended)", ok=False, brief="not run")
-            )
+        for number, call in enumerate(open_calls(self.ledger)):
+            why = f"{NOT_RUN} (kcode was ended)" if number else _MAY_HAVE_RUN
+            self.record(ToolResult(call.id, call.name, why, ok=False, brief="not run"))
+        changed = next((e.paths for e in reversed(self.ledger) if isinstance(e, Checkpoint)), ())
+        self.workspace.sweep(changed)
         last = next((e.model for e in reversed(self.ledger) if isinstance(e, UsageEntry)), "")
         if last and last != self.provider.model.id:
             self.record(Epoch("model", str(self._who()), keep_upto=len(self.ledger)))

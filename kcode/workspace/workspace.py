@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import glob
 import hashlib
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -258,6 +260,14 @@ class Workspace:
             gone = [path for path, (_, after) in changes.items() if after is None]
             remove_empty({folder for path in gone for folder in self._above(path)})
             return identity
+
+    def sweep(self, paths: Sequence[str]) -> None:
+        """Remove the temporary files that a kill may have left beside ``paths``."""
+        for path in paths:
+            real = self.root / path
+            for left in real.parent.glob(f".{glob.escape(real.name[:100])}.????????.kcode"):
+                with suppress(OSError):
+                    left.unlink()
 
     def _above(self, path: Path) -> list[Path]:
         """The folders between a path and the root."""

@@ -132,6 +132,7 @@ def kill_and_resume(sim: Simulator, project: Path, after_s: float) -> Outcome:
     assert roles.count("tool") == sum(
         len(m.get("tool_calls", [])) for m in resumed.json["messages"] if m["role"] == "assistant"
     )
+    assert not list(project.rglob(".*.kcode")), "a temporary file was left behind"
     _rewind_to_the_beginning(sim, project)
     assert _files(project) == before, "the rewind did not bring the files back"
     return Outcome(True, len(entries), len([c for c in calls if c.id not in answered]), litter)
