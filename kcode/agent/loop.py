@@ -27,7 +27,7 @@ from kcode.config.prompts import load_prompt
 from kcode.conversation.ledger import Assistant, Note, ToolResult, User, open_calls
 from kcode.conversation.projection import NOT_RUN
 from kcode.errors import KcodeError, LimitReached
-from kcode.providers.base import ContentFiltered, ProviderError
+from kcode.providers.base import ContentFiltered, ContextOverflow, ProviderError
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
@@ -102,9 +102,7 @@ class _Turn:
                 self.emit(Notice("info", await compact(session)))
             except LimitReached as refused:
                 self.emit(Notice("warning", refused.message))
-        self.answering = Answering(session, self.emit, self.guard.steps, self._admit)
-        assistant = await self.answering.ask()
-        self.answering = None
+        assistant = await self._answer()
         if assistant.content:
             self.text.append(assistant.content)
         if assistant.finish == "content_filter":
@@ -112,6 +110,26 @@ class _Turn:
                 "the provider's content filter ended the answer",
                 "rephrase the last message; if it keeps happening, /clear starts afresh",
             )
+        return assistant
+
+    async def _answer(self) -> Assistant:
+        """The model's answer. Where the server finds the conversation longer than kcode does, it is compacted
+        and the request made once more (facts D.1); raises the server's refusal where that cannot be."""
+        session = self.session
+        self.answering = Answering(session, self.emit, self.guard.steps, self._admit)
+        try:
+            assistant = await self.answering.ask()
+        except ContextOverflow as refused:
+            if self.answering.so_far.begun or not self._admit():
+                raise
+            try:
+                done = await compact(session)
+            except (ContextOverflow, LimitReached):
+                raise refused from None
+            self.emit(Notice("info", f"the server finds the conversation too long: {done}"))
+            self.answering = Answering(session, self.emit, self.guard.steps, self._admit)
+            assistant = await self.answering.ask()
+        self.answering = None
         return assistant
 
     def _admit(self) -> bool:

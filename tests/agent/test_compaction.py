@@ -14,8 +14,9 @@ from kcode.agent.events import Notice
 from kcode.agent.session import Session
 from kcode.conversation.ledger import Assistant, Epoch, ToolResult
 from kcode.errors import LimitReached
+from kcode.providers.base import ContextOverflow
 from tests.agent.conftest import finished, run_turn
-from tests.k2sim import ChatRequest, call, say, tokens, use
+from tests.k2sim import ChatRequest, call, fail, say, tokens, use
 
 Open = Callable[..., Session]
 ASKS = "Write a hand-off"
@@ -184,3 +185,33 @@ def test_a_task_of_600k_tokens_crosses_compactions_without_repeating_work(
     assert max(record.prompt_tokens for record in sim.answered) <= window
     breaks = [step for step in sim.prefix_report() if not step.extends]
     assert len(breaks) == len(compactions(session))
+
+
+@pytest.mark.parametrize("handoff", [say("## Goal\ntalk"), fail("context_overflow")])
+def test_a_conversation_that_the_server_finds_too_long_is_compacted_and_asked_once_more(
+    k2sim: Any, open_session: Open, handoff: Any
+) -> None:
+    talk = [say("at length " * 3_000) for _ in range(3)]
+    sim = k2sim([*talk, fail("context_overflow"), handoff, say("yes")])
+    session = open_session(sim)
+    for text in ("a", "b", "c"):
+        assert finished(run_turn(session, text)).reason == "answered"
+    events = run_turn(session, "still there?")
+    assert finished(events).text == "yes"
+    assert len(compactions(session)) == 1
+    assert any(isinstance(e, Notice) and "too long" in e.text for e in events)
+    assert "still there?" in handoff_of(sim.chats[-1].json)
+    assert sim.chats[-1].prompt_tokens < sim.chats[-3].prompt_tokens / 2
+
+
+def test_where_there_is_nothing_to_compact_the_servers_refusal_is_told_once(
+    k2sim: Any, open_session: Open
+) -> None:
+    sim = k2sim([fail("context_overflow"), say("## Goal\nnothing"), say("never")])
+    session = open_session(sim)
+    end = finished(run_turn(session, "hi"))
+    assert end.reason == "error"
+    assert isinstance(end.error, ContextOverflow)
+    assert "too long" in end.detail
+    assert sim.script.left == 1
+    assert not compactions(session)
