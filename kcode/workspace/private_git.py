@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kcode.errors import EnvironmentProblem
+from kcode.safety.output import feed
 from kcode.safety.process import child_environment, spawn
 
 TIMEOUT_S = 300.0
@@ -67,15 +68,17 @@ def git_bytes(
 def _communicate(
     process: subprocess.Popen[bytes], input: bytes, stop: threading.Event | None
 ) -> tuple[bytes, bytes]:
+    # Fed by a thread: after its first time limit, Popen.communicate forgets what it has not written yet.
+    stdin, process.stdin = process.stdin, None
+    if stdin is not None:
+        threading.Thread(target=feed, args=(stdin, input), daemon=True).start()
     until = time.monotonic() + TIMEOUT_S
-    given: bytes | None = input
     while True:
         if stop is not None and stop.is_set():
             raise EnvironmentProblem("git was stopped, because kcode ends")
         try:
-            return process.communicate(given, timeout=_LOOK_S)
+            return process.communicate(timeout=_LOOK_S)
         except subprocess.TimeoutExpired as problem:
-            given = None
             if time.monotonic() > until:
                 raise EnvironmentProblem("git took too long and was stopped") from problem
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kcode.config.paths import state_dir
 from kcode.workspace import snapshots
+from kcode.workspace.private_git import private_git
 from kcode.workspace.restore import restore
 from kcode.workspace.snapshots import SnapshotProblem, SnapshotStore
 from kcode.workspace.workspace import Workspace
@@ -398,3 +399,14 @@ def test_what_is_left_out_does_not_make_a_snapshot_of_its_own_each_time(
     assert taken.left_out == ("data.bin",)
     assert work.snapshots.take() == taken
     assert SnapshotStore(work.root, True).take() == taken
+
+
+def test_git_gets_all_of_a_long_input_however_slowly_it_reads(work: Workspace, tmp_path: Path) -> None:
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text("#!/bin/sh\nsleep 0.6\nexec wc -c\n")
+    slow.chmod(0o755)
+    text = b"x" * 1_000_000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
+        assert int(private_git(tmp_path, work.root, "anything", input=text)) == len(text)
