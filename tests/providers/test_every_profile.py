@@ -191,6 +191,21 @@ def test_reasoning_that_used_up_the_limit_is_asked_for_again_with_more_room(case
     assert rooms[1] > rooms[0] or rooms[0] >= session.provider.model.max_output
 
 
+@cases
+def test_a_compaction_by_hand_is_taken(case, tmp_path):
+    with case.start([say("Long. " * 3_000, reasoning="So."), say("## Goal\ntalk"), say("Yes.")]) as sim:
+        session = case.session(sim, tmp_path)
+
+        async def story() -> None:
+            for text in ("talk", "", "still there?"):
+                await session.compact("everything") if not text else [e async for e in session.turn(text)]
+            await session.close()
+
+        asyncio.run(asyncio.wait_for(story(), 60))
+        assert [(r.status, r.refusal) for r in asked(sim)] == [(200, "")] * 3
+    assert [e.content for e in session.ledger if isinstance(e, Assistant)][-1] == "Yes."
+
+
 # --- every error row ------------------------------------------------------------------------------
 
 ANTHROPIC = [
