@@ -56,14 +56,16 @@ def elided_places(document: Document, old: str, new: str) -> list[Place]:
     ways = list(_ways(document, [[key(lines[at]) for at in part] for part in parts]))
     if len(ways) >= _MOST_WAYS:
         return []
-    found = []
+    found: dict[Place, tuple[Place, bool]] = {}
     for way in ways:
         alignment = _aligned(document, lines, parts, way, gaps)
         place = merged(document, old, new, alignment)
         if place:
-            found.append((place, _stays_inside(document, lines, parts, alignment, gaps)))
-    inside = [place for place, stays in found if stays]
-    return inside if len(found) > 1 and len(inside) == 1 else [place for place, _ in found]
+            stays = _stays_inside(document, lines, parts, alignment, gaps)
+            change = place.trimmed(document.text)  # ways that come to the same change are one
+            found[change] = (place, stays or (change in found and found[change][1]))
+    inside = [place for place, stays in found.values() if stays]
+    return inside if len(found) > 1 and len(inside) == 1 else [place for place, _ in found.values()]
 
 
 def _without_ends(old: str, new: str) -> tuple[str, str]:

@@ -26,9 +26,20 @@ def find(document: Document, old: str, new: str) -> tuple[str, list[Place]]:
         return "exact", [Place(0, 0, new)]
     for name, finder in STAGES:
         places = finder(document, old, new)
+        if len(places) == 1 and finder is _exact and _cuts_indentation(document, places[0], old):
+            whole = _indentation(document, old, new)
+            if len(whole) == 1:
+                return "indentation", whole
         if places:
             return name, places
     return "", []
+
+
+def _cuts_indentation(document: Document, place: Place, old: str) -> bool:
+    """Whether a text of several lines begins with a part only of its first line's indentation."""
+    line = document.text.rfind("\n", 0, place.start) + 1
+    before = document.text[line : place.start]
+    return bool(before) and not before.strip() and old[:1] in " \t" and "\n" in old.strip("\n")
 
 
 # --- exact, but for line endings -------------------------------------------------------------

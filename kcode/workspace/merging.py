@@ -20,6 +20,15 @@ from kcode.workspace.lookalikes import plain, respelled
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 
 
+_Opcode = tuple[str, int, int, int, int]
+
+
+def shared(one: str, other: str) -> int:
+    """How many first characters are the same."""
+    size = min(len(one), len(other))
+    return next((at for at in range(size) if one[at] != other[at]), size)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A match: ``text[start:end]`` is to become ``new``."""
@@ -27,6 +36,13 @@ class Place:
     start: int
     end: int
     new: str
+
+    def trimmed(self, text: str) -> Place:
+        """The same change of ``text`` without what it leaves as it was on either side."""
+        there = text[self.start : self.end]
+        head = shared(there, self.new)
+        tail = shared(there[head:][::-1], self.new[head:][::-1])
+        return Place(self.start + head, self.end - tail, self.new[head : len(self.new) - tail])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +91,11 @@ class _Merge:
         crlf = sum(line.endswith("\r\n") for line in region)
         ends = sum(line.endswith("\n") for line in region)
         self.newline = ("\r\n" if crlf * 2 > ends else "\n") if ends else document.newline
-        self.codes = difflib.SequenceMatcher(
-            None, [line.rstrip() for line in self.old], [line.rstrip() for line in self.new], autojunk=False
-        ).get_opcodes()
+        self.codes = self._codes()
         self.first_bare = False  # the first line came without its indentation, as copied from its middle
         self.rule = self._rule()
+        self.slips = self._slips()
+        self.blank_ends = self._has_blank_ends()
 
     def place(self) -> Place:
         for tag, a, b, c, d in self.codes:
@@ -100,6 +116,53 @@ class _Merge:
         return Place(start, end, "".join(lines))
 
     # --- lines ---
+
+    def _codes(self) -> list[_Opcode]:
+        """The edit itself, as difflib tells it; new lines that could stand in several places, in the best."""
+        was, becomes = ([line.rstrip() for line in lines] for lines in (self.old, self.new))
+        codes: list[_Opcode] = list(difflib.SequenceMatcher(None, was, becomes, autojunk=False).get_opcodes())
+        if not self.alignment.loose:
+            return codes
+        for number, (tag, a, _, c, d) in enumerate(codes):
+            if tag == "insert":
+                above = codes[number - 1] if number else None
+                below = codes[number + 1] if number + 1 < len(codes) else None
+                shift = self._slide(was, becomes, (a, c, d), (above, below))
+                if shift:
+                    codes[number] = (tag, a + shift, a + shift, c + shift, d + shift)
+                    if above:
+                        codes[number - 1] = (*above[:2], above[2] + shift, above[3], above[4] + shift)
+                    if below:
+                        codes[number + 1] = (below[0], below[1] + shift, below[2], below[3] + shift, below[4])
+        return codes
+
+    def _slide(
+        self,
+        was: Sequence[str],
+        becomes: Sequence[str],
+        inserted: tuple[int, int, int],
+        around: tuple[_Opcode | None, _Opcode | None],
+    ) -> int:
+        """``}`` and the lines before a new function may be told as new before or after the old ones.
+
+        By how many lines the insertion moves to stand between two lines that are neighbours in the file.
+        Raises :class:`Conflict` where a line that it could move past is not in the file.
+        """
+        a, c, d = inserted
+        above, below = around
+        up = down = 0
+        while above and a - up > above[1] + 1 and was[a - up - 1] == becomes[d - up - 1]:
+            up += 1
+        while below and a + down < below[2] - 1 and was[a + down] == becomes[c + down]:
+            down += 1
+        there = self.alignment.lines
+        if any(there[at] < 0 and self.old[at].strip() for at in range(a - up, a + down)):
+            raise Conflict
+        for shift in sorted(range(-up, down + 1), key=abs):
+            before, after = (there[at] if 0 <= at < len(there) else -1 for at in (a + shift - 1, a + shift))
+            if before >= 0 and after == before + 1:
+                return shift
+        return 0
 
     def _keep(self, a: int, b: int) -> None:
         for at in range(a, b):
@@ -124,6 +187,19 @@ class _Merge:
         self.out += [line + self.newline for line in lines]
         if known:
             self.next = known[-1] + 1
+            if not lines:
+                self.next += self._blanks_too_many(known)
+
+    def _blanks_too_many(self, known: Sequence[int]) -> int:
+        """Where lines go that had blank lines on both sides, not known to the edit, one side's go too."""
+        seen, ours = self.document.seen, set(self.alignment.lines)
+        above = below = 0
+        while known[0] - above > self.alignment.first and not seen[known[0] - above - 1]:
+            above += 1
+        while known[-1] + below < self.alignment.last and not seen[known[-1] + below + 1]:
+            below += 1
+        around = {*range(known[0] - above, known[0]), *range(known[-1] + 1, known[-1] + below + 1)}
+        return 0 if around & ours else min(above, below)
 
     def _only_blank(self, known: Sequence[int]) -> None:
         """Between lines that go there may be nothing that the edit does not know of."""
@@ -143,7 +219,10 @@ class _Merge:
             return
         elif any(self.document.stripped[line] for line in range(self.next, after)):
             raise Conflict
-        if self.alignment.loose and not any(at >= 0 and self._same(at) for at in (above, below)):
+        if not self.alignment.loose:
+            return
+        around = [at for at in (above, below) if at >= 0]
+        if not any(self._same(at) for at in around):
             raise Conflict
 
     def _filled(self, order: range) -> int:
@@ -168,7 +247,7 @@ class _Merge:
         """A new line as the file spells it; ``partner`` is the old line that it comes from, or -1."""
         line = self.new[number]
         if not line.strip():
-            return line
+            return ""
         indented = self.rule(lead(line))
         if self.first_bare and number == 0:
             indented = lead(self.document.lines[self.alignment.first])
@@ -180,23 +259,33 @@ class _Merge:
             raise Conflict
         body = line.lstrip(" \t")
         if at < 0:
-            return indented + self._ascii(body)
-        return indented + _woven(there.strip(), self.old[partner].strip(), body)
+            return indented + self._as_typed(body)
+        return indented + self._as_typed(_woven(there.strip(), self.old[partner].strip(), body))
 
-    def _ascii(self, body: str) -> str:
-        """Look-alikes of a wholly new line, where the old text wrote them for ASCII."""
-        if body.isascii() or not self._typographic:
+    def _as_typed(self, body: str) -> str:
+        """A changed line without the slips that the old text has where the file has none."""
+        if self.blank_ends:
+            body = body.rstrip()
+        if body.isascii() or not self.slips:
             return body
-        return "".join(plain(char) if char in self._typographic else char for char in body)
+        there = self.document.text
+        return "".join(plain(char) if char in self.slips or char not in there else char for char in body)
 
-    @property
-    def _typographic(self) -> set[str]:
+    def _slips(self) -> set[str]:
+        """The look-alikes that stand for ASCII in the old text."""
         found = set()
         for at, line in enumerate(self.alignment.lines):
             there, old = self.document.lines[line].strip() if line >= 0 else "", self.old[at].strip()
-            if len(there) == len(old):
+            if not old.isascii() and len(there) == len(old):
                 found |= {o for t, o in zip(there, old, strict=True) if t != o and t == plain(o)}
         return found
+
+    def _has_blank_ends(self) -> bool:
+        return any(
+            line >= 0 and old.strip() and old != old.rstrip() and there == there.rstrip()
+            for old, line in zip(self.old, self.alignment.lines, strict=True)
+            for there in [self.document.lines[line]]
+        )
 
     def _rule(self) -> Rule:
         """All lines decide; where they do not agree and the match is loose, those about the changes do."""
@@ -251,6 +340,9 @@ def _woven(there: str, old: str, new: str) -> str:
         return new
     if key(there) == key(old):
         return respelled(there, old, new)
+    renamed = _renamed(there, old, new)
+    if renamed is not None:
+        return renamed
     base, mine, yours = (_TOKEN.findall(text) for text in (old, there, new))
     changes = [(a, b, mine[c:d]) for a, b, c, d in _changed(base, mine)]
     wanted = [(a, b, yours[c:d]) for a, b, c, d in _changed(base, yours)]
@@ -264,6 +356,24 @@ def _woven(there: str, old: str, new: str) -> str:
         out += [*base[done:a], *tokens]
         done = b
     return "".join([*out, *base[done:]])
+
+
+def _renamed(there: str, old: str, new: str) -> str | None:
+    """``new`` with the file's words, where ``there`` is ``old`` but for single words that ``new`` keeps."""
+    base, mine = _TOKEN.findall(old), _TOKEN.findall(there)
+    changes = _changed(base, mine)
+    words: dict[str, str] = {}
+    for a, b, c, d in changes:
+        if b - a != 1 or d - c != 1 or not (base[a][0].isidentifier() and mine[c][0].isidentifier()):
+            return None
+        if words.setdefault(base[a], mine[c]) != mine[c]:
+            return None
+    tokens = _TOKEN.findall(new)
+    if any(base.count(word) != len([1 for a, *_ in changes if base[a] == word]) for word in words):
+        return None  # the word is right in one place of the line and wrong in another
+    if any(tokens.count(word) != base.count(word) for word in words):
+        return None
+    return "".join(words.get(token, token) for token in tokens)
 
 
 def _changed(base: Sequence[str], other: Sequence[str]) -> list[tuple[int, int, int, int]]:

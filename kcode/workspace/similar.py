@@ -10,7 +10,8 @@ from kcode.workspace.document import Document, bare, key
 from kcode.workspace.merging import Alignment, Place, merged
 
 SCORE = 0.72  # of 1.0 for the same lines; below it nothing is taken
-GAP = 0.1  # the best must be better than the next by this, where the edit would fit there too
+GAP = 0.05  # the best must be better by this than any other place where the edit would fit
+_RIVAL = 0.6  # a place this much worse than the best is none, whatever line it has that the best lacks
 LINE = 0.6  # lines less alike than this do not stand for one another
 ALONE = 0.85  # one line without any context must be this much alike
 _MOST_LINES = 200  # of the old text
@@ -39,22 +40,36 @@ def similar_places(document: Document, old: str, new: str) -> list[Place]:
     """At most one place, or two where the second is too near to the first to tell them apart."""
     lines = [bare(line) for line in split_lines(old)]
     given = [at for at, line in enumerate(lines) if line.strip()]
-    windows = similar_windows(document, [key(lines[at]) for at in given])
+    wanted = [key(lines[at]) for at in given]
+    windows = similar_windows(document, wanted)
     if not windows or windows[0].score < (ALONE if len(given) == 1 else SCORE):
         return []
+    windows.sort(key=lambda window: len(_exact(document, wanted, window)) < len(wanted))  # whole ones first
     best, *others = windows
     place = _place(document, old, new, lines, given, best)
     if place is None:
         return []
+    held = _exact(document, wanted, best)
     for other in others:
-        if best.score - other.score >= GAP:
-            break
+        rivals = _exact(document, wanted, other)
+        clear = best.score - other.score >= GAP and rivals <= held
+        if clear or len(rivals) < len(held) == len(wanted) or other.score < _RIVAL * best.score:
+            continue
         rival = _place(document, old, new, lines, given, other)
         if rival is not None:
             return [place, rival]
         if other.score >= best.score:
             return []
     return [place]
+
+
+def _exact(document: Document, wanted: Sequence[str], window: Window) -> set[int]:
+    """Which of the wanted lines are in the window just as given."""
+    return {
+        number
+        for number, at in enumerate(window.there)
+        if at >= 0 and document.seen[document.filled[at]] == wanted[number]
+    }
 
 
 def similar_windows(document: Document, wanted: Sequence[str]) -> list[Window]:
@@ -181,4 +196,11 @@ def _place(
         blank = not lines[at].strip() and there[at - 1] >= 0 and below < len(document.seen)
         if blank and not document.seen[below] and below not in taken:
             there[at] = below
+            taken.add(below)
+    for at in range(len(lines) - 2, -1, -1):
+        above = there[at + 1] - 1
+        blank = not lines[at].strip() and there[at] < 0 and above >= 0
+        if blank and not document.seen[above] and above not in taken:
+            there[at] = above
+            taken.add(above)
     return merged(document, old, new, Alignment(tuple(there), loose=True))
