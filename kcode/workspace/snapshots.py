@@ -24,9 +24,7 @@ from kcode.workspace.ignore import walk
 from kcode.workspace.private_git import USERS, git_bytes, private_git
 
 LARGEST_FILE = 200_000_000  # bytes; larger files are not covered
-MOST_AT_ONCE = (
-    3_000_000_000  # bytes changed in one snapshot; beyond it the largest files wait for the next
-)
+MOST_AT_ONCE = 3_000_000_000  # bytes changed in one snapshot; beyond it the largest files wait for the next
 PLAIN_FILES = 20_000  # files of a folder without git: more, and there are no snapshots
 PLAIN_BYTES = 1_000_000_000
 _LOCK_WAIT_S = 60.0
