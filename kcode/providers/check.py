@@ -267,6 +267,8 @@ def _tools(heard: _Heard) -> tuple[Status, str]:
 def _streaming(heard: _Heard) -> tuple[Status, str]:
     if heard.pieces > 1:
         return "ok", f"an answer came in {heard.pieces} pieces"
+    if heard.healed:
+        return "not tried", "the answer was all markup, which kcode takes in whole: its pieces are not seen"
     return "not", "an answer came in one piece: something on the way holds it back"
 
 

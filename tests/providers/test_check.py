@@ -50,6 +50,9 @@ def test_a_server_without_a_tool_parser_works_where_its_dialect_lets_markup_be_r
     healed = report_of(sim, name="sglang", model="kimi-k2")
     assert healed["tools"].status == "ok"
     assert "raw markup" in healed["tools"].detail
+    assert healed["streaming"].status == "not tried"
+    raw = report_of(sim, name="trtllm", model="kimi-k2", wire="completions")
+    assert {line.status for line in raw.values()} <= {"ok", "not tried", "not offered"}
     plain = report_of(sim, name="sglang", model="kimi-k2", dialect="heal=false")
     assert plain["tools"].status == "not"
     assert "no tool parser" in plain["tools"].detail
