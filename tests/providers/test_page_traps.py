@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from kcode.agent.session import Session
-from kcode.conversation.ledger import Assistant, Call, System, ToolResult, User
+from kcode.conversation.ledger import Assistant, Call, Epoch, System, ToolResult, Tools, User
 from kcode.conversation.projection import project
 from kcode.providers.base import ContextOverflow, ModelNotFound, ProviderError, TextDelta
 from kcode.providers.registry import open_provider, resolve
@@ -115,3 +116,25 @@ def test_the_endpoints_path_is_appended_once_whatever_the_address_ends_in(k2sim,
     provider = make_provider(sim.base_url + suffix, name="ark", model="kimi-k2-250905")
     assert said(asyncio.run(ask(provider))) == "Hi."
     assert sim.chats[0].path == f"{path}/chat/completions"
+
+
+@pytest.mark.parametrize("profile", ["ark-coding", "ark-agent"])
+@pytest.mark.parametrize("model", ["", "kimi-k9-of-next-year"])
+def test_a_plan_which_has_no_model_list_is_not_asked_for_one(k2sim, profile, model):
+    sim = k2sim([say("Hi.")], shape="ark", model_ids=["kimi-k2.7-code", "kimi-k9-of-next-year"])
+    url = sim.base_url.replace("/api/v3", "/api/plan/v3")
+    settings = make_settings(name=profile, base_url=url, api_key=sim.api_key, model=model)
+    provider = open_provider(resolve(settings, {}), settings)
+    assert said(asyncio.run(ask(provider))) == "Hi."
+    assert [record.method for record in sim.requests] == ["POST"]
+
+
+def test_a_tool_that_was_not_declared_in_this_session_is_refused_with_those_that_were(k2sim, tmp_path):
+    sim = k2sim([use(call("list_dir")), say("Then not.")])
+    session = session_on(sim, tmp_path / "work", name="moonshot", model="kimi-k2-0905-preview")
+    reading = [tool for tool in json.loads(session.projection().tools) if "read_file" in str(tool)][:1]
+    for tool in reading:
+        tool["function"].pop("strict", None)
+    session.begin(Epoch("clear"), System("s"), Tools(json.dumps(reading)))  # as an older kcode declared it
+    assert finished(run_turn(session, "look")).text == "Then not."
+    assert tool_texts(session) == ["Error: no tool 'list_dir' in this session; there are: read_file"]

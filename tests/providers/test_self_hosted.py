@@ -73,6 +73,7 @@ def test_a_loop_of_ten_steps_with_thinking_runs_over_chat(profile, tmp_path):
         assert all(isinstance(m.get("content", ""), str) for m in record.json["messages"])
         assert all(m.get("content") != "" for m in record.json["messages"])
         assert "strict" not in json.dumps(record.json["tools"])
+        assert ("max_tokens" in record.json, "max_completion_tokens" in record.json) == (True, False)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
