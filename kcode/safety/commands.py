@@ -1,199 +1,196 @@
-"""What can be said of a shell command by looking at it: does it plainly only read, what does it touch.
+"""What a shell command does, simple command by simple command: it reads, tests, changes, or nobody can tell.
 
-Conservative on purpose: one simple command of known programs with known-harmless flags, paths inside
-the workspace, no character that means anything to a shell beyond quotes. All else is asked about.
+The syntax tree (:mod:`kcode.safety.shell_syntax`) says what runs; :mod:`kcode.safety.invocations` says what
+each of it does. Programs that run other programs (``env``, ``xargs``, ``find -exec``, ``sh -c``) are looked
+through here. What is not understood is never taken for harmless.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Callable
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 
-from kcode.safety import sensitive
+from kcode.safety import programs, sensitive
+from kcode.safety.findings import Finding, leads_away, worst
+from kcode.safety.invocations import judge_program, known_program
+from kcode.safety.shell_syntax import parse
+from kcode.safety.shell_words import Part, Redirect, Simple, Word, literal
+from kcode.safety.wrappers import Unwrapped, unwrap
 
-_META = re.compile(r"[|&;<>()$`\\*?\[\]#~!{}\n\r\x00]")
-_PLAIN = frozenset(
-    [
-        "ls",
-        "pwd",
-        "cat",
-        "head",
-        "tail",
-        "wc",
-        "nl",
-        "stat",
-        "du",
-        "df",
-        "which",
-        "basename",
-        "dirname",
-        "realpath",
-        "readlink",
-        "echo",
-        "true",
-        "uname",
-        "whoami",
-        "id",
-        "cmp",
-        "grep",
-        "egrep",
-        "fgrep",
-        "cut",
-    ]
-)
-_VERSIONED = frozenset(
-    [
-        "python",
-        "python3",
-        "pip",
-        "pip3",
-        "node",
-        "npm",
-        "go",
-        "cargo",
-        "rustc",
-        "gcc",
-        "clang",
-        "make",
-        "cmake",
-        "java",
-        "ruby",
-        "git",
-        "pytest",
-        "ruff",
-        "mypy",
-        "uv",
-    ]
-)
-_GIT_READS = frozenset(
-    [
-        "status",
-        "diff",
-        "log",
-        "show",
-        "blame",
-        "ls-files",
-        "rev-parse",
-        "describe",
-        "shortlog",
-        "rev-list",
-        "name-rev",
-        "merge-base",
-    ]
-)
-_GIT_LISTS = {
-    "branch": frozenset(
-        ["-a", "-r", "-v", "-vv", "--all", "--list", "--show-current", "--remotes", "--verbose"]
-    ),
-    "tag": frozenset(["-l", "-n", "--list"]),
-    "remote": frozenset(["-v", "--verbose"]),
-    "stash": frozenset(["list"]),
-    "worktree": frozenset(["list"]),
-}
-# git takes any unambiguous beginning of a long option, so these are compared as prefixes.
-_GIT_DANGER = (
-    "--output", "--ext-diff", "--textconv", "--exec-path", "--open-files-in-pager", "--contents",
-    "--no-index", "--parseopt", "--sq-quote", "--show-signature",
-)  # fmt: skip
-_RG_DANGER = ("--pre", "--hostname-bin", "--search-zip", "--ignore-file", "--file")
-_FIND_FLAGS = frozenset(
-    [
-        "-name",
-        "-iname",
-        "-path",
-        "-ipath",
-        "-type",
-        "-maxdepth",
-        "-mindepth",
-        "-not",
-        "-o",
-        "-a",
-        "-print",
-        "-size",
-        "-empty",
-    ]
-)
+_DEEPEST = 8  # programs that run programs that run …
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_HARMLESS_TARGETS = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty")
 
 
 def only_reads(command: str) -> bool:
     """Whether ``command`` plainly changes nothing and shows nothing sensitive. When in doubt: no."""
-    if _META.search(command) or touches_sensitive(command):
-        return False
-    try:
-        words = shlex.split(command)
-    except ValueError:
-        return False
-    if not words or any(_leads_away(word) for word in words[1:]):
-        return False
-    program, arguments = words[0], words[1:]
-    if arguments == ["--version"]:
-        return program in _VERSIONED or program in _PLAIN
-    judge = _JUDGES.get(program)
-    return judge(arguments) if judge else program in _PLAIN
+    found = assess(command)
+    return worst(found) == "read" and not any(finding.sensitive for finding in found)
 
 
 def touches_sensitive(command: str) -> str:
     """Why the command needs a yes in every mode: it names a sensitive file. Empty where it names none."""
-    for word in re.split(r"[\s'\"|&;<>()$`=,:]+", command):
-        if word and not word.startswith("-") and sensitive.reason(word.replace("\\", "/")):
-            return sensitive.reason(word.replace("\\", "/"))
+    return next((finding.sensitive for finding in assess(command) if finding.sensitive), "")
+
+
+@lru_cache(maxsize=256)
+def assess(command: str) -> tuple[Finding, ...]:
+    """What each part of ``command`` does, in the order it is written. Never empty, never raises."""
+    return _assess(command, 0)
+
+
+def _assess(command: str, depth: int) -> tuple[Finding, ...]:
+    script = parse(command)
+    if sys.platform == "win32" and set("%^!'") & set(command):
+        return (Finding("unknown", "signs that cmd reads in its own way", command), *_words_of(command))
+    found = [Finding("unknown", problem, command) for problem in script.problems]
+    if script.problems:
+        found.extend(_words_of(command))
+    for simple in script.commands:
+        found.extend(_simple(simple, script.functions, depth))
+    if not script.commands and not script.problems:
+        found.append(Finding("unknown", "there is no command", command))
+    return tuple(dict.fromkeys(found))
+
+
+def _words_of(command: str) -> Iterator[Finding]:
+    """Sensitive files in a text whose syntax says nothing."""
+    if why := _sensitive_text(command):
+        yield Finding("read", why, command, sensitive=why)
+
+
+def _simple(simple: Simple, functions: frozenset[str], depth: int) -> Iterator[Finding]:
+    shown = simple.shown or " ".join(f"{name}={word.text}" for name, word in simple.assignments)
+    for redirect in simple.redirects:
+        yield from _redirect(redirect, shown)
+    for name, word in simple.assignments:
+        yield from _variable(name, word, bool(simple.words), shown)
+    if simple.background:
+        yield Finding("write", "leaves a command running in the background", shown)
+    if simple.words:
+        yield from _command(simple, functions, depth)
+
+
+def _redirect(redirect: Redirect, shown: str) -> Iterator[Finding]:
+    target, sign = redirect.target, redirect.operator
+    path = target.text
+    if sign.endswith("&") and (path.isdigit() or path == "-"):
+        return
+    at = f"{sign} {path}"
+    if path in _HARMLESS_TARGETS and target.known:
+        return
+    if why := _sensitive_word(target):
+        yield Finding("read", why, at, sensitive=why, target="redirect")
+    if path.startswith(("/dev/tcp/", "/dev/udp/")):
+        yield Finding("danger", "talks to other machines", at, target="redirect")
+    elif not target.known or target.globs:
+        yield Finding(
+            "unknown" if redirect.writes else "write", "a file not written out", at, target="redirect"
+        )
+    elif redirect.writes:
+        away = leads_away(path)
+        why = "writes outside the workspace" if away else "writes a file"
+        yield Finding("danger" if away else "write", why, at, target="redirect", paths=(path,))
+    elif leads_away(path):
+        yield Finding("write", "reads outside the workspace", at, target="redirect", paths=(path,))
+
+
+def _variable(name: str, word: Word, before_command: bool, shown: str) -> Iterator[Finding]:
+    if why := _sensitive_word(word):
+        yield Finding("read", why, shown, sensitive=why, target="variable")
+    if name in programs.HARMLESS_VARIABLES:
+        return
+    if name in programs.DANGEROUS_VARIABLES or name.startswith(programs.DANGEROUS_BEGINNINGS):
+        why = f"{name} changes what programs run or do"
+        yield Finding("danger", why, f"{name}={word.text}", target="variable")
+    elif before_command:
+        yield Finding("write", f"sets {name} for a program", f"{name}={word.text}", target="variable")
+
+
+def _command(simple: Simple, functions: frozenset[str], depth: int) -> Iterator[Finding]:
+    shown, first = simple.shown, simple.words[0]
+    if depth > _DEEPEST:
+        yield Finding("unknown", "too many programs that run programs", shown)
+        return
+    if not first.known or first.globs or not first.text:
+        yield Finding("unknown", "the name of the program is not written out", shown)
+        yield from _sensitive_words(simple.words, shown)
+        return
+    name = known_program(first.text)
+    inner = unwrap(name, simple)
+    if inner is not None:
+        yield from _unwrapped(inner, simple, functions, depth)
+        if not inner.looked_through:
+            yield from _sensitive_words(simple.words[1:], shown)
+        return
+    if name in functions:
+        yield from _sensitive_words(simple.words[1:], shown)
+        if any(not word.known for word in simple.words):
+            yield Finding("write", "what the words stand for cannot be seen", shown)
+        return
+    yield from judge_program(name, simple)
+    yield from _sensitive_words(_files(name, simple.words[1:]), shown, name)
+
+
+def _unwrapped(inner: Unwrapped, simple: Simple, functions: frozenset[str], depth: int) -> Iterator[Finding]:
+    yield from inner.findings
+    for name, word in inner.assignments:
+        yield from _variable(name, word, True, simple.shown)
+    for words in inner.commands:
+        if words:
+            within = replace(simple, words=words, assignments=(), redirects=(), background=False)
+            yield from _command(within, functions if inner.same_shell else frozenset(), depth + 1)
+    for text in inner.scripts:
+        yield from (
+            _assess(text, depth + 1)
+            if depth < _DEEPEST
+            else (Finding("unknown", "too many programs that run programs", simple.shown),)
+        )
+
+
+def _sensitive_words(words: tuple[Word, ...], shown: str, name: str = "") -> Iterator[Finding]:
+    for word in words:
+        if why := _sensitive_word(word):
+            yield Finding("read", why, shown, sensitive=why)
+        elif name in programs.SHOWS and word.globs and not word.text.rpartition("/")[2].strip("*?."):
+            yield Finding("write", "shows every file there is, whatever it holds", shown)
+
+
+def _sensitive_word(word: Word) -> str:
+    for part in word.parts:
+        if part.name and _SECRET_NAME.search(part.name):
+            return f"${part.name}: its name says it is a secret"
+    text = word.text
+    if text.startswith(("!", "--exclude", "--ignore", "--iglob", "--glob")):
+        return ""
+    return _sensitive_text(text) or (sensitive.aimed_at(text) if word.globs else "")
+
+
+def _sensitive_text(text: str) -> str:
+    for token in re.split(r"[\s'\"|&;<>()$`=,:@{}\[\]]+", text):
+        token = token.replace("\\", "/")
+        if token and not token.startswith("-") and (why := sensitive.reason(token)):
+            return why
+        if token.startswith("-") and "/" in token and (why := sensitive.reason(token[2:])):
+            return why
     return ""
 
 
-def _leads_away(word: str) -> bool:
-    value = word.rpartition("=")[2] if word.startswith("-") else word
-    return (
-        value.startswith(("/", "~"))
-        or ".." in re.split(r"[/\\]", value)
-        or bool(re.match(r"[A-Za-z]:", value))
-    )
-
-
-def _git(arguments: list[str]) -> bool:
-    if not arguments:
-        return False
-    name, rest = arguments[0], arguments[1:]
-    if name in _GIT_LISTS:
-        return all(word in _GIT_LISTS[name] for word in rest) and (
-            name not in ("stash", "worktree") or bool(rest)
-        )
-    if name not in _GIT_READS:
-        return False
-    options = [word.partition("=")[0] for word in rest if word.startswith("-") and word != "--"]
-    return not any(
-        option.startswith(("-o", "-O"))
-        or any(long.startswith(option) for long in _GIT_DANGER if option != "-")
-        for option in options
-    )
-
-
-def _rg(arguments: list[str]) -> bool:
-    options = [word.partition("=")[0] for word in arguments if word.startswith("-")]
-    short = [option for option in options if not option.startswith("--")]
-    return not any(option.startswith(_RG_DANGER) for option in options) and not any(
-        letter in option for option in short for letter in "zf"
-    )
-
-
-def _grep(arguments: list[str]) -> bool:
-    return not any(word.startswith(("-f", "--file")) for word in arguments)
-
-
-def _find(arguments: list[str]) -> bool:
-    return all(word in _FIND_FLAGS for word in arguments if word.startswith("-"))
-
-
-def _tree(arguments: list[str]) -> bool:
-    return not any(word.startswith("-") and ("o" in word or "R" in word) for word in arguments)
-
-
-_JUDGES: dict[str, Callable[[list[str]], bool]] = {
-    "git": _git,
-    "rg": _rg,
-    "grep": _grep,
-    "egrep": _grep,
-    "fgrep": _grep,
-    "find": _find,
-    "tree": _tree,
-}
+def _files(name: str, words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """The words that may be names of files: not what is searched for, not what is left out."""
+    if name in ("grep", "egrep", "fgrep", "rg", "ag"):
+        if any(word.text in ("-e", "--regexp", "--files") for word in words):
+            return words
+        first = next((place for place, word in enumerate(words) if not word.text.startswith("-")), None)
+        return words if first is None else (*words[:first], *words[first + 1 :])
+    if name == "find":
+        kept = [literal("")]
+        for word in words:
+            before = kept[-1].text
+            tested = before in ("-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex")
+            kept.append(Word((Part("."),)) if tested else word)
+        return tuple(kept[1:])
+    return words
