@@ -76,13 +76,21 @@ def _best(endpoint: Endpoint) -> Endpoint:
     if row is None:
         raise _none_left(endpoint, account_list.kept(endpoint) or listing)
     chosen = described(endpoint, row)
-    how = f"model {chosen.model.id}: the best for coding that {endpoint.label} lists for this key"
+    known = rank(chosen.model.id, endpoint.profile.name)
+    which = "the best for coding" if known or endpoint.own_address else "the first"
+    how = f"model {chosen.model.id}: {which} that {endpoint.label} lists for this key"
     return replace(chosen, notice=how, why=f"{endpoint.why}; {how}")
 
 
 def _candidate(endpoint: Endpoint, listing: Listing) -> Mapping[str, Any] | None:
-    """The best row that can be called; probed where being listed is no proof."""
-    for row in best_first(listing.usable, endpoint.profile.name):
+    """The best row that can be called; probed where being listed is no proof.
+
+    At an address of the user's a list may name models as it likes: the first will do where none is known.
+    """
+    rows = best_first(listing.usable, endpoint.profile.name)
+    if not rows and not endpoint.own_address:
+        return next(iter(listing.usable), None)
+    for row in rows:
         if endpoint.profile.listing_proves or listing.probes.get(str(row["id"])):
             return row
         try:

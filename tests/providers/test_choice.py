@@ -42,6 +42,12 @@ def test_without_a_named_model_the_best_the_account_lists_is_taken_and_said(k2si
     assert opened(k2sim(model_ids=LIVE_ON_MOONSHOT)).model.id == "kimi-k2.7-code"
 
 
+def test_at_an_address_of_the_users_the_first_listed_will_do_where_none_is_known(k2sim):
+    provider = opened(k2sim(model_ids=["house-coder", "house-chat"]))
+    assert provider.model.id == "house-coder"
+    assert "the first that Moonshot" in provider.endpoint.notice
+
+
 def test_a_named_model_of_the_catalogue_costs_no_request_and_no_words(k2sim):
     sim = k2sim()
     provider = opened(sim, model="kimi-k2.6")
