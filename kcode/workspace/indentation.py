@@ -48,13 +48,20 @@ def rule_for(pairs: Sequence[Pair], given: str = "", there: str = "") -> Rule | 
     if not distinct or all(has == gave for has, gave in distinct):
         return lambda gave: gave
     spellings = _SPELLINGS
-    if given and there and given != there:
+    if given and there and given != there and _same_levels(distinct, given, there):
         spellings = (_levels(given, there), *_SPELLINGS)
     for spell in spellings:
         move = _uniform({(has, spell(gave)) for has, gave in distinct})
         if move is not None:
             return _composed(spell, move)
     return _table(distinct)
+
+
+def _same_levels(pairs: set[Pair], given: str, there: str) -> bool:
+    """Whether the steps tell anything: there are several levels, or the only one is as deep in both."""
+    return len({gave for _, gave in pairs}) > 1 or all(
+        has and len(has) * len(given) == len(gave) * len(there) for has, gave in pairs
+    )
 
 
 def _uniform(pairs: set[tuple[str, str | None]]) -> Rule | None:

@@ -96,6 +96,7 @@ class _Merge:
         self.rule = self._rule()
         self.slips = self._slips()
         self.blank_ends = self._has_blank_ends()
+        self.bare_old = {line.strip() for line in self.old}
 
     def place(self) -> Place:
         for tag, a, b, c, d in self.codes:
@@ -158,11 +159,15 @@ class _Merge:
         there = self.alignment.lines
         if any(there[at] < 0 and self.old[at].strip() for at in range(a - up, a + down)):
             raise Conflict
+        tight = []  # places between neighbours
         for shift in sorted(range(-up, down + 1), key=abs):
             before, after = (there[at] if 0 <= at < len(there) else -1 for at in (a + shift - 1, a + shift))
             if before >= 0 and after == before + 1:
-                return shift
-        return 0
+                tight.append((after, shift))
+        strange = set(range(min(tight)[0], max(tight)[0])) - set(there) if tight else set()
+        if any(self.document.seen[line] for line in strange):
+            raise Conflict  # on which side of lines that the edit does not know is open
+        return tight[0][1] if tight else 0
 
     def _keep(self, a: int, b: int) -> None:
         for at in range(a, b):
@@ -264,7 +269,7 @@ class _Merge:
 
     def _as_typed(self, body: str) -> str:
         """A changed line without the slips that the old text has where the file has none."""
-        if self.blank_ends:
+        if self.blank_ends and body.rstrip() in self.bare_old:
             body = body.rstrip()
         if body.isascii() or not self.slips:
             return body

@@ -190,7 +190,13 @@ def dropped_blank_lines(edit: Edit, rng: random.Random) -> Call | None:
     if len(head) + len(gone) + len(tail) == edit.last - edit.first:
         return None
     old = "".join([*head, *gone, *tail])
-    return Call(old, "".join([*head, *edit.new, *tail]), edit.after) if _names_it(edit, old) else None
+    becomes = [*head, *edit.new, *tail]
+    matcher = difflib.SequenceMatcher(None, [*head, *gone, *tail], becomes, autojunk=False)
+    changed = [code[1:] for code in matcher.get_opcodes() if code[0] != "equal"]
+    where = (len(head), len(head) + len(gone), len(head), len(head) + len(edit.new))
+    if changed != [where]:
+        return None  # without its blank lines the call can be read as a change of other lines
+    return Call(old, "".join(becomes), edit.after) if _names_it(edit, old) else None
 
 
 def _without_blanks(lines: list[str]) -> list[str]:
@@ -237,7 +243,11 @@ def typographic_file(edit: Edit, rng: random.Random) -> Call | None:
     """The other way round: the file has the typographic form in lines that the call keeps."""
     edit = edit.wider(3)
 
+    changed = {line.strip() for line in (*edit.gone, *edit.new)}  # which of two same lines is kept is open
+
     def typographic(line: str) -> str:
+        if line.strip() in changed:
+            return line
         return line.replace("'", "\u2019").replace(" - ", " \u2014 ").replace("...", "\u2026")
 
     lines = list(edit.lines)
