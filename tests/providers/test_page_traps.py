@@ -138,3 +138,12 @@ def test_a_tool_that_was_not_declared_in_this_session_is_refused_with_those_that
     session.begin(Epoch("clear"), System("s"), Tools(json.dumps(reading)))  # as an older kcode declared it
     assert finished(run_turn(session, "look")).text == "Then not."
     assert tool_texts(session) == ["Error: no tool 'list_dir' in this session; there are: read_file"]
+
+
+def test_a_request_that_a_gateway_finds_too_large_is_a_conversation_that_is_too_long(k2sim):
+    page = "<html><head><title>413 Request Entity Too Large</title></head></html>"
+    sim = k2sim([fail("http", status=413, body=page)])
+    with pytest.raises(ContextOverflow) as caught:
+        asyncio.run(ask(make_provider(sim.base_url, retries=2)))
+    assert "/compact" in caught.value.remedy
+    assert len(sim.chats) == 1
