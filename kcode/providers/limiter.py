@@ -99,6 +99,8 @@ class Limiter:
                 state.learn(kind, limit, now)
             if facts.retry_after_s is not None:
                 state.pause(facts.retry_after_s, now)
+            if facts.kind == "burst":
+                state.slow_down(now)
 
     # --- used by Turn --------------------------------------------------------------------------
 

@@ -27,6 +27,9 @@ LONGEST_LEASE_S = 7_200.0
 STALE_S = 10.0
 """A queue place whose owner has not asked for that long (a stopped process) is given away."""
 LONGEST_PAUSE_S = 120.0
+RAMP_S = 60.0
+"""How long after a refused burst requests go one by one, ``RAMP_GAP_S`` apart."""
+RAMP_GAP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class AccountState:
     limits: dict[Kind, Limit] = field(default_factory=dict)
     left: dict[Kind, Left] = field(default_factory=dict)
     paused_until: float = 0.0
+    ramp_until: float = 0.0
     queue: list[Ticket] = field(default_factory=list)
     sent: list[Sent] = field(default_factory=list)
     running: list[Lease] = field(default_factory=list)
@@ -148,6 +152,8 @@ class AccountState:
         self.left = {k: v for k, v in self.left.items() if now < v.until <= now + LONGEST_PAUSE_S}
         if self.paused_until > now + LONGEST_PAUSE_S:
             self.paused_until = 0.0
+        if self.ramp_until > now + RAMP_S:
+            self.ramp_until = 0.0
 
     # --- what the server says ------------------------------------------------------------------
 
@@ -166,6 +172,10 @@ class AccountState:
         if seconds <= LONGEST_PAUSE_S:
             self.paused_until = max(self.paused_until, now + seconds)
 
+    def slow_down(self, now: float) -> None:
+        """The server refused because too many requests came at once: the next ones ramp up (facts D.2)."""
+        self.ramp_until = now + RAMP_S
+
     def limit(self, kind: Kind) -> int:
         """0 where none is known."""
         learned = self.limits.get(kind)
@@ -178,6 +188,7 @@ class AccountState:
             "limits": {kind: asdict(limit) for kind, limit in self.limits.items()},
             "left": {kind: asdict(left) for kind, left in self.left.items()},
             "paused_until": self.paused_until,
+            "ramp_until": self.ramp_until,
             "queue": [asdict(ticket) for ticket in self.queue],
             "sent": [asdict(sent) for sent in self.sent],
             "running": [asdict(lease) for lease in self.running],
@@ -189,12 +200,14 @@ class AccountState:
             limits = {_kind(k): Limit(**_typed(v, Limit)) for k, v in stored["limits"].items()}
             left = {_kind(k): Left(**_typed(v, Left)) for k, v in stored["left"].items()}
             paused_until = float(stored["paused_until"])
+            ramp_until = float(stored.get("ramp_until", 0.0))
             queue = [Ticket(**_typed(row, Ticket)) for row in stored["queue"]]
             sent = [Sent(**_typed(row, Sent)) for row in stored["sent"]]
             running = [Lease(**_typed(row, Lease)) for row in stored["running"]]
         except (AttributeError, KeyError, TypeError, OverflowError) as problem:
             raise ValueError(f"not the state of an account: {problem!r}") from None
-        self.limits, self.left, self.paused_until = limits, left, paused_until
+        self.limits, self.left = limits, left
+        self.paused_until, self.ramp_until = paused_until, ramp_until
         self.queue, self.sent, self.running = queue, sent, running
 
     # --- what is in the way --------------------------------------------------------------------
@@ -204,6 +217,10 @@ class AccountState:
         waits: list[tuple[float, str]] = []
         if self.paused_until > now:
             waits.append((self.paused_until - now, "the service asked to wait"))
+        if self.ramp_until > now and self.sent:
+            due = max(s.at for s in self.sent) + RAMP_GAP_S * (ahead + 1)
+            if due > now:
+                waits.append((due - now, "the service asked for fewer requests at a time"))
         if (most := self.limit("rpm")) and (wait := self._until_request(most, ahead, now)) > 0:
             waits.append((wait, f"the account allows {_count(most, 'request')} a minute"))
         wanted = tokens_ahead + tokens

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from kcode.config.paths import state_dir
 from kcode.providers import limiter as module
-from kcode.providers.base import Finish, HttpFacts, Retrying, TextDelta, Waiting
+from kcode.providers.base import Finish, HttpFacts, RateLimited, Retrying, TextDelta, Waiting
 from kcode.providers.chat import ChatProvider
 from kcode.providers.limiter import Limiter, read_headers, read_limits
 from kcode.providers.process_id import alive, this_process
@@ -187,6 +188,17 @@ def test_a_limit_told_in_a_refusal_is_met_once(sim):
     chunks = asyncio.run(several(short(server, 1.0), 6))
     assert server.account.refused == 1
     assert sum(isinstance(chunk, Finish) for chunk in chunks) == 6
+
+
+def test_a_refused_burst_slows_everybody_of_the_account_down(k2sim):
+    refusal = {"error": {"code": "RequestBurstTooFast", "message": "slower", "param": "", "type": ""}}
+    server = k2sim([fail("http", status=429, body=json.dumps(refusal))], shape="ark")
+    provider = make_provider(server.base_url, name="ark", model="kimi-k2-250905")
+    with pytest.raises(RateLimited):
+        asyncio.run(ask(provider))
+    other = make_provider(server.base_url, name="ark", model="kimi-k2-250905")
+    with other.limiter.state() as state:
+        assert state.ramp_until > time.time()
 
 
 def test_a_retry_counts_as_a_request(k2sim):

@@ -149,6 +149,22 @@ def test_a_refusal_that_names_a_wait_holds_everybody_back():
     assert ask(state, "a", 15.0).admitted
 
 
+def test_after_a_refused_burst_requests_go_one_by_one_for_a_minute():
+    state = AccountState()
+    assert all(ask(state, str(n), 0.0).admitted for n in range(9))
+    state.slow_down(0.5)
+    held = [ask(state, name, 0.5) for name in "abc"]
+    assert [(v.admitted, v.wait_s) for v in held] == [(False, 0.5), (False, 1.5), (False, 2.5)]
+    assert "fewer requests at a time" in held[0].why
+    assert ask(state, "a", 1.0).admitted
+    assert not ask(state, "b", 1.5).admitted
+    again = AccountState()
+    again.load(json.loads(json.dumps(state.dump())))
+    assert not ask(again, "b", 1.5).admitted
+    assert ask(again, "b", 2.0).admitted
+    assert all(ask(again, f"later {n}", 61.0).admitted for n in range(9))
+
+
 def test_a_clock_that_was_set_back_does_not_hold_requests_back_for_long():
     state = AccountState()
     state.learn("rpm", 1, 1_000_000.0)
