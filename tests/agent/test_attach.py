@@ -180,6 +180,14 @@ def test_near_the_limit_the_server_counts(k2sim: Any, open_session: Open, tmp_pa
     assert sum("estimate" in record.path for record in sim.requests) == 1
 
 
+def test_near_the_limit_ark_counts_too(k2sim: Any, open_session: Open, tmp_path: Path) -> None:
+    sim = k2sim(shape="ark")
+    model = {"name": "ark", "model": "kimi-k2-250905", "context": 20_000}
+    session = open_session(sim, provider=model)
+    attached(session, write(tmp_path / "half.txt", "some words of text\n" * 1800))
+    assert [r.status for r in sim.requests if r.path.endswith("/tokenization")] == [200]
+
+
 def test_a_key_file_needs_a_yes_and_headless_has_nobody_to_give_it(
     k2sim: Any, open_session: Open, tmp_path: Path
 ) -> None:

@@ -23,9 +23,11 @@ _OTHER_TOKENS = 1 / 3.6
 
 
 def counter(provider: Provider) -> TokenCounter | None:
-    """The counter of the provider's server, None where it has none."""
+    """The counter of the provider's server, None where it has none. Ark's provider counts by itself."""
     found = site(provider)
-    return MoonshotCounter(found[0]) if found is not None else None
+    if found is not None:
+        return MoonshotCounter(found[0])
+    return provider if isinstance(provider, TokenCounter) else None
 
 
 async def count(provider: Provider, request: Request) -> int | None:
