@@ -23,6 +23,8 @@ class ExitCode(IntEnum):
     NOTHING_FAILS = 7  # `kcode fix`: the tests pass already
     CANNOT_RUN_TESTS = 8  # `kcode fix`: no tests, or they cannot start
     ENVIRONMENT = 9  # disk, permissions, a corrupt file, a model that is not there
+    WOULD_ASK = 10  # `kcode permissions explain`: the command would be asked about
+    DENIED = 11  # `kcode permissions explain`: the command would be denied
     INTERNAL = 70  # a defect of kcode
     INTERRUPTED = 130  # Ctrl-C
     PIPE_CLOSED = 141  # whoever read the output went away, as in `kcode … | head`

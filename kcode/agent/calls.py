@@ -21,6 +21,7 @@ from kcode.conversation.journal import JournalProblem
 from kcode.conversation.ledger import Approval, Assistant, Call, Fee, ToolResult
 from kcode.errors import KcodeError
 from kcode.safety.policy import judge
+from kcode.safety.rules import rules_for
 from kcode.tools.base import Arguments, Tool, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded
 from kcode.tools.registry import parse_call
@@ -153,7 +154,14 @@ async def _approve(
 ) -> ToolOutcome | None:
     """None when the call may run; else the outcome that tells the model why not."""
     intent = await tool.plan(args, session.context)
-    judgement = judge(intent, tool.read_only, session.mode, frozenset(session.granted))
+    judgement = judge(
+        intent,
+        tool.read_only,
+        session.mode,
+        frozenset(session.granted),
+        tool=tool.name,
+        rules=rules_for(session.root),
+    )
     if judgement.verdict == "allow":
         return None
     if judgement.verdict == "deny":

@@ -54,6 +54,7 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("cost", "kcode.cli.cost", "Show what the sessions cost, by model, project, day."),
     CommandRow("session", "kcode.cli.session", "List, show, export, fork or remove sessions."),
     CommandRow("config", "kcode.cli.config", "Show and change settings."),
+    CommandRow("permissions", "kcode.cli.permissions", "Explain what is allowed or asked; trust a folder."),
     CommandRow("hook", "kcode.cli.hook", "Install or remove git hooks, or run their checks."),
     CommandRow("doctor", "kcode.cli.doctor", "Check what kcode finds on this machine."),
 )

@@ -72,6 +72,8 @@ def _simple(simple: Simple, functions: frozenset[str], depth: int) -> Iterator[F
         yield Finding("write", "leaves a command running in the background", shown)
     if simple.words:
         yield from _command(simple, functions, depth)
+    else:
+        yield Finding("read", "only sets a variable of the shell", shown)
 
 
 def _redirect(redirect: Redirect, shown: str) -> Iterator[Finding]:

@@ -15,8 +15,9 @@ from kcode.safety.shell_words import Simple, Word, names
 _SYSTEM_FOLDERS = re.compile(r"/(usr/(local/)?)?s?bin/([^/]+)")
 _OWN_FOLDERS = re.compile(r"(?:\./)?(?:\.?venv/bin|node_modules/\.bin|vendor/bin)/([^/]+)")
 _RUIN = re.compile(
-    r"(/|/\*|~|~/|~/\*|"
-    r"/(bin|boot|dev|etc|home|lib|lib64|opt|root|sbin|srv|sys|usr|var|Users|System|Library)(/\*?)?)"
+    r"(/|/\*|~|~/|~/\*"
+    r"|/(bin|boot|dev|etc|home|lib|lib64|opt|root|sbin|srv|sys|usr|var"
+    r"|Users|System|Library)(/\*?)?)"
 )
 _SED_ADDRESS = r"(?:\d+|\$|/(?:[^/\\]|\\.)*/)"
 _SED = re.compile(
@@ -26,8 +27,8 @@ _SED = re.compile(
 _AWK_RUNS = re.compile(r"system|getline|[|>@]|ENVIRON|close\s*\(")
 _FIND_FLAGS = names(
     "-name -iname -path -ipath -wholename -regex -iregex -regextype -type -maxdepth -mindepth -not -o -a "
-    "-or -and -print -print0 -size -empty -mtime -mmin -newer -atime -ctime -perm -user -group -links -prune -depth -xdev "
-    "-mount -H -P -L -follow -ls -printf -quit -readable -writable -executable "
+    "-or -and -print -print0 -size -empty -mtime -mmin -newer -atime -ctime -perm -user -group -links "
+    "-prune -depth -xdev -mount -H -P -L -follow -ls -printf -quit -readable -writable -executable "
     "-E -true -false -d"
 )
 _CURL_SENDS = names(
@@ -96,6 +97,8 @@ def _publishes(name: str, texts: list[str]) -> str:
 
 
 def _reads(name: str, words: tuple[Word, ...], dangerous: frozenset[str]) -> Said:
+    if name in programs.COUNTS:
+        words = tuple(word for word in words if word.known)
     if name not in programs.ANYTHING and (said := _plain_words(words)):
         return said
     if name == "printf" and any(word.text == "-v" or not word.known for word in words[:1]):

@@ -115,6 +115,8 @@ class _Walk:
         for place, child in enumerate(children):
             after = children[place + 1] if place + 1 < len(children) else None
             left = after is not None and after.type == "&"
+            if child.type in (";;", ";&", ";;&"):
+                self.problems.append(f"a {child.type} that is not understood")
             self.visit(child, replace(around, background=around.background or left))
 
     def on_pipeline(self, node: Node, around: _Around) -> None:
@@ -156,6 +158,8 @@ class _Walk:
                     if child.type == "file_redirect":
                         found.extend(self._file_redirect_parts(child, around))
                     elif child.type == "heredoc_body":
+                        if not _quoted(node):
+                            self._unseen(_written(child))
                         self._inside(child, replace(around, redirects=(), fed=False, text=None))
                     elif child.type not in ("heredoc_start", "heredoc_end", "file_descriptor"):
                         later.append(child)
@@ -220,6 +224,8 @@ class _Walk:
             self.problems.append("an assignment to an element")
         combinations = list(self._combinations(value)) if value is not None else [{}]
         text = _text(name) if name is not None else ""
+        if not re.fullmatch(r"[A-Za-z_]\w*", text, re.ASCII):
+            self.problems.append("an assignment that is not understood")
         words = [
             self._word(value, values, around) if value is not None else Word() for values in combinations
         ]
@@ -314,7 +320,10 @@ class _Walk:
     ) -> Iterator[Part]:
         kind, text = node.type, _text(node)
         if kind in ("word", "number", "extglob_pattern", "regex", "test_operator", "variable_name"):
-            yield from unescaped(text)
+            for part in unescaped(text):
+                if not part.quoted:
+                    self._unseen(part.text)
+                yield part
             self._substitutions(node, around)
         elif kind == "raw_string":
             yield Part(text[1:-1], quoted=True)
@@ -329,7 +338,8 @@ class _Walk:
             yield self._variable(node, values, around, quoted=quoted)
         elif kind in ("command_substitution", "process_substitution"):
             self.visit(node, replace(around, redirects=(), fed=False, text=None))
-            yield Part("", known=False, quoted=quoted)
+            file = kind == "process_substitution"
+            yield Part("/dev/fd/63" if file else "", known=file, quoted=True)
         elif kind == "array":
             for child in node.named_children:
                 for part in self._parts(child, values, around, quoted=quoted):
@@ -343,6 +353,11 @@ class _Walk:
             self._substitutions(node, around)
             yield Part("", known=False)
 
+    def _unseen(self, text: str) -> None:
+        """The grammar does not see every substitution: one left in plain text is a problem."""
+        if re.search(r"`|\$\(", re.sub(r"\\.", "", text, flags=re.DOTALL)):
+            self.problems.append("a substitution that is not understood")
+
     def _string(self, node: Node, values: dict[str, str | None], around: _Around) -> Iterator[Part]:
         """The gaps between a string's children are text too: the grammar leaves out blanks there."""
         yield Part("", quoted=True)
@@ -354,6 +369,7 @@ class _Walk:
             if begin > at:
                 yield Part(in_quotes(source[at:begin].decode()), quoted=True)
             if child.type == "string_content":
+                self._unseen(_text(child))
                 yield Part(in_quotes(_text(child)), quoted=True)
             else:
                 yield from self._parts(child, values, around, quoted=True)
@@ -389,10 +405,24 @@ def _document(node: Node) -> str | None:
         return ""
     if any(child.type != "heredoc_content" for child in body.named_children):
         return None
-    start = next((child for child in node.named_children if child.type == "heredoc_start"), None)
     text = _text(body)
-    quoted = start is not None and _text(start)[:1] in ("'", '"', "\\")
-    return text if quoted or not re.search(r"[\\$`]", text) else None
+    return text if _quoted(node) or not re.search(r"[\\$`]", text) else None
+
+
+def _quoted(node: Node) -> bool:
+    """Whether a here-document is taken as it is written."""
+    start = next((child for child in node.named_children if child.type == "heredoc_start"), None)
+    return start is not None and bool(re.search(r"['\"\\]", _text(start)))
+
+
+def _written(body: Node) -> str:
+    """The text of a here-document without the substitutions that the grammar sees."""
+    source, at, found = body.text or b"", 0, []
+    for child in body.named_children:
+        if child.type != "heredoc_content":
+            found.append(source[at : child.start_byte - body.start_byte])
+            at = child.end_byte - body.start_byte
+    return b" ".join([*found, source[at:]]).decode("utf-8", "replace")
 
 
 def _variables(node: Node) -> set[str]:

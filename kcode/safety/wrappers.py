@@ -189,7 +189,7 @@ def _shell(simple: Simple) -> Unwrapped:
             return Unwrapped(scripts=(words[place].text,))
     if place < len(words):
         script = words[place]
-        if not script.known:
+        if not script.known or script.text.startswith("/dev/"):
             return _lost(simple, "a shell script whose name is not written out")
         return Unwrapped(findings=(Finding("write", "runs a script", simple.shown),), looked_through=False)
     if simple.fed and simple.text is not None:

@@ -1,0 +1,164 @@
+"""``kcode permissions``: what would be asked about and by which rule, and which folders are trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from kcode.safety.findings import Finding
+    from kcode.safety.policy import Judgement
+    from kcode.safety.rules import Rule, Verdict
+
+SCHEMA = "kcode.permissions/1"
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Explain what is allowed or asked; trust a folder.",
+)
+
+
+@app.command()
+def explain(
+    command: Annotated[list[str], typer.Argument(help="The command, best after --, in quotes as a whole.")],
+    mode: Annotated[str, typer.Option("--mode", metavar="MODE", help="plan, ask, edits or auto.")] = "",
+    allow: Annotated[list[str] | None, typer.Option(metavar="RULE", help="A rule for this time.")] = None,
+    ask: Annotated[list[str] | None, typer.Option(metavar="RULE", help="A rule for this time.")] = None,
+    deny: Annotated[list[str] | None, typer.Option(metavar="RULE", help="A rule for this time.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> int:
+    """Say whether a command would be allowed (exit 0), asked about (10) or denied (11), and why.
+
+    Nothing is run. One word is a command line with pipes and all; several words are the words of one command.
+    """
+    from pathlib import Path
+
+    from kcode.config.layers import load_settings
+    from kcode.config.paths import project_root
+    from kcode.errors import ExitCode
+    from kcode.safety.policy import judge_command, parts
+    from kcode.safety.rules import rules_for
+
+    root = project_root(Path.cwd())
+    overrides = {"agent.mode": mode} if mode else {}
+    chosen = load_settings(root, overrides).settings.agent.mode
+    rules = rules_for(root, flags=_flag_rules(allow=allow, ask=ask, deny=deny))
+    text = _as_text(command)
+    decided = judge_command(text, chosen, frozenset(), tool="run_command", rules=rules)
+    each = parts(text, chosen, frozenset(), tool="run_command", rules=rules)
+    if as_json:
+        _print_json(text, chosen, decided, each)
+    else:
+        _print(decided, each)
+    return {"allow": 0, "ask": int(ExitCode.WOULD_ASK), "deny": int(ExitCode.DENIED)}[decided.verdict]
+
+
+@app.command()
+def trust(
+    remove: Annotated[bool, typer.Option("--remove", help="Trust it no longer.")] = False,
+) -> int:
+    """Let this project's own rules allow things, not only ask and deny. Kept on this machine, for you."""
+    import sys
+    from pathlib import Path
+
+    from kcode.config.paths import project_root
+    from kcode.safety import trust as folders
+    from kcode.ui.figures import one_line
+
+    root = project_root(Path.cwd())
+    name = one_line(str(root.resolve()))
+    if remove:
+        said = "is no longer trusted" if folders.distrust(root) else "was not trusted"
+    else:
+        said = "is trusted now" if folders.trust(root) else "was trusted already"
+    print(f"{name} {said}", file=sys.stderr)
+    return 0
+
+
+@app.command(name="list")
+def list_rules(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False) -> int:
+    """List the rules that hold here, by layer, and whether the folder is trusted."""
+    import json
+    from pathlib import Path
+
+    from kcode.config.paths import project_root
+    from kcode.safety.rules import rules_for
+    from kcode.safety.trust import is_trusted
+    from kcode.ui.figures import one_line
+
+    root = project_root(Path.cwd())
+    rules, trusted = rules_for(root), is_trusted(root)
+    if as_json:
+        rows = [
+            {"layer": rule.layer, "verdict": rule.verdict, "kind": rule.kind, "pattern": rule.pattern}
+            for rule in rules
+        ]
+        print(json.dumps({"schema": SCHEMA, "trusted": trusted, "rules": rows}, indent=2))
+        return 0
+    print(f"this folder is {'trusted' if trusted else 'not trusted: its own rules can only ask and deny'}")
+    for rule in rules:
+        print(f"{rule.layer:<8}  {one_line(str(rule))}")
+    return 0
+
+
+def _as_text(words: list[str]) -> str:
+    """One word is a command line; several are the words of one command, unless a sign stands among them."""
+    import re
+    import shlex
+
+    signs = any(re.fullmatch(r"[|&;<>()]+|\d*[<>]+&?\S*|.*;", word) for word in words)
+    return " ".join(words) if len(words) == 1 or signs else shlex.join(words)
+
+
+def _flag_rules(**given: list[str] | None) -> list[Rule]:
+    from kcode.safety.rules import rule_from
+
+    verdicts: dict[str, Verdict] = {"allow": "allow", "ask": "ask", "deny": "deny"}
+    return [
+        rule_from(text, verdicts[name], "command line", f"--{name}")
+        for name, texts in given.items()
+        for text in texts or []
+    ]
+
+
+def _print(decided: Judgement, each: list[tuple[Finding, Judgement]]) -> None:
+    from kcode.ui.figures import one_line
+
+    print(f"{decided.verdict}: {one_line(decided.why)}")
+    print(f"  rule   {one_line(decided.named)}")
+    print(f"  layer  {decided.layer}")
+    if len(each) > 1 and decided.part:
+        print(f"  part   {one_line(decided.part)}")
+    for finding, judgement in each if len(each) > 1 else []:
+        print(f"  {judgement.verdict:<5}  {one_line(finding.command)}: {one_line(finding.why)}")
+
+
+def _print_json(text: str, mode: str, decided: Judgement, each: list[tuple[Finding, Judgement]]) -> None:
+    import json
+
+    shown: dict[str, Any] = {
+        "schema": SCHEMA,
+        "command": text,
+        "mode": mode,
+        "verdict": decided.verdict,
+        "why": decided.why,
+        "rule": decided.named,
+        "layer": decided.layer,
+        "parts": [
+            {
+                "command": finding.command,
+                "effect": finding.effect,
+                "why": finding.why,
+                "verdict": judgement.verdict,
+                "rule": judgement.named,
+                "layer": judgement.layer,
+            }
+            for finding, judgement in each
+        ],
+    }
+    print(json.dumps(shown, indent=2))
