@@ -66,7 +66,7 @@ class ToolContext:
     todo: list[dict[str, str]] = field(default_factory=list)
     progress: Callable[[str], None] = lambda text: None
     scratch: Path | None = None
-    planned: dict[int, FileEdit] = field(default_factory=dict)  # id(arguments) -> what was approved
+    planned: dict[int, tuple[FileEdit, ...]] = field(default_factory=dict)  # id(arguments) -> approved
 
 
 A = TypeVar("A", bound=Arguments)

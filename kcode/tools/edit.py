@@ -2,39 +2,95 @@
 
 from __future__ import annotations
 
-import ast
 import json
-import warnings
-from collections import Counter
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
+from kcode.tools import changing
 from kcode.tools.base import Arguments, FileEdit, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
-from kcode.tools.bounds import bounded, plural
-from kcode.workspace.diff import counts, hunks, unified
-from kcode.workspace.edits import EditOutcome, apply_edits
-from kcode.workspace.errors import NotThere, StaleFile, WorkspaceError
-from kcode.workspace.files import TextFile
+from kcode.tools.bounds import plural
+from kcode.tools.changing import Change
+from kcode.workspace import patchtext
+from kcode.workspace.edits import Replacement as TextReplacement
+from kcode.workspace.elision import left_out
+from kcode.workspace.errors import NotThere, WorkspaceError
+from kcode.workspace.syntax import newly_broken
 from kcode.workspace.workspace import Workspace
 
-_PARSE_LIMIT = 1_000_000  # characters of Python source checked after an edit
+_OTHER_NAMES = {
+    "old_text": ("old_string", "old_str", "old", "search"),
+    "new_text": ("new_string", "new_str", "new", "replace", "insert_text"),
+    "path": ("file_path", "file"),
+}
+
+
+def _own_names(value: dict[str, Any]) -> dict[str, Any]:
+    """What other tools call the same argument, which models were trained on."""
+    value = dict(value)
+    for name, others in _OTHER_NAMES.items():
+        for other in others:
+            if other in value and name not in value:
+                value[name] = value.pop(other)
+    return value
 
 
 class Replacement(Arguments):
+    """``path`` (of another file) and ``start_line``/``end_line`` (lines by number) are taken, not offered."""
+
     old_text: str
     new_text: str
     replace_all: bool = False
+    path: SkipJsonSchema[str | None] = None
+    start_line: SkipJsonSchema[int | None] = Field(None, ge=1)
+    end_line: SkipJsonSchema[int | None] = Field(None, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_forms(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        value = _own_names(value)
+        after = value.pop("insert_line", None)
+        if isinstance(after, int) and "start_line" not in value:
+            value |= {"start_line": after + 1, "end_line": after}
+        if value.get("start_line") is not None or patchtext.is_patch(str(value.get("new_text", ""))):
+            value.setdefault("old_text", "")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Replacement:
+        if self.end_line is not None and (self.start_line is None or self.end_line < self.start_line - 1):
+            raise ValueError("end_line needs a start_line that is not after it")
+        return self
 
 
 class EditFileArguments(Arguments):
     path: str
     edits: list[Replacement] = Field(min_length=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, value: Any) -> Any:
+        """A single replacement without its list, or a patch."""
+        if not isinstance(value, dict) or "edits" in value:
+            return value
+        patch = value.get("patch") or value.get("diff")
+        if isinstance(patch, str) and set(value) <= {"path", "patch", "diff"}:
+            return {"path": value.get("path", ""), "edits": [{"old_text": "", "new_text": patch}]}
+        flat = _own_names(value)
+        parts = {
+            key: flat.pop(key) for key in list(flat) if key != "path" and key in Replacement.model_fields
+        }
+        return flat | {"edits": [parts]} if "new_text" in parts else value
+
     @field_validator("edits", mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        """K2 sometimes sends the list as JSON text, or a single replacement without its list."""
+        """K2 sometimes sends the list as JSON text, or as a patch, or one replacement without its list."""
+        if isinstance(value, str) and patchtext.is_patch(value):
+            return [{"old_text": "", "new_text": value}]
         if isinstance(value, str):
             try:
                 value = json.loads(value, strict=False)
@@ -48,34 +104,58 @@ class EditFile(Tool[EditFileArguments]):
     arguments = EditFileArguments
 
     def title(self, args: EditFileArguments) -> str:
-        return f"edit {args.path}"
+        paths = dict.fromkeys(edit.path or args.path for edit in args.edits)
+        return f"edit {', '.join(paths)}"
 
     async def plan(self, args: EditFileArguments, context: ToolContext) -> Intent:
-        edit, _ = _planned_edit(args, context.workspace)
-        context.planned[id(args)] = edit
-        return Intent("edit", (edit,), sensitive=context.workspace.sensitive(args.path))
+        changes = changing.replaced(context.workspace, _by_file(args))
+        return changing.intent(args, context, [change.edit for change in changes])
 
     async def run(self, args: EditFileArguments, context: ToolContext) -> ToolOutcome:
-        planned = context.planned.pop(id(args), None)
         try:
-            edit, outcome = _planned_edit(args, context.workspace)
+            changes = changing.replaced(context.workspace, _by_file(args))
         except ToolRefused:
-            if planned is None:
-                raise
-            edit = None
-        if edit is None or (planned is not None and edit != planned):  # what was approved is not what this is
-            raise ToolRefused(f"{args.path} changed on disk while this waited: read it again")
-        _apply(context.workspace, edit, f"edit of {args.path}")
-        stages = Counter(outcome.stages)
-        how = ", ".join(f"{count} {stage}" for stage, count in stages.items())
-        text = (
-            f"Edited {args.path}: {plural(outcome.replaced, 'replacement')} (matched: {how}), {_where(edit)}."
-        )
-        if set(stages) != {"exact"}:
-            text += " Some text did not match exactly, so check the result:\n" + bounded(
-                unified(edit.before, edit.after, args.path), 4_000
-            )
-        return _outcome(text + _newly_broken(edit), edit)
+            changing.approved(args, context, ())
+            raise
+        changing.approved(args, context, [change.edit for change in changes])
+        paths = ", ".join(change.edit.path for change in changes)
+        changing.make(context.workspace, changes, f"edit of {paths}")
+        return changing.outcome_of(changes)
+
+
+def _by_file(args: EditFileArguments) -> dict[str, list[TextReplacement]]:
+    """The replacements of each file, in order; a patch in the place of the new text is read as one."""
+    wanted: dict[str, list[TextReplacement]] = {}
+    for edit in args.edits:
+        path = edit.path or args.path
+        if not edit.old_text.strip() and patchtext.is_patch(edit.new_text):
+            for change_path, replacements in _from_patch(edit.new_text, path).items():
+                wanted.setdefault(change_path, []).extend(replacements)
+        else:
+            wanted.setdefault(path, []).append(_as_text_replacement(edit))
+    return wanted
+
+
+def _from_patch(text: str, path: str) -> dict[str, list[TextReplacement]]:
+    try:
+        changes = patchtext.read_patch(text, path)
+    except WorkspaceError as problem:
+        raise ToolRefused(f"{problem.message}: {problem.remedy}") from None
+    if any(change.kind == "delete" or change.to for change in changes):
+        raise ToolRefused("edit_file neither deletes nor moves: send the patch to apply_patch")
+    return {
+        change.path: change.replacements if change.kind == "update" else [TextReplacement("", change.content)]
+        for change in changes
+    }
+
+
+def _as_text_replacement(edit: Replacement) -> TextReplacement:
+    if edit.start_line is None:
+        return TextReplacement(edit.old_text, edit.new_text, edit.replace_all)
+    if edit.old_text:
+        return TextReplacement(edit.old_text, edit.new_text, edit.replace_all, edit.start_line)
+    count = (edit.end_line if edit.end_line is not None else edit.start_line) - edit.start_line + 1
+    return TextReplacement("", edit.new_text, line=edit.start_line, lines=count)
 
 
 class WriteFileArguments(Arguments):
@@ -91,40 +171,18 @@ class WriteFile(Tool[WriteFileArguments]):
         return f"write {args.path}"
 
     async def plan(self, args: WriteFileArguments, context: ToolContext) -> Intent:
-        edit = _planned_write(args, context.workspace)
-        context.planned[id(args)] = edit
-        return Intent("edit", (edit,), sensitive=context.workspace.sensitive(args.path))
+        return changing.intent(args, context, [_planned_write(args, context.workspace)])
 
     async def run(self, args: WriteFileArguments, context: ToolContext) -> ToolOutcome:
-        planned = context.planned.pop(id(args), None)
         edit = _planned_write(args, context.workspace)
-        if planned is not None and edit != planned:
-            raise ToolRefused(f"{args.path} changed on disk while this waited: read it again")
+        changing.approved(args, context, [edit])
         if edit.before == edit.after:
             return ToolOutcome(f"{args.path} already has exactly this content.", "unchanged")
-        _apply(context.workspace, edit, f"writing {args.path}")
+        changing.make(context.workspace, [Change(edit)], f"writing {args.path}")
         verb = "Created" if edit.before is None else "Rewrote"
-        lines = (edit.after or "").count("\n")
-        return _outcome(f"{verb} {args.path} ({plural(lines, 'line')})." + _newly_broken(edit), edit)
-
-
-def _planned_edit(args: EditFileArguments, workspace: Workspace) -> tuple[FileEdit, EditOutcome]:
-    try:
-        file = workspace.read(args.path)
-    except NotThere as problem:
-        raise ToolRefused(f"{problem.message} (write_file creates files)") from None
-    except WorkspaceError as problem:
-        raise ToolRefused(problem.message) from None
-    outcome = apply_edits(file.text, [(e.old_text, e.new_text, e.replace_all) for e in args.edits])
-    if not outcome.ok:
-        stale = {
-            "changed": f"\n{args.path} changed on disk since you read it: read it again.",
-            "unread": f"\nYou have not read {args.path} in this session: read it first.",
-        }.get(workspace.freshness(args.path, file.text), "")
-        raise ToolRefused(f"{args.path} was not changed. " + "\n".join(outcome.problems) + stale)
-    edit = FileEdit(args.path, file.text, outcome.text)
-    _check_encodable(file, edit)
-    return edit, outcome
+        broken = newly_broken(edit)
+        text = f"{verb} {args.path} ({plural((edit.after or '').count(chr(10)), 'line')})."
+        return changing.outcome_of([Change(edit)], f"{text}\nWarning: {broken}" if broken else text)
 
 
 def _planned_write(args: WriteFileArguments, workspace: Workspace) -> FileEdit:
@@ -136,72 +194,16 @@ def _planned_write(args: WriteFileArguments, workspace: Workspace) -> FileEdit:
     except WorkspaceError as problem:
         raise ToolRefused(f"{problem.message}: it is not overwritten") from None
     freshness = workspace.freshness(args.path, file.text)
-    if freshness != "fresh" and file.text:
-        why = (
-            "exists and you have not read it"
-            if freshness == "unread"
-            else "changed on disk since you read it"
-        )
-        raise ToolRefused(f"{args.path} {why}: read it first, then edit_file or write_file")
+    if freshness == "unread" and file.text:
+        raise ToolRefused(f"{args.path} exists and you have not read it: read it first, then edit_file")
+    if freshness == "changed" and file.text:
+        raise ToolRefused(f"Nothing was written. {changing.told_stale(workspace, args.path, file.text)}")
+    lazy = left_out(args.content, file.text)
+    if lazy:
+        raise ToolRefused(f"content leaves lines out ({lazy!r}): give the whole file, or use edit_file")
     content = args.content
     if file.newline == "\r\n" and "\r\n" not in content:
         content = content.replace("\n", "\r\n")
     edit = FileEdit(args.path, file.text, content)
-    _check_encodable(file, edit)
+    changing.check_encodable(file, edit)
     return edit
-
-
-def _check_encodable(file: TextFile, edit: FileEdit) -> None:
-    try:
-        file.encode(edit.after or "")
-    except WorkspaceError as problem:
-        raise ToolRefused(f"{problem.message}: {problem.remedy}") from None
-
-
-def _apply(workspace: Workspace, edit: FileEdit, label: str) -> None:
-    try:
-        workspace.apply([edit], label=label)
-    except StaleFile as problem:
-        raise ToolRefused(f"{problem.message}: read it again") from None
-    workspace.saw(edit.path, edit.after or "")
-
-
-def _outcome(text: str, edit: FileEdit) -> ToolOutcome:
-    added, removed = counts(edit.before, edit.after)
-    return ToolOutcome(text, f"+{added} -{removed}", payload=(edit,), changed=(edit.path,))
-
-
-def _where(edit: FileEdit) -> str:
-    """Where the new text is, so that the model need not read the file again to go on."""
-    spans = [
-        f"{hunk.new_start}-{hunk.new_start + hunk.new_count - 1}"
-        if hunk.new_count > 1
-        else str(hunk.new_start)
-        for hunk in hunks(edit.before, edit.after, 0)
-    ]
-    shown = ", ".join(spans[:10]) + (" and more" if len(spans) > 10 else "")
-    return f"now at lines {shown}" if len(spans) > 1 or "-" in shown else f"now at line {shown}"
-
-
-def _newly_broken(edit: FileEdit) -> str:
-    """A warning where Python source parsed before and does not any more."""
-    if not edit.path.endswith((".py", ".pyi")):
-        return ""
-    after = _syntax_error(edit.after or "")
-    if not after or (edit.before is not None and _syntax_error(edit.before)):
-        return ""
-    return f"\nWarning: the file no longer parses as Python: {after}"
-
-
-def _syntax_error(source: str) -> str:
-    if len(source) > _PARSE_LIMIT:
-        return ""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(source)
-    except SyntaxError as problem:
-        return f"line {problem.lineno}: {problem.msg}"
-    except (ValueError, RecursionError, MemoryError):
-        return ""
-    return ""

@@ -26,13 +26,14 @@ def _tools() -> dict[str, Tool[Any]]:
     from kcode.tools.grep import Grep
     from kcode.tools.listing import FindFiles, ListDir
     from kcode.tools.move import DeletePath, MovePath
+    from kcode.tools.patch import ApplyPatch
     from kcode.tools.read import ReadFile
     from kcode.tools.tests import RunTests
     from kcode.tools.todo import UpdateTodo
 
     tools: list[Tool[Any]] = [
-        DeletePath(), EditFile(), FindFiles(), GitDiff(), GitLog(), GitShow(), GitStatus(), Grep(), ListDir(),
-        MovePath(), ReadFile(), RunCommand(), RunTests(), UpdateTodo(), WriteFile(),
+        ApplyPatch(), DeletePath(), EditFile(), FindFiles(), GitDiff(), GitLog(), GitShow(), GitStatus(),
+        Grep(), ListDir(), MovePath(), ReadFile(), RunCommand(), RunTests(), UpdateTodo(), WriteFile(),
     ]  # fmt: skip
     return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)}
 

@@ -45,6 +45,11 @@ class Document:
         return self.stripped if self.text.isascii() else [key(line) for line in self.lines]
 
     @cached_property
+    def known(self) -> frozenset[str]:
+        """The lines that are not blank, as they look."""
+        return frozenset(self.seen) - {""}
+
+    @cached_property
     def filled(self) -> list[int]:
         """The indices of the lines that are not blank."""
         return [at for at, line in enumerate(self.seen) if line]

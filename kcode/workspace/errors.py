@@ -37,3 +37,7 @@ class Unencodable(WorkspaceError):
 
 class StaleFile(WorkspaceError):
     """The file on disk is not the one the change was planned on."""
+
+
+class BadPatch(WorkspaceError):
+    """A patch that cannot be read."""

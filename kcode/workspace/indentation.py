@@ -37,12 +37,13 @@ def given_step(lines: Iterable[str]) -> str:
     return " " * min((b - a for a, b in pairwise(widths)), default=0)
 
 
-def rule_for(pairs: Sequence[Pair], given: str = "", there: str = "") -> Rule | None:
+def rule_for(pairs: Sequence[Pair], given: str = "", there: str = "", table: bool = True) -> Rule | None:
     """The rule that turns every given indentation into the file's, or None where there is no such rule.
 
     ``given`` and ``there`` are what one level is in the given lines and in the file, if known: where they
     differ, a level for a level is tried first. Then: one prefix added or taken away; tabs for blanks, or
-    wider steps for narrower ones, and the prefix; each given indentation standing for one of the file's.
+    wider steps for narrower ones, and the prefix; with ``table``, each given indentation standing for one of
+    the file's.
     """
     distinct = set(pairs)
     if not distinct or all(has == gave for has, gave in distinct):
@@ -54,7 +55,7 @@ def rule_for(pairs: Sequence[Pair], given: str = "", there: str = "") -> Rule | 
         move = _uniform({(has, spell(gave)) for has, gave in distinct})
         if move is not None:
             return _composed(spell, move)
-    return _table(distinct)
+    return _table(distinct) if table else None
 
 
 def _same_levels(pairs: set[Pair], given: str, there: str) -> bool:

@@ -13,6 +13,7 @@ from kcode.workspace.diff import split_lines
 from kcode.workspace.document import Document, bare, key, occurrences
 from kcode.workspace.elision import elided_places
 from kcode.workspace.files import dominant_newline
+from kcode.workspace.indentation import lead
 from kcode.workspace.lookalikes import plain, respelled
 from kcode.workspace.merging import Alignment, Place, merged
 from kcode.workspace.similar import similar_places
@@ -135,11 +136,26 @@ def _windows(
     wanted = [as_key(bare(line)) for line in split_lines(old)]
     if not any(wanted):
         return []
-    found = []
-    for at in occurrences(keys, wanted):
-        place = merged(document, old, new, Alignment(tuple(range(at, at + len(wanted)))))
-        found += [place] if place else []
-    return found
+    starts = occurrences(keys, wanted)
+    return _carried(document, old, new, [tuple(range(at, at + len(wanted))) for at in starts])
+
+
+def _carried(document: Document, old: str, new: str, ways: Sequence[tuple[int, ...]]) -> list[Place]:
+    """The places of these alignments. Of several, the only one that is indented as given is the one meant."""
+    if len(ways) > 1:
+        lines = split_lines(old)
+        same = [way for way in ways if _as_deep(document, lines, way)]
+        ways = same if len(same) == 1 else ways
+    places = (merged(document, old, new, Alignment(way)) for way in ways)
+    return [place for place in places if place]
+
+
+def _as_deep(document: Document, lines: Sequence[str], way: Sequence[int]) -> bool:
+    return all(
+        lead(line) == lead(document.lines[at])
+        for line, at in zip(lines, way, strict=True)
+        if at >= 0 and line.strip()
+    )
 
 
 # --- look-alikes -----------------------------------------------------------------------------
@@ -179,11 +195,9 @@ def _blank_lines(document: Document, old: str, new: str) -> list[Place]:
     if len(wanted) < 2:
         return []
     filled = document.filled
-    found = []
-    for at in occurrences([document.seen[line] for line in filled], wanted):
-        place = merged(document, old, new, Alignment(_spread(document, given, filled[at : at + len(wanted)])))
-        found += [place] if place else []
-    return found
+    starts = occurrences([document.seen[line] for line in filled], wanted)
+    ways = [_spread(document, given, filled[at : at + len(wanted)]) for at in starts]
+    return _carried(document, old, new, ways)
 
 
 def _spread(document: Document, given: Sequence[str], there: Sequence[int]) -> tuple[int, ...]:

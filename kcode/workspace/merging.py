@@ -179,6 +179,8 @@ class _Merge:
     def _change(self, a: int, b: int, c: int, d: int) -> None:
         if any(at in self.alignment.gaps for at in range(a, b)):
             raise Conflict  # lines that were not even named would be lost
+        if any(not self._same(at) and key(self.old[at]) in self.document.known for at in range(a, b)):
+            raise Conflict  # the very line is in the file, elsewhere
         there = [self.alignment.lines[at] for at in range(a, b)]
         known = [line for line in there if line >= 0]
         if known:
@@ -293,28 +295,27 @@ class _Merge:
         )
 
     def _rule(self) -> Rule:
-        """All lines decide; where they do not agree and the match is loose, those about the changes do."""
-        rule = self._agreed(range(len(self.old)))
-        if rule is None and self.alignment.loose:
-            near: set[int] = set()
-            for tag, a, b, _, _ in self.codes:
-                if tag != "equal":
-                    around = (self._filled(range(a - 1, -1, -1)), self._filled(range(b, len(self.old))))
-                    near |= {*range(a, b), *(at for at in around if at >= 0)}
-            rule = self._agreed(sorted(near)) if near else None
+        rule = self._agreed()
         if rule is None:
             raise Conflict
         return rule
 
-    def _agreed(self, which: Sequence[int]) -> Rule | None:
+    def _agreed(self) -> Rule | None:
         pairs = [
             (lead(self.document.lines[self.alignment.lines[at]]), lead(self.old[at]))
-            for at in which
+            for at in range(len(self.old))
             if self.alignment.lines[at] >= 0 and self.old[at].strip()
         ]
-        rule = rule_for(pairs, given_step([*self.old, *self.new]), self.document.step)
-        if rule is None and 0 in which and len(pairs) > 1 and not pairs[0][1]:
-            rule = rule_for(pairs[1:], given_step([*self.old[1:], *self.new[1:]]), self.document.step)
+        rule = rule_for(
+            pairs, given_step([*self.old, *self.new]), self.document.step, not self.alignment.loose
+        )
+        if rule is None and self.alignment.lines[0] >= 0 and len(pairs) > 1 and not pairs[0][1]:
+            rule = rule_for(
+                pairs[1:],
+                given_step([*self.old[1:], *self.new[1:]]),
+                self.document.step,
+                not self.alignment.loose,
+            )
             if any(not lead(line) and line.strip() for line in self.new[1:]):
                 return None  # the first line came without its indentation; another such would be a riddle
             self.first_bare = rule is not None

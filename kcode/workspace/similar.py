@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kcode.workspace.diff import split_lines
 from kcode.workspace.document import Document, bare, key
+from kcode.workspace.indentation import lead
 from kcode.workspace.merging import Alignment, Place, merged
 
 SCORE = 0.72  # of 1.0 for the same lines; below it nothing is taken
@@ -14,6 +15,7 @@ GAP = 0.05  # the best must be better by this than any other place where the edi
 _RIVAL = 0.6  # a place this much worse than the best is none, whatever line it has that the best lacks
 LINE = 0.6  # lines less alike than this do not stand for one another
 ALONE = 0.85  # one line without any context must be this much alike
+_EXTRA = 1.0  # what a line of the file between others costs, in characters
 _MOST_LINES = 200  # of the old text
 _MOST_COMPARED = 1_500_000  # pairs of different lines
 _CANDIDATES = 12
@@ -41,7 +43,7 @@ def similar_places(document: Document, old: str, new: str) -> list[Place]:
     lines = [bare(line) for line in split_lines(old)]
     given = [at for at, line in enumerate(lines) if line.strip()]
     wanted = [key(lines[at]) for at in given]
-    windows = similar_windows(document, wanted)
+    windows = similar_windows(document, wanted, [lead(lines[at]) for at in given])
     if not windows or windows[0].score < (ALONE if len(given) == 1 else SCORE):
         return []
     windows.sort(key=lambda window: len(_exact(document, wanted, window)) < len(wanted))  # whole ones first
@@ -58,8 +60,8 @@ def similar_places(document: Document, old: str, new: str) -> list[Place]:
         rival = _place(document, old, new, lines, given, other)
         if rival is not None:
             return [place, rival]
-        if other.score >= best.score:
-            return []
+        if other.score >= best.score or len(rivals - held) >= len(held - rivals):
+            return []  # the edit would not fit where the text is
     return [place]
 
 
@@ -72,17 +74,24 @@ def _exact(document: Document, wanted: Sequence[str], window: Window) -> set[int
     }
 
 
-def similar_windows(document: Document, wanted: Sequence[str]) -> list[Window]:
-    """Parts of the document like ``wanted``, the best first, none overlapping a better one."""
+def similar_windows(document: Document, wanted: Sequence[str], leads: Sequence[str] = ()) -> list[Window]:
+    """Parts of the document like ``wanted``, the best first, none overlapping a better one.
+
+    Of lines that are the same, those indented like ``leads`` stand for each other.
+    """
     if not wanted or len(wanted) > _MOST_LINES:
         return []
     keys = [document.seen[line] for line in document.filled]
     alike = _alike(keys, wanted)
     slack = max(2, len(wanted) // 4)
+
+    def deep(number: int, at: int) -> bool:
+        return bool(leads) and lead(document.lines[document.filled[at]]) == leads[number]
+
     found = []
     for offset in _offsets(keys, wanted, alike, slack):
         low = max(0, offset - slack)
-        window = _best_alignment(keys, wanted, alike, low, min(len(keys), offset + len(wanted) + slack))
+        window = _best_alignment(keys, wanted, alike, low, min(len(keys), offset + len(wanted) + slack), deep)
         if window and abs(window.last - window.first + 1 - len(wanted)) <= slack:
             found.append(window)
     found.sort(key=lambda window: (-window.score, window.first))
@@ -93,6 +102,7 @@ def similar_windows(document: Document, wanted: Sequence[str]) -> list[Window]:
     return apart
 
 
+_Deep = Callable[[int, int], bool]  # whether a wanted line is indented like one of the document
 _Alike = list[dict[str, float]]  # for each wanted line: the document's lines like it, and how much
 
 
@@ -141,7 +151,7 @@ def _offsets(keys: Sequence[str], wanted: Sequence[str], alike: _Alike, slack: i
 
 
 def _best_alignment(
-    keys: Sequence[str], wanted: Sequence[str], alike: _Alike, low: int, high: int
+    keys: Sequence[str], wanted: Sequence[str], alike: _Alike, low: int, high: int, deep: _Deep
 ) -> Window | None:
     """The wanted lines laid over ``keys[low:high]`` in order; both may have lines that the other lacks."""
     width = high - low
@@ -155,11 +165,12 @@ def _best_alignment(
             there = keys[low + column - 1]
             ratio = alike[number].get(there, 0.0)
             value, move = best[column], 2
-            extra = row[column - 1] - (0.3 * _weight(there) if row[column - 1] else 0.0)
+            extra = row[column - 1] - (_EXTRA if row[column - 1] else 0.0)
             if extra > value:
                 value, move = extra, 3
-            if ratio and best[column - 1] + ratio * weight > value:
-                value, move = best[column - 1] + ratio * weight, 1
+            same = ratio * weight + (0.1 if deep(number, low + column - 1) else 0.0)
+            if ratio and best[column - 1] + same > value:
+                value, move = best[column - 1] + same, 1
             row[column], moves[column] = value, move
         best = row
         steps.append(moves)

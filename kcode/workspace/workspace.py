@@ -50,6 +50,7 @@ class Workspace:
         self.snapshots = SnapshotStore(root, is_git)
         self.on_checkpoint: Callable[[str, Sequence[str]], None] = lambda identity, paths: None
         self._seen: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
         self._lock = threading.RLock()
 
     @classmethod
@@ -141,7 +142,13 @@ class Workspace:
 
     def saw(self, path: str, text: str) -> None:
         """The model was shown ``text`` as the content of ``path``, or wrote it itself."""
-        self._seen[self.relative(self.resolve(path))] = _digest(text)
+        name = self.relative(self.resolve(path))
+        self._seen[name] = _digest(text)
+        self._shown[name] = text if len(text) <= 1_000_000 else ""
+
+    def last_seen(self, path: str) -> str | None:
+        """The text of ``path`` as the model last saw it; None where that is not known any more."""
+        return self._shown.get(self.relative(self.resolve(path))) or None
 
     def freshness(self, path: str, text: str) -> str:
         """``unread``, ``fresh`` or ``changed``: how ``text`` on disk stands to what the model last saw."""

@@ -50,7 +50,14 @@ class Edit:
         return "".join(self.lines[self.first : self.last])
 
     def wider(self, context: int) -> Edit:
-        return replace(self, first=max(0, self.a - context), last=min(len(self.lines), self.b + context))
+        """At least so many lines around the change."""
+        first, last = max(0, self.a - context), min(len(self.lines), self.b + context)
+        return replace(self, first=min(first, self.first), last=max(last, self.last))
+
+    @property
+    def bare(self) -> Edit:
+        """Without any context."""
+        return replace(self, first=self.a, last=self.b)
 
 
 @dataclass(frozen=True)
@@ -216,6 +223,8 @@ def added_blank_lines(edit: Edit, rng: random.Random) -> Call | None:
         tail.insert(-1, "\n")
     else:
         return None
+    if not _names_it(edit, edit.old):
+        return None
     return _call(edit, head, edit.gone, list(edit.new), tail)
 
 
@@ -376,7 +385,7 @@ def several(edit: Edit, rng: random.Random) -> Call | None:
 
 def repeated_block(edit: Edit, rng: random.Random) -> Call | None:
     """So little of the old text that it is there several times: only a refusal is right."""
-    tight = edit.wider(0)
+    tight = edit.bare
     if not tight.old.strip() or edit.before.count(tight.old) < 2:
         return None
     return Call(tight.old, "".join(edit.new), None)

@@ -116,7 +116,7 @@ def _damaged(
             continue
         disk = call.disk if call.disk is not None else edit.before
         elsewhere = call.old not in edit.old if call.disk is None else True
-        undamaged = call.old in (edit.old, edit.wider(0).old) and call.disk is None and not call.crlf
+        undamaged = call.old in (edit.old, edit.bare.old) and call.disk is None and not call.crlf
         if name != "none" and call.want is not None and undamaged:
             continue  # the slip is in the new text alone, which is taken as it is
         if name != "none" and call.want is not None and elsewhere and not call.crlf and call.old in disk:

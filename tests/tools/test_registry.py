@@ -20,6 +20,7 @@ DECLARED = {
     "list_dir": "path depth",
     "find_files": "pattern path",
     "grep": "pattern path glob context ignore_case fixed max_results",
+    "apply_patch": "patch",
     "edit_file": "path edits",
     "write_file": "path content",
     "move_path": "path to",

@@ -27,7 +27,7 @@ _DESCRIPTION_LIMIT = 110  # characters; each costs reading time in every first r
 
 
 # A small model chooses badly among many tools, and what these do it can do with others or not at all.
-_LEFT_OUT = frozenset({"update_todo", "move_path", "delete_path", "git_log", "git_show"})
+_LEFT_OUT = frozenset({"apply_patch", "update_todo", "move_path", "delete_path", "git_log", "git_show"})
 _FILE_NAME = re.compile(
     r"(?<![\w./:-])(?!e\.g\b|i\.e\b)(?:[\w-][\w.-]*/)*[\w-][\w.-]*\.[A-Za-z]{1,5}(?![\w/.]*\()\b"
 )

@@ -1,0 +1,167 @@
+"""Changes of files as the tools that change them plan, make and tell them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kcode.tools.base import Arguments, FileEdit, Intent, ToolContext, ToolOutcome, ToolRefused
+from kcode.tools.bounds import bounded
+from kcode.workspace.diff import counts, hunks, unified
+from kcode.workspace.edits import EditOutcome, Replacement, apply_edits
+from kcode.workspace.errors import NotThere, StaleFile, WorkspaceError
+from kcode.workspace.files import TextFile
+from kcode.workspace.syntax import newly_broken
+from kcode.workspace.workspace import Workspace
+
+DIFF_SHOWN = 4_000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file that changes. ``outcome`` tells how replacements matched; None for a file as a whole."""
+
+    edit: FileEdit
+    outcome: EditOutcome | None = None
+    news: str = ""  # what others changed in it since the model saw it, in words for the model
+
+
+def replaced(workspace: Workspace, wanted: Mapping[str, Sequence[Replacement]]) -> list[Change]:
+    """The changes that the replacements of each file come to. Raises ToolRefused for all that are wrong."""
+    changes: list[Change] = []
+    refusals: list[str] = []
+    for path, replacements in wanted.items():
+        try:
+            changes.append(_replaced(workspace, path, replacements))
+        except ToolRefused as problem:
+            refusals.append(str(problem))
+    if refusals:
+        fine = [change.edit.path for change in changes]
+        if fine:
+            refusals.append(f"What was wanted of {', '.join(fine)} would match; no file was changed.")
+        raise ToolRefused("\n".join(refusals))
+    return changes
+
+
+def _replaced(workspace: Workspace, path: str, replacements: Sequence[Replacement]) -> Change:
+    try:
+        file = workspace.read(path)
+    except NotThere as problem:
+        if len(replacements) == 1 and not replacements[0].old and replacements[0].lines is None:
+            workspace.resolve(path)
+            return Change(FileEdit(path, None, replacements[0].new))
+        raise ToolRefused(f"{problem.message} (write_file creates files)") from None
+    except WorkspaceError as problem:
+        raise ToolRefused(problem.message) from None
+    freshness = workspace.freshness(path, file.text)
+    if freshness != "fresh" and any(one.lines is not None for one in replacements):
+        raise ToolRefused(f"{path} was not changed. {told_stale(workspace, path, file.text, 'line numbers')}")
+    outcome = apply_edits(file.text, replacements)
+    if not outcome.ok:
+        stale = "" if freshness == "fresh" else f"\n{told_stale(workspace, path, file.text)}"
+        raise ToolRefused(f"{path} was not changed. " + "\n".join(outcome.problems) + stale)
+    edit = FileEdit(path, file.text, outcome.text)
+    check_encodable(file, edit)
+    news = _difference(workspace, path, file.text) if freshness == "changed" else ""
+    return Change(edit, outcome, news)
+
+
+def told_stale(workspace: Workspace, path: str, text: str, what: str = "it") -> str:
+    """That the model does not know the file as it is, and what changed; if all is shown, it knows it then."""
+    if workspace.freshness(path, text) == "unread":
+        return f"You have not read {path} in this session: read it first."
+    difference = _difference(workspace, path, text)
+    if not difference or len(difference) > DIFF_SHOWN:
+        return f"{path} changed on disk since you read it: read it again."
+    workspace.saw(path, text)
+    return f"{path} changed on disk since you read it; go by {what} as of now. What changed:\n{difference}"
+
+
+def _difference(workspace: Workspace, path: str, text: str) -> str:
+    before = workspace.last_seen(path)
+    return "" if before is None else unified(before, text, path)
+
+
+def check_encodable(file: TextFile, edit: FileEdit) -> None:
+    """Raises ToolRefused where the file's encoding cannot hold the new text."""
+    try:
+        file.encode(edit.after or "")
+    except WorkspaceError as problem:
+        raise ToolRefused(f"{problem.message}: {problem.remedy}") from None
+
+
+def intent(args: Arguments, context: ToolContext, edits: Sequence[FileEdit]) -> Intent:
+    """The intent of these edits, remembered as what is approved."""
+    context.planned[id(args)] = tuple(edits)
+    reasons = (context.workspace.sensitive(edit.path) for edit in edits)
+    return Intent("edit", tuple(edits), sensitive=next((why for why in reasons if why), ""))
+
+
+def approved(args: Arguments, context: ToolContext, edits: Sequence[FileEdit]) -> None:
+    """Raises ToolRefused where these are not the edits that were planned."""
+    planned = context.planned.pop(id(args), None)
+    if planned is not None and planned != tuple(edits):
+        paths = ", ".join(dict.fromkeys(edit.path for edit in planned))
+        raise ToolRefused(f"{paths} changed on disk while this waited: read it again")
+
+
+def make(workspace: Workspace, changes: Sequence[Change], label: str) -> str:
+    """Make the changes, all or none. Returns the checkpoint's id."""
+    try:
+        identity = workspace.apply([change.edit for change in changes], label=label)
+    except StaleFile as problem:
+        raise ToolRefused(f"{problem.message}: read it again") from None
+    for change in changes:
+        if change.edit.after is not None:
+            workspace.saw(change.edit.path, change.edit.after)
+    return identity
+
+
+def told(change: Change) -> str:
+    """What was changed in one file and where, in words for the model."""
+    edit, outcome = change.edit, change.outcome
+    if edit.before is None:
+        text = f"Created {edit.path}."
+    elif edit.after is None:
+        text = f"Deleted {edit.path}."
+    elif outcome is None:
+        text = f"Rewrote {edit.path}, {_where(edit)}."
+    else:
+        stages = Counter(outcome.stages)
+        how = ", ".join(f"{count} {stage}" for stage, count in stages.items())
+        many = f"{outcome.replaced} replacement{'' if outcome.replaced == 1 else 's'}"
+        text = f"Edited {edit.path}: {many} (matched: {how}), {_where(edit)}."
+        if set(stages) - {"exact"}:
+            text += " Some text did not match exactly, so check the result:\n"
+            text += bounded(unified(edit.before, edit.after, edit.path), DIFF_SHOWN)
+    if change.news:
+        text += f"\n{edit.path} had changed on disk since you read it; this change is kept:\n"
+        text += bounded(change.news, DIFF_SHOWN)
+    broken = newly_broken(edit)
+    return f"{text}\nWarning: {broken}" if broken else text
+
+
+def outcome_of(changes: Sequence[Change], text: str = "") -> ToolOutcome:
+    """The result of changes that were made; ``text`` instead of what :func:`told` says."""
+    edits = tuple(change.edit for change in changes)
+    sums = [counts(edit.before, edit.after) for edit in edits]
+    brief = f"+{sum(added for added, _ in sums)} -{sum(removed for _, removed in sums)}"
+    return ToolOutcome(
+        text or "\n".join(map(told, changes)),
+        brief if len(edits) == 1 else f"{brief} in {len(edits)} files",
+        payload=edits,
+        changed=tuple(edit.path for edit in edits),
+    )
+
+
+def _where(edit: FileEdit) -> str:
+    """Where the new text is, so that the model need not read the file again to go on."""
+    spans = [
+        f"{hunk.new_start}-{hunk.new_start + hunk.new_count - 1}"
+        if hunk.new_count > 1
+        else str(hunk.new_start)
+        for hunk in hunks(edit.before, edit.after, 0)
+    ]
+    shown = ", ".join(spans[:10]) + (" and more" if len(spans) > 10 else "")
+    return f"now at lines {shown}" if len(spans) > 1 or "-" in shown else f"now at line {shown}"
