@@ -23,6 +23,7 @@ from kcode.agent.events import (
     TurnStarted,
 )
 from kcode.agent.guard import Guard, Stop
+from kcode.agent.official import declare
 from kcode.config.prompts import load_prompt
 from kcode.conversation.ledger import Assistant, Note, ToolResult, User, open_calls
 from kcode.conversation.projection import NOT_RUN
@@ -62,7 +63,7 @@ class _Turn:
 
     async def run(self, text: str) -> None:
         self.emit(TurnStarted(text))
-        if problem := await self.session.declare_official():
+        if problem := await declare(self.session):
             self.emit(Notice("warning", problem))
         await self.session.files.settle()
         self.session.say(text)

@@ -21,6 +21,7 @@ from kcode.agent.filehistory import FileHistory
 from kcode.agent.housekeeping import tidy_daily
 from kcode.agent.keeping import keeps_reasoning
 from kcode.agent.loop import run_turn
+from kcode.agent.official import offered
 from kcode.agent.prompt import first_context, system_text
 from kcode.agent.rewind import standing
 from kcode.config.project import branch_of
@@ -44,9 +45,9 @@ from kcode.conversation.ledger import (
     open_calls,
     wire_entries,
 )
-from kcode.conversation.projection import NOT_RUN, Projection, Projector, project, spell
+from kcode.conversation.projection import NOT_RUN, Projection, Projector, project
 from kcode.errors import UsageError
-from kcode.providers.base import ContextOverflow, OfficialTools, Provider, ProviderError, Request
+from kcode.providers.base import ContextOverflow, OfficialTools, Provider, Request
 from kcode.tools.base import FileEdit, ToolContext
 from kcode.tools.registry import all_tools, declarations
 from kcode.workspace.workspace import Workspace
@@ -197,26 +198,6 @@ class Session:
             self.record(healed_note(answer.healed))
         return assistant
 
-    async def declare_official(self) -> str:
-        """Before the first message: offer the provider's own tools beside kcode's, where there are any.
-
-        They join the declarations of the first epoch and are frozen with it. Returns what went wrong, or "".
-        """
-        if self.official is None or any(isinstance(entry, User) for entry in wire_entries(self.ledger)):
-            return ""
-        try:
-            offered = await self.official.declarations()
-        except ProviderError as error:
-            self.official = None
-            return f"the provider's own tools are not offered: {error.message}"
-        ours = json.loads(declarations(all_tools()))
-        self.begin(
-            Epoch("tools", "the provider's own tools"),
-            System(system_text()),
-            Tools(spell([*ours, *offered]).decode()),
-        )
-        return ""
-
     # --- what is asked about -------------------------------------------------------------------
 
     @property
@@ -348,7 +329,7 @@ class Session:
     # --- inside --------------------------------------------------------------------------------
 
     def _use(self, provider: Provider) -> None:
-        self.official = _official(provider, self.settings)
+        self.official = offered(provider, self.settings)
         self.provider = provider
         self._projector = Projector(provider.dialect)
         self.budget = Budget(
@@ -394,14 +375,6 @@ class Session:
                 f"the message alone is about {tokens} tokens; the window has {self.window}",
                 "put the text into a file and ask about the file: kcode reads it in parts",
             )
-
-
-def _official(provider: Provider, settings: Settings) -> OfficialTools | None:
-    if not settings.provider.official_tools:
-        return None
-    from kcode.providers.moonshot.official import open_official
-
-    return open_official(provider, settings, [tool.name for tool in all_tools()])
 
 
 def _cut_off(entry: Entry) -> bool:

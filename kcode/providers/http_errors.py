@@ -225,12 +225,6 @@ _RULES = (
         types=("server_error", "unexpected_output", "server_unavailable", "api_error", "timeout_error"),
         codes=("InternalServiceError",),
     ),
-    _Rule(
-        InvalidRequest,
-        "If no setting of yours explains it, this is a defect of kcode: please report it.",
-        codes=("MissingParameter", "InvalidParameter", "InvalidArgumentError"),
-        statuses=(400,),
-    ),
 )
 
 
