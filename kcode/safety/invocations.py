@@ -101,12 +101,14 @@ def _reads(name: str, words: tuple[Word, ...], dangerous: frozenset[str]) -> Sai
         words = tuple(word for word in words if word.known)
     if name not in programs.ANYTHING and (said := _plain_words(words)):
         return said
-    if name == "printf" and any(word.text == "-v" or not word.known for word in words[:1]):
+    if name == "printf" and any(word.text.startswith("-v") or not word.known for word in words[:1]):
         return "unknown", "printf sets a variable"
-    if name in ("test", "[") and any(word.text in ("-v", "-R") or not word.known for word in words[:1]):
+    if name in ("test", "[") and any(word.text in ("-v", "-R") for word in words):
         return "unknown", "a test that can run commands"
     if name == "read" and any(dangerous_name(word.text) for word in words):
         return "danger", "sets a variable that changes what programs run"
+    if name == "jq" and any(re.search(r"\benv\b|\$ENV|\$__prog", word.text) for word in words):
+        return "write", "shows the environment"
     if found := has(words, dangerous):
         return "write", f"{name} {found} writes, runs or reads a list of files"
     if name == "cd" and (not words or words[0].text == "-"):

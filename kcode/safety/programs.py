@@ -28,7 +28,7 @@ READS: dict[str, frozenset[str]] = {
     "fgrep": names("-f --file --exclude-from"),
     "rg": names("--pre --pre-glob --hostname-bin --search-zip -z --ignore-file --file -f"),
     "diff": names("--to-file --from-file --exclude-from -X"),
-    "tree": names("-o -R --fromfile --fromtabfile --gitfile --infofile"),
+    "tree": names("-o -R --output --fromfile --fromtabfile --gitfile --infofile"),
     "date": names("-s --set -f --file"),
     "file": names("-C --compile -m --magic-file -f --files-from -z --uncompress -Z"),
     "jq": names("-f --from-file -L --library-path --rawfile --slurpfile --run-tests"),

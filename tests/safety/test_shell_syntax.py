@@ -12,7 +12,8 @@ from kcode.safety.shell_words import names
 from tests.safety.test_policy_cases import ASKED, DENIED, EVERY_MODE, EVERYDAY, SENSITIVE
 
 NOTHING: frozenset[str] = frozenset()
-RUNNABLE = [command for command in [*ASKED, *DENIED, *SENSITIVE, *EVERY_MODE] if not parse(command).problems]
+DANGERS = [*ASKED, *DENIED, *SENSITIVE, *EVERY_MODE]
+RUNNABLE = [command for command in DANGERS if command.strip() and not parse(command).problems]
 SIGNS = "abc .-/'\"\\$`(){}[]<>|&;!#*?~=\n\t%@^,:+0129é\u00a0\r\x00"
 PIECES = names(
     "ls rm -rf / $( ) ` \" ' | || && ; > < <<EOF EOF & ${ } x= $x if then fi for do done in case esac ;; "
