@@ -214,7 +214,7 @@ def test_a_link_does_not_hide_a_key_file(k2sim: Any, open_session: Open, tmp_pat
 def test_kcodes_own_settings_need_a_yes(k2sim: Any, open_session: Open, own_home: Path) -> None:
     folder = own_home / ".config" / "kcode"
     folder.mkdir(parents=True)
-    with pytest.raises(UsageError, match="kcode's own data"):
+    with pytest.raises(UsageError, match="kcode's own"):
         attached(open_session(k2sim()), write(folder / "config.toml", "[provider]\n"))
 
 
