@@ -105,7 +105,9 @@ def _variable(name: str, word: Word, before_command: bool, shown: str) -> Iterat
         yield Finding("read", why, shown, sensitive=why, target="variable")
     if name in programs.HARMLESS_VARIABLES:
         return
-    if name in programs.DANGEROUS_VARIABLES or name.startswith(programs.DANGEROUS_BEGINNINGS):
+    if name == "PYTHONPATH" and word.known and not any(leads_away(part) for part in word.text.split(":")):
+        yield Finding("test", "runs the project's own modules", f"{name}={word.text}", target="variable")
+    elif name in programs.DANGEROUS_VARIABLES or name.startswith(programs.DANGEROUS_BEGINNINGS):
         why = f"{name} changes what programs run or do"
         yield Finding("danger", why, f"{name}={word.text}", target="variable")
     elif before_command:
@@ -128,6 +130,8 @@ def _command(simple: Simple, functions: frozenset[str], depth: int) -> Iterator[
         if not inner.looked_through:
             yield from _sensitive_words(simple.words[1:], shown)
         return
+    if name in functions and (simple.fed or simple.background):
+        yield Finding("unknown", "a function that may call itself without end", shown)
     if name in functions:
         yield from _sensitive_words(simple.words[1:], shown)
         if any(not word.known for word in simple.words):

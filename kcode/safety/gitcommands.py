@@ -44,7 +44,8 @@ def judge_git(words: tuple[Word, ...], plain: Callable[[tuple[Word, ...]], Said 
         return "danger", f"git {name} changes what others see"
     if said := _runs_programs(name, arguments):
         return said
-    if said := plain(arguments):
+    lines = [place for place, word in enumerate(arguments) if word.text in ("-L", "-S", "-G", "--grep")]
+    if said := plain(tuple(word for place, word in enumerate(arguments) if place - 1 not in lines)):
         return said
     if name in programs.GIT_READS and (said := _reads(name, arguments)):
         return said
@@ -67,6 +68,8 @@ def _runs_programs(name: str, arguments: tuple[Word, ...]) -> Said | None:
         return None
     if name in programs.GIT_RUNS:
         return "danger", f"git {name} runs other programs"
+    if name == "remote" and texts[:1] in (["set-url"], ["add"]):
+        return "danger", "changes where code is sent"
     if name == "config" and _reads(name, arguments) is None:
         return "danger", "changes git's settings, which name programs"
     if any(re.match(r"ext::|fd::", text) for text in texts):

@@ -31,6 +31,7 @@ _FIND_FLAGS = names(
     "-prune -depth -xdev -mount -H -P -L -follow -ls -printf -quit -readable -writable -executable "
     "-E -true -false -d"
 )
+_UNPACKS = names("tar bsdtar gtar unzip zip 7z cpio patch git pip pip3")
 _CURL_SENDS = names(
     "-d --data --data-raw --data-binary --data-urlencode --data-ascii --json -F --form --form-string -T "
     "--upload-file --post-data --post-file --body-data --body-file -K --config --url-query --netrc-file"
@@ -85,8 +86,18 @@ def judge_program(name: str, simple: Simple) -> Iterator[Finding]:
         effect, why = _python(simple)
     else:
         effect, why = "write", f"{name} is not known to only read"
+    if effect == "write" and simple.fed and simple.text is None and _reads_program(name, simple.words[1:]):
+        effect, why = "unknown", f"{name} runs what it is fed"
+    if effect == "write" and name in _UNPACKS and any(leads_away(text) for text in texts):
+        effect, why = "danger", f"{name} outside the workspace"
     paths = tuple(text for text in texts if not text.startswith("-"))
     yield Finding(effect, why, shown, paths=paths)
+
+
+def _reads_program(name: str, words: tuple[Word, ...]) -> bool:
+    """Whether an interpreter takes its program from its input."""
+    known = re.fullmatch(r"(python|perl|ruby|php|lua|node|nodejs|deno|bun)[\d.]*", name)
+    return bool(known) and not any(word.text != "-" and not re.match(r"-[^cem]", word.text) for word in words)
 
 
 def _publishes(name: str, texts: list[str]) -> str:
@@ -113,8 +124,6 @@ def _reads(name: str, words: tuple[Word, ...], dangerous: frozenset[str]) -> Sai
         return "write", f"{name} {found} writes, runs or reads a list of files"
     if name == "cd" and (not words or words[0].text == "-"):
         return "write", "leaves the workspace"
-    if name == "tail" and has(words, names("-f -F --follow")):
-        return "read", "only reads"
     return "read", "only reads"
 
 
@@ -141,8 +150,6 @@ def _tests(name: str, words: tuple[Word, ...]) -> Said:
     wanted = programs.CHECK_ONLY.get(name)
     if wanted is not None and not any(word.text in wanted for word in words):
         return "write", f"{name} changes files or stays running"
-    if name == "gofmt" and not has(words, names("-l -d")):
-        return "read", "only reads"
     return "test", "builds, tests or checks the project"
 
 
@@ -150,11 +157,14 @@ def _subcommand(name: str, words: tuple[Word, ...]) -> Said:
     if said := _plain_words(words):
         return said
     texts = [word.text for word in words]
-    if name in ("make", "just", "mvn", "gradle", "gradlew", "mvnw") and any("=" in text for text in texts):
+    settings = [text for text in texts if "=" in text and not text.startswith("-Dtest=")]
+    if name in ("make", "just", "mvn", "gradle", "gradlew", "mvnw") and settings:
         return "write", f"{name} with settings of its own"
-    if found := has(words, programs.SUBCOMMAND_DANGER.get(name, frozenset()), clusters=False):
+    dangerous = programs.SUBCOMMAND_DANGER.get(name, frozenset())
+    exact = next((text for text in texts if text.partition("=")[0].replace("--", "-") in dangerous), "")
+    if found := exact if name == "go" else has(words, dangerous, clusters=False):
         return "write", f"{name} {found} writes files or runs something else"
-    given = positionals(words)
+    given = positionals(words, ("--tests", "-x") if name in ("gradle", "gradlew") else ())
     if name in ("npm", "yarn", "pnpm", "bun") and given[:1] in (["run"], ["run-script"]):
         return _script(name, given[1] if len(given) > 1 else "")
     if name == "ruff" and given[:1] == ["format"] and has(words, names("--check --diff")):
@@ -191,7 +201,7 @@ def _changes(name: str, words: tuple[Word, ...]) -> Said:
         return "danger", "removes everything here"
     if any(leads_away(text.partition("=")[2] or text) for text in texts):
         return "danger", f"{name} outside the workspace"
-    if name in ("chmod",) and any(re.search(r"[ug+,=]\S*s|^[2467]\d{3}$", text) for text in texts[:1]):
+    if name == "chmod" and any(re.search(r"[ug+,=]\S*s|^[2467]\d{3}$", text) for text in texts[:1]):
         return "danger", "gives a program other rights"
     if any(not word.known for word in words) and name in ("rm", "mv", "shred"):
         return "unknown", f"what {name} would touch is not written out"
@@ -221,6 +231,10 @@ def _find(simple: Simple) -> Said:
 
 def _sed(simple: Simple) -> Said:
     words = simple.words[1:]
+    if has(words, names("-i --in-place")) and any(
+        leads_away(w.text) for w in words[1:] if w.text.count("/") < 3
+    ):
+        return "danger", "sed outside the workspace"
     if found := has(words, names("-i --in-place -f --file -s --separate --follow-symlinks")):
         return "write", f"sed {found} changes files or runs a script"
     if said := _plain_words(tuple(word for word in words if not word.text.startswith("/"))):
@@ -323,6 +337,8 @@ def _python(simple: Simple) -> Said:
 
 def _node(simple: Simple) -> Said:
     words = simple.words[1:]
+    if [word.text for word in words] == ["-v"]:
+        return "read", "shows a version"
     if words and words[0].text in ("--check", "-c", "--test") and not _plain_words(words):
         risky = any(word.text.startswith("-") for word in words[1:])
         return ("write", "runs a program in Node") if risky else ("test", "tests or checks the project")

@@ -70,14 +70,16 @@ GIT_DANGER = names(
     "--sq-quote --show-signature --filters --use-mailmap-file -O -o"
 )
 GIT_PUBLISHES = names("push send-email svn p4 request-pull")
-GIT_RUNS = names("bisect rebase filter-branch submodule difftool mergetool daemon instaweb web--browse")
+GIT_RUNS = names(
+    "credential bisect rebase filter-branch submodule difftool mergetool daemon instaweb web--browse"
+)
 
 TESTS: dict[str, frozenset[str]] = {
     "pytest": names("-p --basetemp -c --rootdir --pdbcls -o --override-ini --confcutdir --log-file"),
     "py.test": names("-p --basetemp -c --rootdir --pdbcls -o --override-ini --confcutdir --log-file"),
     "tox": names("-c --workdir --installpkg -x --override"),
     "nox": names("-f --noxfile --envdir"),
-    "mypy": names("--install-types --cache-dir --junit-xml --python-executable --config-file"),
+    "mypy": names("--install-types --cache-dir --junit-xml --python-executable"),
     "pyright": names("--pythonpath --createstub"),
     "flake8": names("--output-file --tee --config --append-config"),
     "pylint": names("--init-hook --output --load-plugins --rcfile"),
@@ -120,10 +122,14 @@ SUBCOMMANDS: dict[str, frozenset[str]] = {
     "cargo": names("build test check clippy doc bench tree metadata nextest verify-project"),
     "go": names("build test vet list version doc"),
     "dotnet": names("build test"),
-    "mvn": names("test compile verify package validate test-compile"),
-    "mvnw": names("test compile verify package validate test-compile"),
-    "gradle": names("test build check assemble classes compileJava compileKotlin lint tasks dependencies"),
-    "gradlew": names("test build check assemble classes compileJava compileKotlin lint tasks dependencies"),
+    "mvn": names("clean test compile verify package validate test-compile"),
+    "mvnw": names("clean test compile verify package validate test-compile"),
+    "gradle": names(
+        "clean test build check assemble classes compileJava compileKotlin lint tasks dependencies"
+    ),
+    "gradlew": names(
+        "clean test build check assemble classes compileJava compileKotlin lint tasks dependencies"
+    ),
     "swift": names("build test"),
     "zig": names("build test"),
     "mix": names("test compile"),
@@ -182,6 +188,9 @@ DANGEROUS: dict[str, str] = {
     **dict.fromkeys(
         names("shutdown reboot halt poweroff init telinit systemctl service launchctl"), "changes the system"
     ),
+    **dict.fromkeys(names("pkill killall killall5 skill"), "ends programs of others"),
+    **dict.fromkeys(names("osascript open xdg-open start"), "starts programs outside"),
+    **dict.fromkeys(names("printenv"), "shows the environment"),
     **dict.fromkeys(names("crontab at batch systemd-run"), "leaves something that runs later"),
     **dict.fromkeys(
         names("mount umount losetup modprobe insmod rmmod sysctl iptables nft"), "changes the system"
@@ -194,7 +203,9 @@ DANGEROUS: dict[str, str] = {
     **dict.fromkeys(
         names("twine gh glab hub vercel netlify heroku fly aws gcloud az"), "changes what others see"
     ),
-    **dict.fromkeys(names("gpg security secret-tool keyctl ssh-add op pass"), "handles keys"),
+    **dict.fromkeys(
+        names("gpg security secret-tool keyctl ssh-add ssh-keygen ssh-copy-id op pass"), "handles keys"
+    ),
     **dict.fromkeys(names("gdb strace ltrace ptrace dtrace"), "looks into other processes"),
     **dict.fromkeys(
         names("kubectl helm terraform pulumi ansible ansible-playbook"), "changes other machines"

@@ -20,7 +20,7 @@ def declares(simple: Simple) -> Said:
         if not word.known or dangerous_name(text.partition("=")[0]):
             return "danger", "changes a variable that says what programs run or do"
     if len(simple.words) == 1 and not simple.assignments:
-        return "write", "shows the environment"
+        return "danger", "shows the environment"
     exported = simple.words[0].text == "export" or any("x" in w.text for w in simple.words[1:2])
     strange = [name for name, _ in simple.assignments if name not in programs.HARMLESS_VARIABLES]
     if exported and strange:

@@ -79,6 +79,8 @@ class Reader:
             for part in unescaped(text):
                 if not part.quoted:
                     self.unseen(part.text)
+                    if re.search(r"[\s;|&<>()]", part.text):  # the grammar swallows a line's end before \rm
+                        self.problems.append("a word that goes on over a sign")
                 yield part
             self.substitutions(node, around)
         elif kind == "raw_string":

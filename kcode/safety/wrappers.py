@@ -90,6 +90,8 @@ def unwrap(name: str, simple: Simple) -> Unwrapped | None:
         return _find(simple)
     if name == "command" and len(words) > 1 and words[1].text in ("-v", "-V"):
         return None
+    if name == "env" and len(words) == 1:
+        return Unwrapped(findings=(Finding("danger", "shows the environment", simple.shown),))
     if name not in _WRAPPERS or len(words) == 1:
         return None
     if name in _SECOND_WORD:
@@ -135,7 +137,7 @@ def _wrapper(name: str, simple: Simple, words: tuple[Word, ...]) -> Unwrapped:
         return Unwrapped(findings=tuple(findings))
     if not inner:
         what = "shows the environment" if name == "env" else f"{name} runs nothing that is written out"
-        findings.append(Finding("write" if name == "env" else "unknown", what, simple.shown))
+        findings.append(Finding("danger" if name == "env" else "unknown", what, simple.shown))
     return Unwrapped((inner,), (), tuple(assignments), tuple(findings), True, name in ("builtin", "time"))
 
 
