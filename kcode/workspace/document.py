@@ -88,3 +88,17 @@ def occurrences(where: Sequence[str], part: Sequence[str]) -> list[int]:
             return found
         if list(where[at : at + size]) == wanted:
             found.append(at)
+
+
+def with_blanks(document: Document, lines: Sequence[str], there: list[int]) -> None:
+    """Let blank ``lines`` without a place stand for the blank lines beside their neighbours' places."""
+    taken = set(there)
+    size = len(lines)
+    for order, step in ((range(1, size), 1), (range(size - 2, -1, -1), -1)):
+        for at in order:
+            beside = there[at - step] + step
+            if lines[at].strip() or there[at] >= 0 or there[at - step] < 0 or beside in taken:
+                continue
+            if 0 <= beside < len(document.seen) and not document.seen[beside]:
+                there[at] = beside
+                taken.add(beside)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from kcode.workspace.diff import split_lines
-from kcode.workspace.document import Document, bare, key, occurrences
+from kcode.workspace.document import Document, bare, key, occurrences, with_blanks
 from kcode.workspace.indentation import lead
 from kcode.workspace.merging import Alignment, Place, merged
 
@@ -118,11 +118,7 @@ def _aligned(
     for part, start in zip(parts, way, strict=True):
         for offset, at in enumerate(part):
             there[at] = document.filled[start + offset]
-    for at, line in enumerate(lines):
-        before = there[at - 1] if at else -1
-        blank = not line.strip() and before >= 0
-        if blank and before + 1 < len(document.seen) and not document.seen[before + 1]:
-            there[at] = before + 1
+    with_blanks(document, lines, there)
     return Alignment(tuple(there), gaps=gaps)
 
 

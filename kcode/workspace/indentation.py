@@ -51,7 +51,7 @@ def rule_for(pairs: Sequence[Pair], given: str = "", there: str = "", table: boo
     spellings = _SPELLINGS
     if given and there and given != there and _same_levels(distinct, given, there):
         spellings = (_levels(given, there), *_SPELLINGS)
-    for spell in spellings:
+    for spell in (*spellings, *_widened(there)):
         move = _uniform({(has, spell(gave)) for has, gave in distinct})
         if move is not None:
             return _composed(spell, move)
@@ -100,6 +100,13 @@ def _as_blanks(unit: int) -> Rule:
     return lambda given: given.replace("\t", " " * unit)
 
 
+def _widened(step: str) -> list[Rule]:
+    """Narrower or wider levels than the file's, which are of blanks."""
+    if not step or step.strip(" "):
+        return []
+    return [_levels(" " * unit, step) for unit in (2, 4, 8, 3) if unit != len(step)]
+
+
 def _table(pairs: set[Pair]) -> Rule | None:
     """Each indentation looked up; a deeper one must be deeper in the file too."""
     table: dict[str, str] = {}
@@ -120,5 +127,4 @@ _SPELLINGS: tuple[Rule, ...] = (
     lambda given: given,
     *(_levels(" " * unit, "\t") for unit in (4, 2, 8, 3)),
     *(_as_blanks(unit) for unit in (4, 2, 8, 3)),
-    *(_levels(" " * a, " " * b) for a, b in ((2, 4), (4, 2), (4, 8), (8, 4), (3, 4), (2, 8), (8, 2))),
 )

@@ -306,20 +306,15 @@ class _Merge:
             for at in range(len(self.old))
             if self.alignment.lines[at] >= 0 and self.old[at].strip()
         ]
-        rule = rule_for(
-            pairs, given_step([*self.old, *self.new]), self.document.step, not self.alignment.loose
-        )
-        if rule is None and self.alignment.lines[0] >= 0 and len(pairs) > 1 and not pairs[0][1]:
-            rule = rule_for(
-                pairs[1:],
-                given_step([*self.old[1:], *self.new[1:]]),
-                self.document.step,
-                not self.alignment.loose,
-            )
-            if any(not lead(line) and line.strip() for line in self.new[1:]):
-                return None  # the first line came without its indentation; another such would be a riddle
-            self.first_bare = rule is not None
-        return rule
+        first, *others = pairs or [("", "")]
+        if others and first[0] and not first[1] and self.old[0].strip():
+            exact = all(there == given for there, given in others)
+            riddle = any(not lead(line) and line.strip() for line in self.new[1:])
+            if exact and not riddle:
+                self.first_bare = True
+                return lambda given: given
+        step = given_step([*self.old, *self.new])
+        return rule_for(pairs, step, self.document.step, not self.alignment.loose)
 
 
 def _partners(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from kcode.workspace.diff import split_lines
-from kcode.workspace.document import Document, bare, key
+from kcode.workspace.document import Document, bare, key, with_blanks
 from kcode.workspace.indentation import lead
 from kcode.workspace.merging import Alignment, Place, merged
 
@@ -201,17 +201,5 @@ def _place(
     for at, filled in zip(given, window.there, strict=True):
         if filled >= 0:
             there[at] = document.filled[filled]
-    taken = set(there)
-    for at in range(1, len(lines)):
-        below = there[at - 1] + 1
-        blank = not lines[at].strip() and there[at - 1] >= 0 and below < len(document.seen)
-        if blank and not document.seen[below] and below not in taken:
-            there[at] = below
-            taken.add(below)
-    for at in range(len(lines) - 2, -1, -1):
-        above = there[at + 1] - 1
-        blank = not lines[at].strip() and there[at] < 0 and above >= 0
-        if blank and not document.seen[above] and above not in taken:
-            there[at] = above
-            taken.add(above)
+    with_blanks(document, lines, there)
     return merged(document, old, new, Alignment(tuple(there), loose=True))

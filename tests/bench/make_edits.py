@@ -32,7 +32,8 @@ _SUFFIXES = (
     *(".sh", ".md", ".rst", ".toml", ".yml", ".yaml", ".json", ".html", ".css"),
 )
 _OPEN = ("stale word", "stale insertion", "stale deletion", "misremembered", "elided")
-_LARGEST = 40_000  # characters of a file
+_RARE = ("repeated block", "repeated, shifted", "typographic file", "misremembered")  # always taken
+_LARGEST = 40_000
 _LONGEST = 40  # lines of one side of a hunk
 _EACH_FILE = 4  # edits from one version of a file
 _EACH_PATH = 3  # versions of one file
@@ -60,12 +61,14 @@ def main() -> int:
     parser.add_argument(
         "--calls", type=int, default=0, help="damaged calls of each edit; default: all that fit"
     )
+    parser.add_argument("--newest", default="HEAD", help="the commit to begin at; default: the newest")
+    parser.add_argument("--largest", type=int, default=_LARGEST, help="characters of a file")
     wanted = parser.parse_args()
     lines: list[dict[str, Any]] = []
     dropped: Counter[str] = Counter()
     for clone in wanted.clones:
         name, licence, path = clone.split("=", 2)
-        lines += _records(Path(path), name, licence, wanted.edits, wanted.calls, dropped, len(lines))
+        lines += _records(Path(path), name, licence, wanted, dropped)
     text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
     wanted.output.write_text(text, encoding="utf-8", newline="\n")
     calls = [line for line in lines if "edit" in line]
@@ -75,20 +78,20 @@ def main() -> int:
 
 
 def _records(
-    clone: Path, name: str, licence: str, most: int, calls: int, dropped: Counter[str], base: int
+    clone: Path, name: str, licence: str, wanted: argparse.Namespace, dropped: Counter[str]
 ) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     edits = 0
-    for version in versions(clone, name, licence):
+    for version in versions(clone, name, licence, wanted.newest):
         found = list(_edits(version))
-        if not found:
+        if not found or len(version.before) > wanted.largest:
             continue
         identity = f"{version.commit[:10]}:{version.path}"
         head = {"file": identity, "repo": name, "licence": licence, "commit": version.commit}
         records.append(head | {"path": version.path, "before": version.before})
         for number, edit in enumerate(found):
             label = f"{identity}#{number}"
-            for damage, call in _damaged(edit, label, calls, edits, dropped):
+            for damage, call in _damaged(edit, label, wanted.calls, edits, dropped):
                 shown = {"file": identity, "edit": label, "damage": damage, "old": call.old, "new": call.new}
                 disk = call.disk if call.disk is not None else edit.before
                 want = None if call.want is None else splice(disk, call.want)
@@ -96,7 +99,7 @@ def _records(
                 marks = {"crlf": call.crlf, "near": damage in _OPEN and near(edit, call, disk)}
                 records.append(shown | {name: True for name, holds in marks.items() if holds})
             edits += 1
-        if edits >= most:
+        if edits >= wanted.edits:
             break
     return records
 
@@ -104,13 +107,13 @@ def _records(
 def _damaged(
     edit: Edit, label: str, most: int, turn: int, dropped: Counter[str]
 ) -> Iterator[tuple[str, Call]]:
-    """The undamaged call and ``most`` damaged ones, the classes taking turns; all where ``most`` is 0."""
+    """The undamaged call and some ``most`` damaged ones, the classes taking turns; all where it is 0."""
     names = list(DAMAGES)
     order = names[1:][turn * 3 % len(names[1:]) :] + names[1:][: turn * 3 % len(names[1:])]
     taken = 0
     for name in [names[0], *order]:
-        if most and taken > most:
-            break
+        if most and taken > most and name not in _RARE:
+            continue
         call = DAMAGES[name](edit, random.Random(f"{label}/{name}"))
         if call is None:
             continue
@@ -157,9 +160,9 @@ def _count(lines: list[str], part: list[str]) -> int:
     return sum(lines[at : at + len(part)] == part for at in range(len(lines) - len(part) + 1))
 
 
-def versions(clone: Path, name: str, licence: str) -> Iterator[Version]:
-    """Changed files, commit by commit from the newest."""
-    log = _git(clone, "log", "--no-merges", "--diff-filter=M", "--raw", "--no-abbrev", "--format=%H")
+def versions(clone: Path, name: str, licence: str, newest: str = "HEAD") -> Iterator[Version]:
+    """Changed files, commit by commit back from ``newest``."""
+    log = _git(clone, "log", "--no-merges", "--diff-filter=M", "--raw", "--no-abbrev", "--format=%H", newest)
     commit, seen = "", Counter[str]()
     for line in log.splitlines():
         if not line.startswith(":"):
