@@ -70,6 +70,9 @@ def list_(ctx: typer.Context, as_json: Json = False) -> int:
 def check(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="A profile that `kcode provider list` shows.")] = "",
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also ask for what no documentation settles.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Make the smallest real calls and say what works: key, model, tools, streaming, caching, usage."""
@@ -83,8 +86,9 @@ def check(
     try:
         endpoint = _remote(endpoint_of(settings))
         if not as_json:
-            print(f"{endpoint.label}: up to three small requests, about 2,500 tokens.", file=sys.stderr)
-        endpoint = asyncio.run(_checked(endpoint, settings, report))
+            most = "seven" if probe else "three"
+            print(f"{endpoint.label}: up to {most} small requests, about 2,500 tokens.", file=sys.stderr)
+        endpoint = asyncio.run(_checked(endpoint, settings, report, probe))
     except KcodeError as error:
         if report.lines:
             raise
@@ -198,8 +202,9 @@ def _remote(endpoint: Endpoint) -> Endpoint:
     return endpoint
 
 
-async def _checked(endpoint: Endpoint, settings: Settings, report: Report) -> Endpoint:
+async def _checked(endpoint: Endpoint, settings: Settings, report: Report, probe: bool) -> Endpoint:
     """Asks; returns the endpoint as it was found to be."""
+    from kcode.providers import probes
     from kcode.providers.check import check as run
     from kcode.providers.registry import open_provider, wire_class
     from kcode.providers.retry import RetryPolicy
@@ -207,13 +212,18 @@ async def _checked(endpoint: Endpoint, settings: Settings, report: Report) -> En
     opened: Any = open_provider(endpoint, settings)
     provider: HttpProvider = opened
     found = provider.endpoint
-    brief = wire_class(found)(
-        replace(found, model=replace(found.model, thinking="no")),
-        timeout_s=settings.provider.timeout_s,
-        policy=RetryPolicy(settings.provider.retries),
-    )
+
+    def opened_with(other: Endpoint) -> HttpProvider:
+        made: HttpProvider = wire_class(other)(
+            other, timeout_s=settings.provider.timeout_s, policy=RetryPolicy(settings.provider.retries)
+        )
+        return made
+
+    brief = opened_with(replace(found, model=replace(found.model, thinking="no")))
     try:
         await run(provider, brief, report)
+        if probe and not report.exit_code:
+            await probes.probe(provider.endpoint, opened_with, report)
     finally:
         await provider.close()
         await brief.close()
