@@ -93,6 +93,8 @@ class _Walk(Reader):
             self.problems.append("nested too deeply")
             return
         around = replace(around, depth=around.depth + 1)
+        if node.type in ("command", "redirected_statement", "declaration_command", "file_redirect"):
+            self._gaps(node)
         handler = getattr(self, f"on_{node.type}", None)
         if handler is not None:
             handler(node, around)
@@ -101,6 +103,15 @@ class _Walk(Reader):
         elif node.is_named and node.type not in _LEAVES:
             self.problems.append(f"a part that is not understood ({node.type.replace('_', ' ').lower()})")
             self._inside(node, around)
+
+    def _gaps(self, node: Node) -> None:
+        """The grammar takes a line's end before a backslash for a blank, the shell for the end."""
+        source, at = node.text or b"", 0
+        for child in node.children:
+            gap = source[at : child.start_byte - node.start_byte].replace(b"\\\n", b"")
+            if gap.strip(b" \t"):
+                self.problems.append("a command that goes on over a line's end")
+            at = child.end_byte - node.start_byte
 
     def _inside(self, node: Node, around: Around) -> None:
         children = node.children
