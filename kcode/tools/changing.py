@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kcode.tools.base import Arguments, FileEdit, Intent, ToolContext, ToolOutcome, ToolRefused
@@ -25,6 +25,31 @@ class Change:
     edit: FileEdit
     outcome: EditOutcome | None = None
     news: str = ""  # what others changed in it since the model saw it, in words for the model
+
+
+def by_file(workspace: Workspace, wanted: Iterable[tuple[str, Replacement]]) -> dict[str, list[Replacement]]:
+    """The replacements of each file in order, under the first of the names it is given.
+
+    ``a.py`` and ``./a.py`` are one file, and so is ``A.py`` where the file system does not tell them apart.
+    """
+    found: dict[str, list[Replacement]] = {}
+    names: dict[str, str] = {}
+    for path, replacement in wanted:
+        real = str(workspace.resolve(path))
+        known = names.get(real.casefold())
+        if known is None or not (known == path or _is_same(workspace, known, path)):
+            known = path
+        names.setdefault(real.casefold(), known)
+        found.setdefault(known, []).append(replacement)
+    return found
+
+
+def _is_same(workspace: Workspace, one: str, other: str) -> bool:
+    first, second = workspace.resolve(one), workspace.resolve(other)
+    try:
+        return first == second or first.samefile(second)
+    except OSError:
+        return False
 
 
 def replaced(workspace: Workspace, wanted: Mapping[str, Sequence[Replacement]]) -> list[Change]:

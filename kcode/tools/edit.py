@@ -108,12 +108,12 @@ class EditFile(Tool[EditFileArguments]):
         return f"edit {', '.join(paths)}"
 
     async def plan(self, args: EditFileArguments, context: ToolContext) -> Intent:
-        changes = changing.replaced(context.workspace, _by_file(args))
+        changes = changing.replaced(context.workspace, _by_file(args, context.workspace))
         return changing.intent(args, context, [change.edit for change in changes])
 
     async def run(self, args: EditFileArguments, context: ToolContext) -> ToolOutcome:
         try:
-            changes = changing.replaced(context.workspace, _by_file(args))
+            changes = changing.replaced(context.workspace, _by_file(args, context.workspace))
         except ToolRefused:
             changing.approved(args, context, ())
             raise
@@ -123,17 +123,17 @@ class EditFile(Tool[EditFileArguments]):
         return changing.outcome_of(changes)
 
 
-def _by_file(args: EditFileArguments) -> dict[str, list[TextReplacement]]:
+def _by_file(args: EditFileArguments, workspace: Workspace) -> dict[str, list[TextReplacement]]:
     """The replacements of each file, in order; a patch in the place of the new text is read as one."""
-    wanted: dict[str, list[TextReplacement]] = {}
+    wanted: list[tuple[str, TextReplacement]] = []
     for edit in args.edits:
         path = edit.path or args.path
         if not edit.old_text.strip() and patchtext.is_patch(edit.new_text):
-            for change_path, replacements in _from_patch(edit.new_text, path).items():
-                wanted.setdefault(change_path, []).extend(replacements)
+            for name, replacements in _from_patch(edit.new_text, path).items():
+                wanted += [(name, replacement) for replacement in replacements]
         else:
-            wanted.setdefault(path, []).append(_as_text_replacement(edit))
-    return wanted
+            wanted.append((path, _as_text_replacement(edit)))
+    return changing.by_file(workspace, wanted)
 
 
 def _from_patch(text: str, path: str) -> dict[str, list[TextReplacement]]:

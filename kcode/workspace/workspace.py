@@ -180,7 +180,7 @@ class Workspace:
         source, target = self.locate(path), self.locate(to)
         if target.is_dir() and not target.is_symlink():
             target = target / source.name
-        if os.path.lexists(target):
+        if os.path.lexists(target) and not _respelled(source, target):
             raise WorkspaceError(
                 f"{self.relative(target)} exists already", "delete it first, or choose another name"
             )
@@ -352,6 +352,16 @@ class Workspace:
     def _remove_emptied(self, source: Path) -> None:
         if source.is_dir() and not source.is_symlink():
             remove_empty([Path(folder) for folder, _, _ in os.walk(source)])
+
+
+def _respelled(source: Path, target: Path) -> bool:
+    """Whether the target is the source under another spelling, on a file system that ignores case."""
+    same_folder = source.parent == target.parent and source.name.casefold() == target.name.casefold()
+    return (
+        same_folder
+        and source != target
+        and target.name not in {path.name for path in target.parent.iterdir()}
+    )
 
 
 def _digest(text: str) -> str:

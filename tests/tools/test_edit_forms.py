@@ -247,3 +247,36 @@ def test_a_link_is_edited_where_it_leads_and_a_read_only_file_not_at_all(bench: 
     target.chmod(0o444)
     edits = [{"old_text": "return 9", "new_text": "return 1"}]
     assert "read-only" in refusal(bench, "edit_file", path="real.py", edits=edits)
+
+
+def test_two_spellings_of_a_path_are_one_file(bench: Bench) -> None:
+    path = bench.write("a.py", TEXT)
+    edits = [
+        {"old_text": "return 1", "new_text": "return 10"},
+        {"path": "./a.py", "old_text": "return 2", "new_text": "return 20"},
+    ]
+    run(bench, "edit_file", path="a.py", edits=edits)
+    assert path.read_text() == TEXT.replace("return 1", "return 10").replace("return 2", "return 20")
+
+
+def test_files_that_differ_in_case_are_two_where_the_file_system_says_so(bench: Bench) -> None:
+    bench.write("a.py", TEXT)
+    bench.write("A.py", TEXT)
+    two = len({"a.py", "A.py"} & {path.name for path in bench.root.iterdir()}) == 2
+    edits = [
+        {"old_text": "return 1", "new_text": "return 10"},
+        {"path": "A.py", "old_text": "return 2", "new_text": "return 20"},
+    ]
+    run(bench, "edit_file", path="a.py", edits=edits)
+    both = TEXT.replace("return 1", "return 10").replace("return 2", "return 20")
+    assert (bench.root / "a.py").read_text() == (TEXT.replace("return 1", "return 10") if two else both)
+    run(bench, "move_path", path="A.py", to="b.py" if two else "a.py")
+
+
+def test_huge_and_binary_files_are_not_edited(bench: Bench) -> None:
+    bench.write("b.bin", b"\0\1\2")
+    with (bench.root / "huge.log").open("wb") as stream:
+        stream.truncate(20_000_000)
+    edits = [{"old_text": "a", "new_text": "b"}]
+    assert "binary" in refusal(bench, "edit_file", path="b.bin", edits=edits)
+    assert "20 MB" in refusal(bench, "edit_file", path="huge.log", edits=edits)
