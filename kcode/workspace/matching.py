@@ -146,8 +146,15 @@ def _carried(document: Document, old: str, new: str, ways: Sequence[tuple[int, .
         lines = split_lines(old)
         same = [way for way in ways if _as_deep(document, lines, way)]
         ways = same if len(same) == 1 else ways
-    places = (merged(document, old, new, Alignment(way)) for way in ways)
+    places = [merged(document, old, new, Alignment(way)) for way in ways]
+    if any(places) and "\n" not in old.strip():  # one line fits at any depth
+        return [place or _unchanged(document, way) for place, way in zip(places, ways, strict=True)]
     return [place for place in places if place]
+
+
+def _unchanged(document: Document, way: Sequence[int]) -> Place:
+    start, end = document.starts[min(way)], document.starts[max(way) + 1]
+    return Place(start, end, document.text[start:end])
 
 
 def _as_deep(document: Document, lines: Sequence[str], way: Sequence[int]) -> bool:

@@ -55,7 +55,8 @@ def similar_places(document: Document, old: str, new: str) -> list[Place]:
     for other in others:
         rivals = _exact(document, wanted, other)
         clear = best.score - other.score >= GAP and rivals <= held
-        if clear or len(rivals) < len(held) == len(wanted) or other.score < _RIVAL * best.score:
+        whole = len(rivals) < len(held) == len(wanted) and other.score < best.score
+        if clear or whole or other.score < _RIVAL * best.score:
             continue
         rival = _place(document, old, new, lines, given, other)
         if rival is not None:
@@ -75,7 +76,7 @@ def _exact(document: Document, wanted: Sequence[str], window: Window) -> set[int
 
 
 def similar_windows(document: Document, wanted: Sequence[str], leads: Sequence[str] = ()) -> list[Window]:
-    """Parts of the document like ``wanted``, the best first, none overlapping a better one.
+    """Parts of the document like ``wanted``, the best first, none mostly in a better one.
 
     Of lines that are the same, those indented like ``leads`` stand for each other.
     """
@@ -97,9 +98,14 @@ def similar_windows(document: Document, wanted: Sequence[str], leads: Sequence[s
     found.sort(key=lambda window: (-window.score, window.first))
     apart: list[Window] = []
     for window in found:
-        if all(window.last < better.first or window.first > better.last for better in apart):
+        if all(_shared(window, better) <= len(wanted) // 3 for better in apart):
             apart.append(window)
     return apart
+
+
+def _shared(one: Window, other: Window) -> int:
+    """How many lines both windows have: blocks that follow each other may share a closing line."""
+    return min(one.last, other.last) - max(one.first, other.first) + 1
 
 
 _Deep = Callable[[int, int], bool]  # whether a wanted line is indented like one of the document
