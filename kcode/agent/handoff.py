@@ -13,6 +13,7 @@ from dataclasses import asdict, astuple, dataclass
 from kcode.conversation.ledger import (
     Assistant,
     Call,
+    Checkpoint,
     Entry,
     Note,
     System,
@@ -26,7 +27,6 @@ from kcode.providers.arguments import NotArguments, read_arguments
 _LISTED = 300  # names a list shows
 _RAN = 15  # commands that are kept
 _KIND = "hand-off"
-_CHANGERS = ("edit_file", "write_file", "move_path", "delete_path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Record:
         return cls(
             messages=(*before.messages, *(e.typed for e in live if isinstance(e, User) and e.typed)),
             read=_last_of(before.read, (_span(c) for c, _ in good if c.name == "read_file")),
-            changed=_last_of(before.changed, (_path(c) for c, _ in good if c.name in _CHANGERS)),
+            changed=_last_of(before.changed, (p for e in live if isinstance(e, Checkpoint) for p in e.paths)),
             searched=_last_of(before.searched, (_pattern(c) for c, _ in good if c.name == "grep"))[-_RAN:],
             ran=(*before.ran, *(_ran(c, r) for c, r in done if c.name in ("run_command", "run_tests")))[
                 -_RAN:

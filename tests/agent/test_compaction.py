@@ -21,6 +21,7 @@ from tests.k2sim import ChatRequest, call, fail, say, tokens, use
 Open = Callable[..., Session]
 ASKS = "Write a hand-off"
 SMALL = {"context": 16_000, "max_output_tokens": 2_000}
+PATCH = "*** Begin Patch\n*** Add File: new.py\n+x = 1\n*** End Patch"
 
 
 def compactions(session: Session) -> list[Epoch]:
@@ -42,6 +43,7 @@ def test_the_handoff_names_what_was_read_changed_run_and_planned_even_if_the_mod
         [
             use(call("read_file", path="shop.py", start_line=1, line_count=2), call("grep", pattern="total")),
             use(call("edit_file", **fix), call("update_todo", items=plan)),
+            use(call("apply_patch", patch=PATCH)),
             use(call("run_tests")),
             say("fixed " + "at length " * 3_000),
             say("## Goal\nsomething"),
@@ -57,7 +59,7 @@ def test_the_handoff_names_what_was_read_changed_run_and_planned_even_if_the_mod
     handoff = handoff_of(sim.answered[-1].json)
     for words in (
         "shop.py (lines 1-2)",
-        "Files changed:\n- shop.py",
+        "Files changed:\n- shop.py\n- new.py",
         "Searched for:\n- total",
         "tests: all tests → 1 passed",
         "[x] fix total",
