@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 from hypothesis import settings
 
 pytest_plugins = ["tests.k2sim.fixtures"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a script put into the background:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # programs under test must not inherit it
 
 settings.register_profile("ci", deadline=None, print_blob=True)
 settings.load_profile("ci")
