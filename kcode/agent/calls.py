@@ -20,8 +20,6 @@ from kcode.conversation.accuracy import calls_note
 from kcode.conversation.journal import JournalProblem
 from kcode.conversation.ledger import Approval, Assistant, Call, Fee, ToolResult
 from kcode.errors import KcodeError
-from kcode.safety.policy import judge
-from kcode.safety.rules import rules_for
 from kcode.tools.base import Arguments, Tool, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded
 from kcode.tools.registry import parse_call
@@ -153,6 +151,9 @@ async def _approve(
     session: Session, call: Call, tool: Tool[Arguments], args: Arguments, title: str
 ) -> ToolOutcome | None:
     """None when the call may run; else the outcome that tells the model why not."""
+    from kcode.safety.policy import judge  # with its tables: not before the first request has left
+    from kcode.safety.rules import rules_for
+
     intent = await tool.plan(args, session.context)
     judgement = judge(
         intent,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pydantic import Field
 
-from kcode.safety.commands import touches_sensitive
 from kcode.safety.process import Finished, child_environment, run
 from kcode.safety.sandbox import Confinement, looks_confined, status
 from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
@@ -36,6 +35,8 @@ class RunCommand(Tool[RunCommandArguments]):
     async def plan(self, args: RunCommandArguments, context: ToolContext) -> Intent:
         if "\0" in args.command:
             raise ToolRefused("the command has a NUL character")
+        from kcode.safety.commands import touches_sensitive  # with its tables: not before the first request
+
         return Intent("command", command=args.command, sensitive=touches_sensitive(args.command))
 
     async def run(self, args: RunCommandArguments, context: ToolContext) -> ToolOutcome:

@@ -81,7 +81,8 @@ def test_what_commands_did_comes_back_too(k2sim: Any, open_session: Open, repo: 
     (repo / "secret").chmod(0o600)
     script = (
         "printf 'x\\001' > mine.bin; git mv test_shop.py renamed.py; chmod +x shop.py; rm link;"
-        " ln -s elsewhere link; mkdir -p new/deep; echo made > new/deep/f; chmod 644 secret; git stash list; git add -A"
+        " ln -s elsewhere link; mkdir -p new/deep; echo made > new/deep/f; chmod 644 secret;"
+        " git stash list; git add -A"
     )
     sim = k2sim([command(script), say("done")])
     session = open_session(sim, **ALL)
