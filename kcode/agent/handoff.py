@@ -27,6 +27,7 @@ from kcode.providers.arguments import NotArguments, read_arguments
 _LISTED = 300  # names a list shows
 _RAN = 15  # commands that are kept
 _KIND = "hand-off"
+_RUNNERS = ("run_command", "run_tests")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,7 @@ class Record:
             read=_last_of(before.read, (_span(c) for c, _ in good if c.name == "read_file")),
             changed=_last_of(before.changed, (p for e in live if isinstance(e, Checkpoint) for p in e.paths)),
             searched=_last_of(before.searched, (_pattern(c) for c, _ in good if c.name == "grep"))[-_RAN:],
-            ran=(*before.ran, *(_ran(c, r) for c, r in done if c.name in ("run_command", "run_tests")))[
-                -_RAN:
-            ],
+            ran=(*before.ran, *(_ran(c, r) for c, r in done if c.name in _RUNNERS))[-_RAN:],
             todo=todo,
         )
 

@@ -349,7 +349,7 @@ class Session:
     def _heal(self) -> None:
         """After a crash: keep what was said of an answer under way, answer the calls that were open, and
         say so if another model goes on."""
-        said = [e for e in self.ledger if isinstance(e, Assistant | User) or _cut_off(e)]
+        said = [e for e in live_entries(self.ledger) if isinstance(e, Assistant | User) or _cut_off(e)]
         if said and isinstance(cut := said[-1], Note):
             self.record(Assistant(cut.text, cut.data.get("reasoning"), (), "interrupted"))
         for number, call in enumerate(open_calls(self.ledger)):
