@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -35,7 +36,7 @@ class Around:
 
 
 @dataclass
-class Reader:
+class Reader(ABC):
     """Reads words. ``values`` are those the command gives to variables (None: not known), ``problems`` what
     was not understood. :meth:`visit` judges the commands inside a substitution.
     """
@@ -43,8 +44,9 @@ class Reader:
     problems: list[str] = field(default_factory=list)
     values: dict[str, list[str | None]] = field(default_factory=dict)
 
+    @abstractmethod
     def visit(self, node: Node, around: Around) -> None:
-        raise NotImplementedError
+        """Judge the commands inside ``node``."""
 
     def substitutions(self, node: Node, around: Around) -> None:
         for child in node.named_children:
