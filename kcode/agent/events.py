@@ -60,11 +60,37 @@ class CallStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class CallProgress:
+    """A running call tells how far it is. ``text`` is output that came since the last one, as it was
+    printed; the counts are of a test run so far (``total`` 0 where it is not known)."""
+
+    call_id: str
+    text: str = ""
+    passed: int = 0
+    failed: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class CallFinished:
     call_id: str
     name: str
     outcome: ToolOutcome
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TodoChanged:
+    """The model's to-do list as it is now: pairs of a text and ``pending``, ``in_progress`` or ``done``."""
+
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """A message of the user's joined the running turn; the next request carries it."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +135,10 @@ Event = (
     | AnswerDiscarded
     | WaitingToSend
     | CallStarted
+    | CallProgress
     | CallFinished
+    | TodoChanged
+    | Steered
     | UsageReported
     | Notice
     | TurnFinished

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from kcode.ui.terminal import CONTROL_SEQUENCE
 
@@ -14,6 +14,21 @@ CLEAR_TO_LINE_END = "\x1b[K"
 CLEAR_BELOW = "\x1b[J"
 HIDE_CURSOR = "\x1b[?25l"
 SHOW_CURSOR = "\x1b[?25h"
+
+
+class Region(Protocol):
+    """Where a renderer's lines go: finished ones to the scrollback, live ones where they are repainted.
+
+    Lines carry their own styles (SGR sequences, nothing else) and are narrower than the terminal.
+    """
+
+    def update(self, finished: Sequence[str], live: Sequence[str]) -> None:
+        """Append ``finished`` to the scrollback and show ``live`` below."""
+        ...
+
+    def clear(self) -> None:
+        """Take the live lines away."""
+        ...
 
 
 class LiveRegion:

@@ -25,7 +25,7 @@ from kcode.agent.events import (
 )
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
-from kcode.ui.live import LiveRegion
+from kcode.ui.live import LiveRegion, Region
 from kcode.ui.markdown import Drawer, MarkdownStream
 from kcode.ui.plain import PlainRenderer
 from kcode.ui.tally import Tally
@@ -59,12 +59,18 @@ class Renderer(Protocol):
 
 
 def make_renderer(
-    stream: TextIO, look: Look, *, show_reasoning: bool = True, typed: Callable[[], str] = str
+    stream: TextIO,
+    look: Look,
+    *,
+    show_reasoning: bool = True,
+    typed: Callable[[], str] = str,
+    region: Region | None = None,
 ) -> Renderer:
-    """The renderer that fits the terminal; ``typed`` tells what was typed ahead meanwhile."""
+    """The renderer that fits the terminal; ``typed`` tells what was typed ahead meanwhile, ``region`` is
+    where live lines go (without: the bottom of ``stream``)."""
     if look.plain:
         return PlainRenderer(stream, show_reasoning=show_reasoning)
-    return LiveRenderer(stream, look, show_reasoning=show_reasoning, typed=typed)
+    return LiveRenderer(stream, look, show_reasoning=show_reasoning, typed=typed, region=region)
 
 
 async def show(events: AsyncIterator[Event], renderer: Renderer) -> TurnFinished | None:
@@ -100,11 +106,12 @@ class LiveRenderer:
         *,
         show_reasoning: bool = True,
         typed: Callable[[], str] = str,
+        region: Region | None = None,
         size: Callable[[], tuple[int, int]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._size = size or (lambda: size_of(stream))
-        self._region = LiveRegion(stream, self._size)
+        self._region = region or LiveRegion(stream, self._size)
         self._drawer = Drawer(look)
         self._answer = MarkdownStream(self._drawer)
         self._reasoning = ""

@@ -31,7 +31,8 @@ class Sitting:
         look: Look,
         attach: Sequence[str] = (),
     ) -> None:
-        from kcode.ui import commands, status
+        from kcode.ui import status
+        from kcode.ui.commands import table as commands
         from kcode.ui.keys import KeyReader
         from kcode.ui.prompt import Prompt
 
@@ -143,7 +144,7 @@ class Sitting:
     # --- one message ---------------------------------------------------------------------------
 
     async def _answer(self, message: str) -> None:
-        from kcode.ui import commands
+        from kcode.ui.commands import table as commands
 
         try:
             session = await self.ready()
