@@ -10,6 +10,15 @@ from kcode.config import money
 
 Mode = Literal["plan", "ask", "edits", "auto"]
 Money = Annotated[str, BeforeValidator(money.checked)]
+Reasoning = Literal["folded", "open", "hidden"]
+
+
+def _reasoning_shown(value: object) -> object:
+    """``show_reasoning`` was true or false once: files and variables that say so still mean something."""
+    word = str(value).casefold()
+    if word in ("true", "yes", "on", "1"):
+        return "open"
+    return "hidden" if word in ("false", "no", "off", "0") else value
 
 
 class Section(BaseModel):
@@ -75,7 +84,15 @@ class FixSettings(Section):
 
 
 class UiSettings(Section):
-    show_reasoning: bool = Field(True, description="stream the model's reasoning, dimmed")
+    show_reasoning: Annotated[Reasoning, BeforeValidator(_reasoning_shown)] = Field(
+        "folded", description="the model's reasoning: folded to one line that Ctrl-O opens, open, or hidden"
+    )
+    notify: Literal["auto", "bell", "off"] = Field(
+        "auto", description="how the end of a long turn is told: auto adds a notification to the bell"
+    )
+    notify_after_s: float = Field(
+        20.0, ge=0, description="seconds a turn has to last for its end to be told; 0: never"
+    )
     theme: Literal["auto", "dark", "light", "none"] = Field("auto", description="colours")
 
 

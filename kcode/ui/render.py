@@ -34,6 +34,8 @@ from kcode.ui.terminal import Look, size_of
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from kcode.config.settings import Reasoning
+
 FRAME_S = 0.05  # 20 frames a second are smooth; text that comes faster is shown together
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 ENDINGS = {
@@ -62,15 +64,15 @@ def make_renderer(
     stream: TextIO,
     look: Look,
     *,
-    show_reasoning: bool = True,
+    show_reasoning: Reasoning = "folded",
     typed: Callable[[], str] = str,
     region: Region | None = None,
 ) -> Renderer:
     """The renderer that fits the terminal; ``typed`` tells what was typed ahead meanwhile, ``region`` is
     where live lines go (without: the bottom of ``stream``)."""
     if look.plain:
-        return PlainRenderer(stream, show_reasoning=show_reasoning)
-    return LiveRenderer(stream, look, show_reasoning=show_reasoning, typed=typed, region=region)
+        return PlainRenderer(stream, show_reasoning=show_reasoning != "hidden")
+    return LiveRenderer(stream, look, show_reasoning=show_reasoning != "hidden", typed=typed, region=region)
 
 
 async def show(events: AsyncIterator[Event], renderer: Renderer) -> TurnFinished | None:

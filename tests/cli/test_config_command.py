@@ -46,7 +46,8 @@ def test_a_key_written_to_the_file_is_for_the_user_alone(kcode: Run) -> None:
 
 def test_get_prints_the_bare_value(kcode: Run) -> None:
     assert kcode("config", "get", "agent.mode").stdout == "ask\n"
-    assert kcode("config", "get", "ui.show_reasoning").stdout == "true\n"
+    assert kcode("config", "get", "ui.show_reasoning").stdout == "folded\n"
+    assert kcode("config", "get", "hooks.fail_closed").stdout == "false\n"
     assert kcode("config", "get", "provider.temperature").stdout == "\n"
 
 

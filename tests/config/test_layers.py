@@ -79,10 +79,28 @@ def test_other_kcode_variables_are_left_alone() -> None:
 
 
 def test_booleans_and_numbers_are_read_from_variables() -> None:
-    environ = {"KCODE_UI__SHOW_REASONING": "no", "KCODE_PROVIDER__TEMPERATURE": "0.3"}
+    environ = {"KCODE_SAFETY__NETWORK": "yes", "KCODE_PROVIDER__TEMPERATURE": "0.3"}
     settings = load_settings(None, environ=environ).settings
-    assert settings.ui.show_reasoning is False
+    assert settings.safety.network is True
     assert settings.provider.temperature == 0.3
+
+
+@pytest.mark.parametrize(
+    ("written", "means"), [("true", "open"), ("false", "hidden"), ("'folded'", "folded"), ("'open'", "open")]
+)
+def test_show_reasoning_still_takes_the_booleans_it_once_was(written: str, means: str) -> None:
+    write_user(f"[ui]\nshow_reasoning = {written}\n")
+    assert load_settings(None, environ={}).settings.ui.show_reasoning == means
+
+
+def test_show_reasoning_as_a_variable_takes_yes_and_no() -> None:
+    for word, means in (("yes", "open"), ("No", "hidden"), ("hidden", "hidden")):
+        environ = {"KCODE_UI__SHOW_REASONING": word}
+        assert load_settings(None, environ=environ).settings.ui.show_reasoning == means
+
+
+def test_a_way_to_show_reasoning_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    assert '"folded", "open", "hidden"' in refusal(environ={"KCODE_UI__SHOW_REASONING": "loud"}).message
 
 
 def test_an_unknown_key_is_named_with_its_line_and_the_nearest_one() -> None:
