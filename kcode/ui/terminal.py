@@ -81,6 +81,10 @@ def make_console(stream: TextIO, look: Look, *, width: int | None = None) -> Con
         soft_wrap=False,
         theme=Theme(
             {
+                "accent": accent,
+                "good": "green",
+                "bad": "red",
+                "warn": "yellow",
                 "markdown.code": accent,
                 "markdown.item.bullet": accent,
                 "markdown.item.number": accent,
