@@ -7,10 +7,10 @@ import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from kcode.errors import ExitCode, KcodeError
 from kcode.ui.terminal import Look
@@ -18,6 +18,8 @@ from kcode.ui.terminal import Look
 if TYPE_CHECKING:
     from kcode.agent.session import Session
     from kcode.config.settings import Settings
+
+T = TypeVar("T")
 
 
 class Sitting:
@@ -140,6 +142,14 @@ class Sitting:
                 await work()  # type: ignore[misc]
         finally:
             self._working = None
+
+    async def aside(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Await ``work()`` with the terminal to itself: a picker, an editor, plain output."""
+        return await work()
+
+    async def turn(self, message: str) -> None:
+        """Run one turn as if ``message`` had been typed."""
+        await self._turn(await self.ready(), message)
 
     # --- one message ---------------------------------------------------------------------------
 

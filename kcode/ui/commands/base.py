@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from kcode.ui import figures
 
@@ -19,14 +19,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+Group = Literal["conversation", "model", "looking", "files", "work", "setup", "own"]
+"""How ``/help`` groups the commands; ``own`` are the user's and the project's from Markdown files."""
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """``argument`` is how the argument is written in the help, ``""`` for none."""
+    """``argument`` is how the argument is written in the help, ``""`` for none. ``while_working``: it only
+    looks, so it may be run while the model works. ``example`` is one that ``/help NAME`` shows."""
 
     name: str
     argument: str
     help: str
     run: Callable[[Sitting, Session, str], Awaitable[None]]
+    group: Group = "work"
+    example: str = ""
+    while_working: bool = False
 
 
 async def interruptible(sitting: Sitting, work: Coroutine[Any, Any, T]) -> T | None:
