@@ -37,6 +37,24 @@ def record_usage(session: Session, answer: Answer, request: Request, seconds: fl
     )  # fmt: skip
 
 
+def record_aside(session: Session, usage: Usage, seconds: float, purpose: str) -> UsageEntry:
+    """Record a request beside the conversation: it is billed, and says nothing of the conversation's size."""
+    model = session.provider.model
+    items = bill(
+        model, prompt=usage.prompt, completion=usage.completion, cached=usage.cached,
+        cache_write=usage.cache_write, stored=usage.stored, stored_hours=usage.stored_hours,
+        batch=usage.batch,
+    )  # fmt: skip
+    return _record(session, usage, items.fields() if items else {}, seconds, purpose)
+
+
+def take_over(session: Session, entry: UsageEntry, purpose: str) -> None:
+    """Record what another session of kcode's own spent for this one."""
+    entry = replace(entry, aside=purpose)
+    session.record(entry)
+    session.cost.add(entry)
+
+
 def record_fee(session: Session, fee: Fee) -> None:
     """Record money that was spent beside tokens."""
     fee = replace(fee, at=fee.at or round(time.time(), 3))
@@ -49,13 +67,15 @@ def record_unreported(session: Session) -> None:
     _record(session, Usage(0, 0), {"cost": "0"} if free(session.provider.model) else {}, 0.0)
 
 
-def _record(session: Session, usage: Usage, paid: dict[str, str], seconds: float) -> UsageEntry:
+def _record(
+    session: Session, usage: Usage, paid: dict[str, str], seconds: float, aside: str = ""
+) -> UsageEntry:
     model = session.provider.model
     entry = UsageEntry(
         model.id, usage.prompt, usage.cached, usage.completion, usage.reasoning,
         currency=model.currency, seconds=round(seconds, 3), provider=session.provider.name,
         cache_write=usage.cache_write, stored=usage.stored, stored_hours=usage.stored_hours,
-        batch=usage.batch, at=round(time.time(), 3), **paid,
+        batch=usage.batch, at=round(time.time(), 3), aside=aside, **paid,
     )  # fmt: skip
     session.record(entry)
     session.cost.add(entry)

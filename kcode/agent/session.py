@@ -101,9 +101,17 @@ class Session:
 
     @classmethod
     def open(
-        cls, start: Path, settings: Settings, provider: Provider, *, resume: bool | str = False
+        cls,
+        start: Path,
+        settings: Settings,
+        provider: Provider,
+        *,
+        resume: bool | str = False,
+        errand: str = "",
     ) -> Session:
         """A new session in the workspace around ``start``, or the last (or named) one continued.
+
+        ``errand`` names a command that only asks beside a conversation (``commit``): never continued.
 
         Raises UsageError where there is nothing to continue, EnvironmentProblem where the session cannot
         be written.
@@ -115,7 +123,7 @@ class Session:
             session = cls(workspace, settings, provider, journal, ledger)
             session._heal()
         else:
-            session = cls(workspace, settings, provider, Journal.create(workspace.root), [])
+            session = cls(workspace, settings, provider, Journal.create(workspace.root, errand=errand), [])
             facts = {"kcode": __version__, "branch": branch_of(workspace.root), **session._who()}
             session.record(Note("session", data=facts))
             session.begin(Epoch("start"), System(system_text()), Tools(declarations(all_tools())))
@@ -357,7 +365,7 @@ class Session:
             self.record(ToolResult(call.id, call.name, why, ok=False, brief="not run"))
         changed = next((e.paths for e in reversed(self.ledger) if isinstance(e, Checkpoint)), ())
         self.workspace.sweep(changed)
-        last = next((e.model for e in reversed(self.ledger) if isinstance(e, UsageEntry)), "")
+        last = next((e.model for e in reversed(self.ledger) if isinstance(e, UsageEntry) and not e.aside), "")
         if last and last != self.provider.model.id:
             self.record(Epoch("model", str(self._who()), keep_upto=len(self.ledger)))
 

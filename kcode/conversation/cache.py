@@ -177,7 +177,7 @@ class CacheHistory:
                     self._add(kept)
             elif isinstance(entry, WireEntry):
                 self._add(entry)
-            elif isinstance(entry, UsageEntry) and entry.prompt > 0:
+            elif isinstance(entry, UsageEntry) and entry.prompt > 0 and not entry.aside:
                 answered = position > 0 and isinstance(entries[position - 1], Assistant)
                 self._request(entry, self._messages[:-1] if answered else self._messages)
         self._position = len(entries)

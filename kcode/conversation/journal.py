@@ -55,6 +55,8 @@ def find_session(root: Path, wanted: str = "") -> Path:
     found = session_files(root)
     if wanted:
         found = [path for path in found if path.stem.startswith(wanted)]
+    else:
+        found = [path for path in found if not _head_of(path).get("errand")]
     if not found:
         what = f"no session {wanted!r}" if wanted else "no session to continue"
         raise UsageError(f"{what} for {root}", "start one with `kcode`")
@@ -106,8 +108,9 @@ class Journal:
         self._file = file
 
     @classmethod
-    def create(cls, root: Path, session: str | None = None) -> Journal:
-        header = Header(session or new_session_id(), str(root), time.time())
+    def create(cls, root: Path, session: str | None = None, *, errand: str = "") -> Journal:
+        """``errand`` names the command whose requests belong to no conversation; it is never continued."""
+        header = Header(session or new_session_id(), str(root), time.time(), errand=errand)
         folder = sessions_dir(root)
         path = folder / f"{header.session}.jsonl"
         try:
@@ -207,7 +210,7 @@ def held(path: Path) -> Iterator[None]:
 
 def _migrated(path: Path, file: IO[bytes], header: Header, records: list[Record]) -> tuple[IO[bytes], Header]:
     """Replace the journal by one of today's format, locked as the old one was, and close that."""
-    new = Header(header.session, header.root, header.created, parent=header.parent)
+    new = Header(header.session, header.root, header.created, parent=header.parent, errand=header.errand)
     fresh = _write_whole(path, new, records)
     file.close()
     return fresh, new

@@ -114,6 +114,7 @@ class UsageEntry:
     cached_cost: str = ""
     output_cost: str = ""
     at: float = 0.0
+    aside: str = ""  # what asked beside the conversation (``commit``, ``review``, ``fix``); "" for a turn
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class Header:
     created: float  # seconds since the epoch
     format: int = FORMAT
     parent: str = ""  # the session that it is a fork of
+    errand: str = ""  # the command that asked beside any conversation: there is nothing to continue
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def parse_records(data: bytes, name: str, *, upto_damage: bool = False) -> tuple
         float(head.get("created", 0)),
         written,
         str(head.get("parent", "")),
+        str(head.get("errand", "")),
     )
     records: list[Record] = []
     try:
@@ -136,7 +138,8 @@ def head_of(header: Header) -> dict[str, Any]:
         "root": header.root,
         "created": header.created,
     }
-    return {**head, "parent": header.parent} if header.parent else head
+    more = {"parent": header.parent, "errand": header.errand}
+    return {**head, **{name: value for name, value in more.items() if value}}
 
 
 def line_of(record: dict[str, Any]) -> bytes:
