@@ -7,8 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class FileEdit:
-    """One file of a planned change. ``before``/``after`` are None where the file is not there."""
+    """One file of a planned change. ``before``/``after`` are None where the file is not there.
+
+    ``note`` says to people what the text does not: that it is binary, or executable.
+    """
 
     path: str  # relative to the workspace, with forward slashes
     before: str | None
     after: str | None
+    note: str = ""

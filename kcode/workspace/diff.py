@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from kcode.workspace.linediff import opcodes
 
 _Opcode = tuple[str, int, int, int, int]
 
@@ -36,7 +38,7 @@ def split_lines(text: str) -> list[str]:
 def hunks(before: str | None, after: str | None, context: int = 3) -> list[Hunk]:
     """The changes from ``before`` to ``after`` (None: not there), with ``context`` lines around each."""
     old, new = split_lines(before or ""), split_lines(after or "")
-    return [_hunk(group, old, new) for group in _grouped(_opcodes(old, new), context)]
+    return [_hunk(group, old, new) for group in _grouped(opcodes(old, new), context)]
 
 
 def unified(before: str | None, after: str | None, path: str) -> str:
@@ -64,24 +66,7 @@ def counts(before: str | None, after: str | None) -> tuple[int, int]:
     return sum(line[0] == "+" for line in lines), sum(line[0] == "-" for line in lines)
 
 
-def _opcodes(old: list[str], new: list[str]) -> list[_Opcode]:
-    """difflib over the part that differs: its time grows with the square of what it is given."""
-    limit = min(len(old), len(new))
-    head = 0
-    while head < limit and old[head] == new[head]:
-        head += 1
-    tail = 0
-    while tail < limit - head and old[-1 - tail] == new[-1 - tail]:
-        tail += 1
-    middle = difflib.SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail])
-    codes: list[_Opcode] = [("equal", 0, head, 0, head)] if head else []
-    codes += [(tag, a + head, b + head, c + head, d + head) for tag, a, b, c, d in middle.get_opcodes()]
-    if tail:
-        codes.append(("equal", len(old) - tail, len(old), len(new) - tail, len(new)))
-    return codes
-
-
-def _grouped(codes: list[_Opcode], context: int) -> list[list[_Opcode]]:
+def _grouped(codes: Sequence[_Opcode], context: int) -> list[list[_Opcode]]:
     groups: list[list[_Opcode]] = []
     current: list[_Opcode] = []
     last = len(codes) - 1
