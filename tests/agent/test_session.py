@@ -54,6 +54,13 @@ def test_parallel_results_return_in_call_order(k2sim: Any, open_session: Open) -
     assert [m["tool_call_id"] for m in sent[-3:]] == calls
 
 
+def test_calls_side_by_side_are_all_told_to_start_before_one_ends(k2sim: Any, open_session: Open) -> None:
+    steps = [use(call("read_file", path="shop.py"), call("read_file", path="test_shop.py")), say("seen")]
+    events = run_turn(open_session(k2sim(steps)), "look around")
+    told = [type(event).__name__ for event in events if type(event).__name__.startswith("Call")]
+    assert told == ["CallStarted", "CallStarted", "CallFinished", "CallFinished"]
+
+
 def test_the_file_changes_only_after_a_yes_and_a_reason_reaches_the_model(
     k2sim: Any, open_session: Open, repo: Path
 ) -> None:
