@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
 from kcode.ui.terminal import Look
+from kcode.ui.theme import theme_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 CONTEXT = 3
 SIMILAR = 0.5  # below this share of equal text two lines are not shown as one that changed
 WORDS_LIMIT = 2_000  # characters: longer lines are not compared word by word
-DARK = {"-": "on #3c1f1f", "+": "on #1c3a23", "-word": "on #7a3030", "+word": "on #2f7040"}
-LIGHT = {"-": "on #ffe4e1", "+": "on #dcf8dd", "-word": "on #ffb4ac", "+word": "on #9be6a0"}
 
 Sign = Literal[" ", "-", "+"]
 Spans = tuple[tuple[int, int], ...]
@@ -126,34 +125,33 @@ class _Painter:
         language = "" if look.plain else language_of(edit.path)
         self._old = highlight_lines(edit.before or "", language, look)
         self._new = highlight_lines(edit.after or "", language, look)
-        self._styles = DARK if look.dark else LIGHT
+        theme = theme_of(look)
+        self._styles = {"-": theme.removed, "+": theme.added}
+        self._words = {"-": theme.removed_word, "+": theme.added_word}
+        self._signs = {"-": theme.removed_sign, "+": theme.added_sign}
+        self._dim = theme.dim
 
     def row(self, row: Row) -> Iterator[Text]:
         from rich.text import Text
 
         source = self._old if row.sign == "-" else self._new
         line = source[row.index].copy() if row.index < len(source) else Text(clean(row.text))
-        background = "" if self._look.plain else self._styles.get(row.sign, "")
+        background = self._styles.get(row.sign, "")
         line.stylize(background)
-        if background and len(line.plain) == len(row.text):  # cleaning may have changed the positions
+        if len(line.plain) == len(row.text):  # cleaning may have changed the positions
             for start, end in row.spans:
-                line.stylize(self._styles[f"{row.sign}word"], start, end)
+                line.stylize(self._words[row.sign], start, end)
         line.expand_tabs(4)
         room = max(10, self._width - self._gutter - 4)
         number = str(row.index + 1).rjust(self._gutter)
         for position, part in enumerate(_folded(line, room)):
             gutter = number if position == 0 else " " * self._gutter
-            out = Text.assemble(
-                (gutter, "dim"), " ", (row.sign if position == 0 else " ", _sign_style(row)), " "
-            )
+            sign = (row.sign if position == 0 else " ", self._signs.get(row.sign, ""))
+            out = Text.assemble((gutter, self._dim), " ", sign, " ")
             out.append_text(part)
             if background:
                 out.append(" " * (room - part.cell_len), style=background)
             yield out
-
-
-def _sign_style(row: Row) -> str:
-    return {"-": "bold red", "+": "bold green"}.get(row.sign, "")
 
 
 def _folded(line: Text, width: int) -> list[Text]:

@@ -6,25 +6,37 @@ import os
 import sys
 import textwrap
 import traceback
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from kcode.errors import KcodeError
 
+if TYPE_CHECKING:
+    from kcode.ui.terminal import Look
 
-def report(error: KcodeError, debug: bool = False, stream: TextIO | None = None) -> None:
+
+def report(
+    error: KcodeError, debug: bool = False, stream: TextIO | None = None, look: Look | None = None
+) -> None:
     """Print ``error`` and its remedy to stderr (or ``stream``), with the trace where ``debug`` is set."""
+    from kcode.i18n import _, from_below
     from kcode.safety.sanitize import clean
+    from kcode.ui.paint import painted
     from kcode.ui.terminal import look_at, size_of
+    from kcode.ui.theme import theme_of
 
     out = stream or sys.stderr
-    colour = not look_at(out).plain
+    look = look or look_at(out)
+    theme = theme_of(look)
     columns = size_of(out)[0] if out.isatty() else 0
     try:
         if debug:
             out.write(clean("".join(traceback.format_exception(error))))
-        out.write(_painted("error:", "1;31", colour) + _wrapped(clean(error.message), 6, columns))
+        label = _("error:")
+        out.write(painted(label, f"bold {theme.bad}", look))
+        out.write(_wrapped(clean(from_below(error.message)), 6, columns))
         if error.remedy:
-            out.write(_painted("  try:", "1", colour) + _wrapped(clean(error.remedy), 6, columns))
+            label = _("  try:")
+            out.write(painted(label, "bold", look) + _wrapped(clean(from_below(error.remedy)), 6, columns))
         out.flush()
     except (BrokenPipeError, ValueError):  # nobody reads stderr any more: the exit code still speaks
         _forget(out)
@@ -36,10 +48,6 @@ def _wrapped(text: str, indent: int, columns: int) -> str:
         return f" {text}\n"
     lines = textwrap.wrap(text, max(columns - indent - 1, 20), break_long_words=False, break_on_hyphens=False)
     return " " + f"\n{' ' * (indent + 1)}".join(lines) + "\n"
-
-
-def _painted(text: str, code: str, colour: bool) -> str:
-    return f"\x1b[{code}m{text}\x1b[0m" if colour else text
 
 
 def _forget(stream: TextIO) -> None:

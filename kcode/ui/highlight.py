@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kcode.safety.sanitize import clean
 from kcode.ui.terminal import Look
+from kcode.ui.theme import syntax_theme, theme_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -30,7 +31,7 @@ def highlight_lines(code: str, language: str, look: Look) -> list[Text]:
     lines = shown.removesuffix("\n").split("\n")
     if not language or look.plain or len(shown) > SIZE_LIMIT:
         return [Text(line) for line in lines]
-    theme = "ansi_dark" if look.dark else "ansi_light"
+    theme = syntax_theme(theme_of(look))
     coloured = Syntax(shown, language, theme=theme, background_color="default").highlight(shown)
     found = list(coloured.split("\n", allow_blank=True))
     return (found + [Text("")] * len(lines))[: len(lines)]

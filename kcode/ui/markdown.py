@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kcode.safety.sanitize import clean
 from kcode.ui.blocks import FENCE_OPENER, is_list_item, split_all, split_finished
 from kcode.ui.highlight import highlight_lines
 from kcode.ui.terminal import CONTROL_SEQUENCE, Look, make_console
+from kcode.ui.theme import syntax_theme, theme_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -25,7 +26,7 @@ class Drawer:
     def __init__(self, look: Look) -> None:
         self._console = make_console(io.StringIO(), look, width=80)
         self._look = look
-        self._code_theme = "ansi_dark" if look.dark else "ansi_light"
+        self._code_theme = syntax_theme(theme_of(look))
 
     def markdown(self, block: str, width: int) -> list[str]:
         return _trimmed(self._lines(_markdown(block, self._code_theme), width))
@@ -191,7 +192,7 @@ def _trimmed(lines: list[str]) -> list[str]:
     return lines[shown[0] : shown[-1] + 1] if shown else []
 
 
-def _markdown(block: str, code_theme: str) -> object:
+def _markdown(block: str, code_theme: Any) -> object:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.markdown import CodeBlock, Heading, Markdown
     from rich.padding import Padding

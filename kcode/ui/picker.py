@@ -43,8 +43,10 @@ async def pick(
     from prompt_toolkit.layout.controls import FormattedTextControl
     from prompt_toolkit.styles import Style
 
+    from kcode.ui.theme import prompt_rules, theme_of
+
     state = _State(choices, look, title, start, search)
-    style = Style([] if look.plain else [("chosen", "bold"), ("dim", "#888888" if look.dark else "#666666")])
+    style = Style([*prompt_rules(theme_of(look)), ("chosen", "" if look.plain else "bold")])
     application: Application[int | None] = Application(
         layout=Layout(
             Window(FormattedTextControl(state.render, focusable=True, show_cursor=False), wrap_lines=False)

@@ -21,6 +21,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
 from kcode.config.paths import state_dir
+from kcode.ui.theme import prompt_rules, theme_of
 
 if TYPE_CHECKING:
     from kcode.ui.terminal import Look
@@ -69,9 +70,8 @@ class Prompt:
         """The next message, beginning with ``draft``. Raises EOFError where the user leaves."""
         self._last_interrupt = 0.0
         sign = "❯ " if self._look.unicode else "> "
-        style = "" if self._look.plain else "bold ansicyan"
         return await self.session.prompt_async(
-            FormattedText([(style, sign)]), handle_sigint=False, default=draft
+            FormattedText([("class:prompt", sign)]), handle_sigint=False, default=draft
         )
 
     def sigint(self) -> None:
@@ -197,17 +197,4 @@ def _menu_choice() -> bool:
 
 
 def _style(look: Look) -> Style:
-    if look.plain:
-        return Style([])
-    muted = "#888888" if look.dark else "#666666"
-    menu = "bg:#303030 #d0d0d0" if look.dark else "bg:#e8e8e8 #303030"
-    chosen = "bg:#005f87 #ffffff" if look.dark else "bg:#afd7ff #000000"
-    rules = [
-        ("bottom-toolbar", f"noreverse {muted}"),
-        ("auto-suggestion", muted),
-        ("completion-menu", menu),
-        ("completion-menu.completion.current", f"noreverse {chosen}"),
-        ("completion-menu.meta.completion", f"{menu} italic"),
-        ("completion-menu.meta.completion.current", f"noreverse {chosen} italic"),
-    ]
-    return Style(rules)
+    return Style(prompt_rules(theme_of(look)))

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,25 +15,58 @@ if TYPE_CHECKING:
 CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
 
 
+Depth = Literal["16", "256", "true"]
+_COLOUR_SYSTEMS: dict[Depth, Literal["standard", "256", "truecolor"]] = {
+    "16": "standard",
+    "256": "256",
+    "true": "truecolor",
+}
+_TRUE_TERMS = ("direct", "kitty", "alacritty", "ghostty", "wezterm", "foot", "contour", "truecolor")
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
-    """``plain``: text only, no styles and no cursor movement. ``dark``: the background, best guess.
+    """``plain``: the cursor cannot be moved (no terminal, or one that knows no control sequences).
 
-    ``unicode``: the stream's encoding can carry the symbols used beside ASCII.
+    ``dark``: the background, best guess. ``unicode``: the stream's encoding can carry the symbols used
+    beside ASCII. ``colour``: colours are wanted and possible; without them bold, dim and underlined text
+    remain on a terminal. ``depth``: how many colours. ``theme``: the settings' ``ui.theme``; what it looks
+    like is :func:`kcode.ui.theme.theme_of`.
     """
 
     plain: bool
     dark: bool = True
     unicode: bool = True
+    colour: bool = True
+    depth: Depth = "256"
+    theme: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.plain:
+            object.__setattr__(self, "colour", False)
 
 
 def look_at(stream: TextIO, environ: Mapping[str, str] | None = None, theme: str = "auto") -> Look:
-    """Judge ``stream``: not a terminal, ``TERM=dumb``, ``NO_COLOR`` or theme ``none`` mean plain text."""
+    """Judge ``stream``: not a terminal or ``TERM=dumb`` means plain text, ``NO_COLOR`` or theme ``none``
+    no colours."""
     env = os.environ if environ is None else environ
-    terminal = stream.isatty() and env.get("TERM", "") not in ("", "dumb", "unknown")
-    plain = not terminal or bool(env.get("NO_COLOR")) or theme == "none"
-    dark = theme == "dark" or (theme != "light" and not _light_background(env))
-    return Look(plain, dark, _carries_symbols(stream))
+    return Look(
+        plain=not stream.isatty() or env.get("TERM", "") in ("", "dumb", "unknown"),
+        dark=theme == "dark" or (theme != "light" and not _light_background(env)),
+        unicode=_carries_symbols(stream),
+        colour=not env.get("NO_COLOR") and theme != "none",
+        depth=depth_of(env),
+        theme=theme,
+    )
+
+
+def depth_of(env: Mapping[str, str]) -> Depth:
+    """The number of colours that the variables promise."""
+    term = env.get("TERM", "").lower()
+    many = env.get("COLORTERM", "").lower() in ("truecolor", "24bit") or "WT_SESSION" in env
+    if (many or any(name in term for name in _TRUE_TERMS)) and not env.get("STY"):
+        return "true"  # GNU screen passes COLORTERM on, but takes 256 colours at most
+    return "256" if "256" in term or many or sys.platform == "win32" else "16"
 
 
 def _light_background(env: Mapping[str, str]) -> bool:
@@ -68,36 +101,19 @@ def make_console(stream: TextIO, look: Look, *, width: int | None = None) -> Con
     from rich.console import Console
     from rich.theme import Theme
 
-    accent = "cyan" if look.dark else "blue"
+    from kcode.ui.theme import markdown_styles, theme_of
+
     return Console(
         file=stream,
         width=width or size_of(stream)[0],
         force_terminal=not look.plain,
-        no_color=look.plain,
-        color_system=None if look.plain else "auto",
+        no_color=not look.colour,
+        color_system=None if look.plain else _COLOUR_SYSTEMS[look.depth],
         highlight=False,
         markup=False,
         emoji=False,
         soft_wrap=False,
-        theme=Theme(
-            {
-                "accent": accent,
-                "good": "green",
-                "bad": "red",
-                "warn": "yellow",
-                "markdown.code": accent,
-                "markdown.item.bullet": accent,
-                "markdown.item.number": accent,
-                "markdown.block_quote": "dim",
-                "markdown.h1": "bold underline",
-                "markdown.h2": "bold",
-                "markdown.h3": "bold",
-                "markdown.h4": "bold dim",
-                "markdown.link_url": "underline",
-                "markdown.table.header": "bold",
-                "markdown.table.border": "dim",
-            }
-        ),
+        theme=Theme(markdown_styles(theme_of(look))),
     )
 
 

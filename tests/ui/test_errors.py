@@ -28,5 +28,13 @@ def test_on_a_terminal_the_label_is_coloured(monkeypatch) -> None:  # type: igno
     monkeypatch.delenv("NO_COLOR", raising=False)
     terminal = Terminal()
     report(UsageError("no such model"), stream=terminal)  # type: ignore[arg-type]
-    assert "\x1b[1;31merror:" in "".join(terminal.raw)
+    assert "\x1b[1;91merror:" in "".join(terminal.raw)
     assert terminal.text() == "error: no such model"
+
+
+def test_without_colour_the_label_is_bold(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+    terminal = Terminal()
+    report(UsageError("no such model"), stream=terminal)  # type: ignore[arg-type]
+    assert "".join(terminal.raw) == "\x1b[1merror:\x1b[0m no such model\n"

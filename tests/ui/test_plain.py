@@ -16,7 +16,7 @@ from kcode.agent.events import (
 from kcode.tools.base import ToolOutcome
 from kcode.ui.plain import PlainRenderer
 from kcode.ui.render import LiveRenderer, make_renderer
-from kcode.ui.terminal import Look, look_at
+from kcode.ui.terminal import Look, look_at, make_console
 from tests.ui.screen import Terminal
 
 
@@ -64,13 +64,31 @@ def test_what_a_request_is_held_back_for_is_said_once() -> None:
     assert stream.getvalue().split("\n") == [f"[waiting 20s: {why}]", "", "Hi.", ""]
 
 
-def test_pipes_dumb_terminals_and_no_color_get_plain_text() -> None:
+def test_only_what_cannot_move_the_cursor_is_plain_and_plain_means_without_colour() -> None:
     terminal = Terminal()
-    assert look_at(io.StringIO(), {"TERM": "xterm-256color"}).plain  # type: ignore[arg-type]
-    assert look_at(terminal, {"TERM": "dumb"}).plain  # type: ignore[arg-type]
-    assert look_at(terminal, {"TERM": "xterm", "NO_COLOR": "1"}).plain  # type: ignore[arg-type]
-    assert look_at(terminal, {"TERM": "xterm"}, theme="none").plain  # type: ignore[arg-type]
-    assert not look_at(terminal, {"TERM": "xterm", "NO_COLOR": ""}).plain  # type: ignore[arg-type]
+    for stream, environ in (
+        (io.StringIO(), {"TERM": "xterm-256color"}),
+        (terminal, {"TERM": "dumb"}),
+        (terminal, {"TERM": "unknown"}),
+        (terminal, {"TERM": ""}),
+        (terminal, {}),
+    ):
+        look = look_at(stream, environ)  # type: ignore[arg-type]
+        assert look.plain
+        assert not look.colour
+    assert Look(plain=True, colour=True) == Look(plain=True, colour=False)
+
+
+def test_no_color_and_the_theme_none_take_the_colours_and_leave_the_cursor() -> None:
+    terminal = Terminal()
+    for environ, theme in (({"NO_COLOR": "1"}, "auto"), ({"NO_COLOR": "1"}, "dark"), ({}, "none")):
+        look = look_at(terminal, {"TERM": "xterm", **environ}, theme=theme)  # type: ignore[arg-type]
+        assert (look.plain, look.colour) == (False, False)
+        stream = io.StringIO()
+        console = make_console(stream, look, width=80)
+        console.print("loud", style="bold red on blue")
+        assert stream.getvalue() == "\x1b[1mloud\x1b[0m\n"
+    assert look_at(terminal, {"TERM": "xterm", "NO_COLOR": ""}).colour  # type: ignore[arg-type]
 
 
 def test_a_light_background_is_seen_and_can_be_named() -> None:

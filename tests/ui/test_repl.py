@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import stat
 from collections.abc import Callable
@@ -296,13 +297,18 @@ def test_a_key_that_is_refused_is_an_error_and_the_session_goes_on(sit: Sit, k2s
     assert "Traceback" not in person.terminal.text()
 
 
-def test_no_color_gets_plain_text_and_still_works(sit: Sit, k2sim: Sim) -> None:
-    sim = k2sim([say("**Hi** there.")])
+def test_no_color_takes_the_colours_away_and_nothing_else(sit: Sit, k2sim: Sim) -> None:
+    sim = k2sim([say("**Hi** `there`.\n\n```python\nimport os\n```\n\nThe end.")])
     person = sit(sim, env={"NO_COLOR": "1"})
     person.type("hello\r")
-    person.see(r"\*\*Hi\*\* there\.")
-    assert "\x1b[31m" not in "".join(person.terminal.raw)
-    assert "\x1b[36m" not in "".join(person.terminal.raw)
+    person.see(r"Hi there\.[\s\S]*The end\.")
+    person.see("ask mode · kimi")
+    raw = "".join(person.terminal.raw)
+    assert "\x1b[1mHi" in raw
+    colours = [code for codes in re.findall(r"\x1b\[([0-9;]*)m", raw) for code in codes.split(";")]
+    assert not [
+        code for code in colours if code[:-1] in ("3", "4", "9", "10") and code != "39" and code != "49"
+    ]
 
 
 def test_a_dumb_terminal_gets_no_control_sequences_from_a_turn(sit: Sit, k2sim: Sim) -> None:
