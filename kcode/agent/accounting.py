@@ -62,9 +62,9 @@ def record_fee(session: Session, fee: Fee) -> None:
     session.cost.add_fee(fee)
 
 
-def record_unreported(session: Session) -> None:
+def record_unreported(session: Session, purpose: str = "") -> None:
     """Record a request that was cut short: it is billed, but nobody said how much."""
-    _record(session, Usage(0, 0), {"cost": "0"} if free(session.provider.model) else {}, 0.0)
+    _record(session, Usage(0, 0), {"cost": "0"} if free(session.provider.model) else {}, 0.0, purpose)
 
 
 def _record(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kcode.errors import EnvironmentProblem
 from kcode.safety.process import child_environment, run_sync
+from kcode.workspace.unidiff import unquoted
 
 LARGEST_FILE = "2m"  # git treats larger ones as binary then: no diff, no time
 _LARGEST_DIFF = 64_000_000  # bytes
@@ -69,7 +70,7 @@ def parse(diff: str) -> list[Added]:
             _keep(files, path, lines)
             path, lines, left = "", [], 0
         elif line.startswith("+++ ") and not left:
-            path = _unquoted(line[4:].removesuffix("\t")).removeprefix("b/")
+            path = unquoted(line[4:].removesuffix("\t")).removeprefix("b/")
         elif hunk := _HUNK.match(line):
             number, left = int(hunk[1]), int(hunk[2]) if hunk[2] is not None else 1
     _keep(files, path, lines)
@@ -79,19 +80,3 @@ def parse(diff: str) -> list[Added]:
 def _keep(files: list[Added], path: str, lines: list[tuple[int, str]]) -> None:
     if path and lines:
         files.append(Added(path, tuple(lines)))
-
-
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", '"': '"', "\\": "\\"}
-
-
-def _unquoted(name: str) -> str:
-    """A path as git quotes it: C escapes, with the bytes of non-ASCII names in octal."""
-    if not (name.startswith('"') and name.endswith('"')):
-        return name
-    out = bytearray()
-    for part in re.finditer(r"\\([0-7]{3})|\\(.)|([^\\]+)", name[1:-1]):
-        if part[1]:
-            out.append(int(part[1], 8))
-        else:
-            out += (_ESCAPES.get(part[2], part[2]) if part[2] else part[3]).encode()
-    return out.decode("utf-8", "replace")

@@ -6,7 +6,7 @@ could make them execute (file system monitor, external diff, text conversion, ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +56,13 @@ async def git(
     timeout_s: float = TIMEOUT_S,
     max_output: int = OUTPUT_LIMIT,
     enough: Callable[[bytes], bool] | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Run a git command in ``root``. The caller judges the exit code."""
+    """Run a git command in ``root``, with ``more`` variables. The caller judges the exit code."""
     return await run(
         [*_GUARDED, *arguments],
         cwd=root,
-        env=environment(),
+        env={**environment(), **(more or {})},
         timeout_s=timeout_s,
         max_output=max_output,
         enough=enough,
