@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 
+from kcode.i18n import _
 from kcode.safety.sanitize import clean
+from kcode.ui import widths
 
 SYMBOLS = {"CNY": "¥", "USD": "$"}
 
@@ -41,7 +43,7 @@ def money(amount: str | Decimal, currency: str) -> str:
     if value is None:
         return ""
     if value == 0:
-        return "free"
+        return _("free")
     if 0 < value < Decimal("0.00005"):
         return f"< {SYMBOLS.get(currency, currency + ' ')}0.0001"
     return f"{SYMBOLS.get(currency, currency + ' ')}{value:.4f}"
@@ -59,8 +61,6 @@ def one_line(text: str, limit: int = 0) -> str:
 
 def cut(text: str, columns: int) -> str:
     """``text`` in at most ``columns`` terminal columns, ending in an ellipsis where it was longer."""
-    from rich.cells import cell_len, set_cell_size
-
-    if cell_len(text) <= columns:
+    if widths.columns(text) <= columns:
         return text
-    return set_cell_size(text, max(0, columns - 1)).rstrip() + "…" if columns > 0 else ""
+    return widths.head(text, columns - 1).rstrip() + "…" if columns > 0 else ""

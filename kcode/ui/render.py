@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Protocol, TextIO
@@ -13,39 +12,42 @@ from kcode.agent.events import (
     AnswerDiscarded,
     AnswerText,
     CallFinished,
+    CallProgress,
     CallStarted,
     Event,
     Notice,
     ReasoningText,
-    RequestStarted,
+    Steered,
+    TodoChanged,
     TurnFinished,
     TurnStarted,
     UsageReported,
     WaitingToSend,
 )
+from kcode.i18n import from_below
 from kcode.safety.sanitize import clean
-from kcode.ui import figures
+from kcode.ui import callgroup, figures, todo, words
 from kcode.ui.live import LiveRegion, Region
 from kcode.ui.markdown import Drawer, MarkdownStream
+from kcode.ui.marks import marks_of
 from kcode.ui.plain import PlainRenderer
+from kcode.ui.results import detail_of
 from kcode.ui.tally import Tally
 from kcode.ui.terminal import Look, size_of
+from kcode.ui.theme import theme_of
+from kcode.ui.thinking import Thinking
+from kcode.ui.working import Working
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from kcode.config.settings import Reasoning
+    from kcode.ui.details import Details
 
 FRAME_S = 0.05  # 20 frames a second are smooth; text that comes faster is shown together
-SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
-ENDINGS = {
-    "interrupted": "interrupted",
-    "limit": "stopped at a limit",
-    "loop": "stopped: the model was repeating itself",
-    "error": "failed",
-    "refused": "refused",
-}
-NOTICE_STYLE = {"info": "dim", "warning": "yellow", "error": "red"}
+DRAW_PAUSE = 4  # times as long as drawing the answer took, nothing is drawn again: a fifth of a core at most
+LONGEST_PAUSE_S = 0.5
+TODO_ROWS = 8
 
 
 class Renderer(Protocol):
@@ -67,12 +69,15 @@ def make_renderer(
     show_reasoning: Reasoning = "folded",
     typed: Callable[[], str] = str,
     region: Region | None = None,
+    details: Details | None = None,
 ) -> Renderer:
     """The renderer that fits the terminal; ``typed`` tells what was typed ahead meanwhile, ``region`` is
-    where live lines go (without: the bottom of ``stream``)."""
+    where live lines go (without: the bottom of ``stream``), ``details`` takes what is folded away."""
     if look.plain:
         return PlainRenderer(stream, show_reasoning=show_reasoning != "hidden")
-    return LiveRenderer(stream, look, show_reasoning=show_reasoning != "hidden", typed=typed, region=region)
+    return LiveRenderer(
+        stream, look, show_reasoning=show_reasoning, typed=typed, region=region, details=details
+    )
 
 
 async def show(events: AsyncIterator[Event], renderer: Renderer) -> TurnFinished | None:
@@ -99,73 +104,94 @@ async def _tick(renderer: Renderer) -> None:
 
 
 class LiveRenderer:
-    """Finished lines go to the scrollback; the unfinished block, running calls and status stay live."""
+    """Finished lines go to the scrollback; the unfinished block, running calls, to-do list and status stay
+    live."""
 
     def __init__(
         self,
         stream: TextIO,
         look: Look,
         *,
-        show_reasoning: bool = True,
+        show_reasoning: Reasoning = "folded",
         typed: Callable[[], str] = str,
         region: Region | None = None,
+        details: Details | None = None,
         size: Callable[[], tuple[int, int]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._size = size or (lambda: size_of(stream))
         self._region = region or LiveRegion(stream, self._size)
+        self._look, self._theme, self._marks = look, theme_of(look), marks_of(look)
+        self._details = details
         self._drawer = Drawer(look)
         self._answer = MarkdownStream(self._drawer)
-        self._reasoning = ""
-        self._section = ""  # what the last finished line belongs to: sections are set apart by a blank line
+        self._pending: list[str] = []  # the answer's unfinished block as it was drawn last
+        self._drawn_at = 0  # columns
+        self._fresh = False  # whether text came since
+        self._due = 0.0  # when the answer may be drawn again
         self._show_reasoning = show_reasoning
+        self._thinking = Thinking()
+        self._reasoning = ""  # the unfinished line, where reasoning is shown open
+        self._section = ""  # what the last finished line belongs to: sections are set apart by a blank line
         self._typed = typed
         self._clock = clock
         self._tally = Tally(clock)
-        self._calls: dict[str, tuple[str, float]] = {}
-        self._status = ""
-        self._held: tuple[float, str] | None = None  # until when nothing is sent, and what is waited for
-        self._held_for = ""
+        self._working = Working(clock)
+        self._calls = callgroup.CallGroup(look)
+        self._todo: todo.Items = ()
+        self._keeps_todo = False  # whether a list was shown in this turn
         self._paused = False
         self._finished: list[str] = []
 
     # --- events --------------------------------------------------------------------------------
 
     def handle(self, event: Event) -> None:
+        self._working.follow(event)
         if isinstance(event, AnswerText):
             self._end_reasoning()
-            self._held, self._status = None, "writing"
             self._answer.feed(event.text)
+            self._fresh = True
         elif isinstance(event, ReasoningText):
-            self._held, self._status = None, "thinking"
             self._take_reasoning(event.text)
         elif isinstance(event, CallStarted):
             self._end_texts()
-            self._calls[event.call_id] = (event.title or event.name, self._clock())
+            self._calls.start(event, self._clock())
+        elif isinstance(event, CallProgress):
+            self._calls.progress(event)
         elif isinstance(event, CallFinished):
-            self._finish_call(event)
+            self._end_texts()
+            self._commit_calls(self._calls.finish(event, self._clock()))
+        elif isinstance(event, TodoChanged):
+            self._change_todo(event.items)
         elif isinstance(event, UsageReported):
             self._tally.add(event)
         elif isinstance(event, AnswerDiscarded):
             self._discard(event)
-        elif isinstance(event, WaitingToSend):
-            self._hold(event)
-        elif isinstance(event, Notice):
-            self._end_texts()
-            self._say("notice", figures.one_line(event.text), NOTICE_STYLE[event.level])
         elif isinstance(event, TurnStarted):
-            self._tally, self._status = Tally(self._clock), "waiting for the model"
-        elif isinstance(event, RequestStarted):
-            self._held, self._held_for, self._status = None, "", "waiting for the model"
+            self._tally = Tally(self._clock)
         elif isinstance(event, TurnFinished):
             self._finish_turn(event)
+        else:
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            style = {"info": self._theme.dim, "warning": self._theme.warn, "error": self._theme.bad}
+            self._end_texts()
+            self._say("notice", figures.one_line(from_below(event.text)), style[event.level])
+        elif isinstance(event, Steered):
+            self._end_texts()
+            self._say("steered", f"{self._marks.joined} {clean(event.text)}", self._theme.user)
+        elif isinstance(event, WaitingToSend) and (why := self._working.news):
+            self._end_texts()
+            self._say("notice", why, self._theme.dim)
 
     def paint(self) -> None:
         """Bring the screen up to date: one write, or none when nothing changed."""
         if self._paused:
             return
         width = self._size()[0]
-        self._commit("answer", self._answer.take(width))
+        self._draw_answer(width)
         finished, self._finished = self._finished, []
         self._region.update(finished, self._live_lines(width))
 
@@ -184,8 +210,9 @@ class LiveRenderer:
     def close(self) -> None:
         """Everything that is left becomes scrollback, the live region empty."""
         self._end_texts()
-        self._status, self._held = "", None
-        self._calls.clear()
+        self._commit_calls(self._calls.end())
+        self._write_todo()
+        self._working.rest()
         self._paused = False
         finished, self._finished = self._finished, []
         self._region.update(finished, ())
@@ -205,8 +232,21 @@ class LiveRenderer:
 
         self._commit(section, self._drawer.text(Text(text, style=style), self._size()[0]))
 
+    def _draw_answer(self, width: int) -> None:
+        """What is finished of the answer goes to the scrollback, the rest is drawn anew: not more often
+        than the drawing itself allows."""
+        now = self._clock()
+        if width == self._drawn_at and (not self._fresh or now < self._due):
+            return
+        began = time.thread_time()
+        self._commit("answer", self._answer.take(width))
+        self._pending = self._answer.pending(width)
+        self._drawn_at, self._fresh = width, False
+        self._due = now + min(LONGEST_PAUSE_S, DRAW_PAUSE * (time.thread_time() - began))
+
     def _take_reasoning(self, text: str) -> None:
-        if not self._show_reasoning:
+        self._thinking.feed(text, self._clock())
+        if self._show_reasoning != "open":
             return
         *lines, self._reasoning = (self._reasoning + text).split("\n")
         for line in lines:
@@ -220,111 +260,112 @@ class LiveRenderer:
         if self._reasoning.strip():
             self._commit_reasoning(self._reasoning)
         self._reasoning = ""
+        if self._thinking and self._show_reasoning == "folded":
+            now = self._clock()
+            line = self._thinking.summary(now, "Ctrl-O" if self._details is not None else "")
+            line = figures.cut(f"{self._marks.thought} {line}", self._size()[0] - 1)
+            self._say("work", line, self._theme.dim)
+            if self._details is not None:
+                self._details.add(self._thinking.summary(now, ""), self._thinking.text, "reasoning")
+        self._thinking.forget()
 
     def _end_texts(self) -> None:
         self._end_reasoning()
         self._commit("answer", self._answer.finish(self._size()[0]))
+        self._pending, self._fresh, self._due = [], False, 0.0
 
     def _discard(self, event: AnswerDiscarded) -> None:
         self._reasoning = ""
+        self._thinking.forget()
         self._answer.discard()
-        why = figures.one_line(event.why)
-        if self._section in ("answer", "reasoning"):
-            self._say("notice", f"↻ what was said above does not count ({why}); trying again", "yellow")
-        else:
-            self._say("notice", f"↻ {why}; trying again", "yellow")
-        self._held = (self._clock() + event.wait_s, "trying again in")
+        self._pending, self._fresh, self._due = [], False, 0.0
+        text = words.discarded(event, shown=self._section in ("answer", "reasoning"))
+        self._say("notice", f"{self._marks.again} {text}", self._theme.warn)
 
-    def _hold(self, event: WaitingToSend) -> None:
-        why = figures.one_line(event.why)
-        self._held = (self._clock() + event.wait_s, f"{why}: sending in")
-        if event.wait_s <= 0 and why != self._held_for:  # nothing to count down: said once instead
-            self._end_texts()
-            self._say("notice", why, "dim")
-        self._held_for = why
-
-    def _finish_call(self, event: CallFinished) -> None:
-        title, _ = self._calls.pop(event.call_id, (event.name, 0.0))
+    def _commit_calls(self, ended: list[tuple[callgroup.Running, CallFinished]]) -> None:
         width = self._size()[0]
-        self._end_texts()
-        line = call_line(title, event.outcome.brief, event.outcome.ok, event.seconds, width - 1)
-        self._commit("calls", self._drawer.text(line, width))
+        # The to-do list is on the screen: that it changed needs no line.
+        seen = [(call, event) for call, event in ended if not (self._keeps_todo and words.about_todo(event))]
+        if seen:
+            rows = callgroup.group_rows(seen, self._look, width - 1)
+            self._commit("work", [line for row in rows for line in self._drawer.text(row, width)])
+        if self._details is not None:
+            for call, event in seen:
+                self._details.add(call.title, detail_of(event), "call")
+
+    def _change_todo(self, items: todo.Items) -> None:
+        self._todo, self._keeps_todo = items, True
+        if todo.finished(items):
+            self._end_texts()
+            self._write_todo()
+
+    def _write_todo(self) -> None:
+        if self._todo:
+            self._commit("todo", self._todo_lines(self._size()[0], len(self._todo)))
+        self._todo = ()
+
+    def _todo_lines(self, width: int, limit: int) -> list[str]:
+        rows = todo.rows(self._todo, self._look, width - 1, limit)
+        return [line for row in rows for line in self._drawer.text(row, width)]
 
     def _finish_turn(self, event: TurnFinished) -> None:
         self._end_texts()
+        self._commit_calls(self._calls.end())
+        self._write_todo()
         if event.reason != "answered":
-            detail = figures.one_line(event.detail)
-            style = "yellow" if event.reason == "interrupted" else "red"
-            text = ENDINGS.get(event.reason, event.reason) + (f": {detail}" if detail else "")
-            self._say("ending", text, style)
+            style = self._theme.warn if event.reason == "interrupted" else self._theme.bad
+            self._say("ending", words.ending(event), style)
             if event.error is not None and event.error.remedy:
-                self._say("ending", figures.one_line(event.error.remedy))
-        self._say("usage", self._tally.line(), "dim")
-        self._status = ""
+                self._say("ending", figures.one_line(from_below(event.error.remedy)))
+        self._say("usage", self._tally.line(), self._theme.dim)
+        self._working.rest()
 
     # --- what stays live -----------------------------------------------------------------------
 
     def _live_lines(self, width: int) -> list[str]:
+        section, lines = "answer", self._pending
+        if self._thinking:
+            section, lines = self._live_reasoning(width)
+        if lines and self._section not in ("", section):
+            lines = ["", *lines]
+        now = self._clock()
+        if self._calls:
+            apart = self._section not in ("", "work") or bool(lines)
+            rows = self._calls.live_rows(now, self._spin(now), width - 1)
+            lines = [*lines, *([""] if apart else []), *self._drawn(rows, width)]
+        if self._todo:
+            limit = min(TODO_ROWS, max(2, self._size()[1] // 3))
+            lines = [*lines, "", *self._todo_lines(width, limit)]
+        status = self._status_line(now, width)
+        return lines if status is None else [*lines, "", *self._drawn([status], width)]
+
+    def _live_reasoning(self, width: int) -> tuple[str, list[str]]:
         from rich.text import Text
 
-        lines: list[str] = []
-        if self._reasoning.strip():
-            lines += self._drawer.dim(clean(self._reasoning), width)
-        else:
-            pending = self._answer.pending(width)
-            lines += pending
-        section = "reasoning" if self._reasoning.strip() else "answer"
-        if lines and self._section not in ("", section):
-            lines.insert(0, "")
-        if self._calls and self._section not in ("", "calls") and not lines:
-            lines.append("")
-        now = self._clock()
-        for title, started in self._calls.values():
-            text = Text.assemble((self._spin(now), "cyan"), " ", figures.one_line(title, max(10, width - 14)))
-            text.append(f"  {figures.seconds(now - started)}", style="dim")
-            lines += self._drawer.text(text, width)
-        status = self._status_line(now, width)
-        if status is not None:
-            lines += ["", *self._drawer.text(status, width)]
-        return lines
+        if self._show_reasoning == "open":
+            shown = self._reasoning.strip()
+            return "reasoning", self._drawer.dim(clean(self._reasoning), width) if shown else []
+        if self._show_reasoning == "hidden":
+            return "work", []
+        heading = f"{self._marks.thought} {self._thinking.heading(self._clock())}"
+        lines = self._drawer.text(Text(heading, style=self._theme.dim), width)
+        tail = [row for line in self._thinking.last_lines() for row in self._drawer.dim(line, width - 2)]
+        return "work", [*lines, *(f"  {row}" for row in tail[-3:])]
+
+    def _drawn(self, rows: list[Text], width: int) -> list[str]:
+        return [line for row in rows for line in self._drawer.text(row, width)]
 
     def _status_line(self, now: float, width: int) -> Text | None:
         from rich.text import Text
 
-        if not self._status:
+        label = self._working.label(bool(self._calls.running), self._tally.seconds)
+        if not label:
             return None
-        what, escape = self._status, "interrupts"
-        if self._calls:
-            what = "working"
-        if self._held is not None and self._held[0] > now:
-            until, words = self._held
-            what, escape = f"{words} {math.ceil(until - now)}s", "cancels"
-        label = f"{what} · {figures.seconds(self._tally.seconds)} · Esc {escape}"
-        typed = figures.one_line(self._typed())
-        text = Text.assemble((self._spin(now), "cyan"), (" " + figures.cut(label, width - 4), "dim"))
-        if typed:
-            text.append("\n❯ " + figures.cut(typed, width - 6))
+        text = Text.assemble((self._spin(now), self._theme.accent))
+        text.append(" " + figures.cut(label, width - 4), style=self._theme.dim)
+        if typed := figures.one_line(self._typed()):
+            text.append(f"\n{self._marks.prompt} " + figures.cut(typed, width - 6))
         return text
 
     def _spin(self, now: float) -> str:
-        return SPINNER[int(now * 10) % len(SPINNER)]
-
-
-def call_line(title: str, brief: str, ok: bool, took_s: float, width: int) -> Text:
-    """``✓ read src/a.py · 120 lines · 0.1s`` in one row of ``width`` columns."""
-    from rich.cells import cell_len
-    from rich.text import Text
-
-    time_text = figures.seconds(took_s)
-    title, brief = figures.one_line(title), figures.one_line(brief)
-    room = max(12, width - 2 - 3 - len(time_text))
-    if brief:
-        title = figures.cut(title, max(room - 3 - cell_len(brief), room * 3 // 5))
-        brief = figures.cut(brief, max(0, room - 3 - cell_len(title)))
-    else:
-        title = figures.cut(title, room)
-    mark = ("✓ ", "green") if ok else ("✗ ", "red")
-    text = Text.assemble(mark, title)
-    if brief:
-        text.append(" · ", style="dim").append(brief, style="dim" if ok else "red")
-    return text.append(f" · {time_text}", style="dim")
+        return self._marks.spinner[int(now * 10) % len(self._marks.spinner)]

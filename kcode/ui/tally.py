@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from kcode.agent.events import UsageReported
+from kcode.i18n import _
 from kcode.ui import figures
 
 
@@ -48,13 +49,16 @@ class Tally:
         if self.unpriced:
             return ""
         amounts = [figures.money(amount, currency) for currency, amount in self.money.items() if amount]
-        return " + ".join(amounts) or "free"
+        return " + ".join(amounts) or _("free")
 
     def line(self) -> str:
         """``8.2k in, 87% cached · 412 out · ¥0.0123 · 14s``."""
         parts = []
         if self.requests:
-            cached = f", {figures.percent(self.cached / self.prompt)} cached" if self.prompt else ""
-            parts = [f"{figures.tokens(self.prompt)} in{cached}", f"{figures.tokens(self.completion)} out"]
+            parts = [_("{tokens} in").format(tokens=figures.tokens(self.prompt))]
+            if self.prompt:
+                share = figures.percent(self.cached / self.prompt)
+                parts[0] += ", " + _("{share} cached").format(share=share)
+            parts.append(_("{tokens} out").format(tokens=figures.tokens(self.completion)))
             parts += [cost] if (cost := self.cost()) else []
         return " · ".join([*parts, figures.seconds(self.seconds)])

@@ -18,8 +18,10 @@ from kcode.agent.events import (
     UsageReported,
     WaitingToSend,
 )
+from kcode.config.settings import Reasoning
 from kcode.errors import LimitReached
 from kcode.tools.base import ToolOutcome
+from kcode.ui.details import Details
 from kcode.ui.live import FRAME_BEGIN
 from kcode.ui.render import LiveRenderer
 from kcode.ui.terminal import Look
@@ -64,15 +66,17 @@ def usage() -> UsageReported:
 class Player:
     """Feeds events to a renderer on a terminal, with a frame after each and a clock that ticks."""
 
-    def __init__(self, columns: int = 80, rows: int = 24, show_reasoning: bool = True) -> None:
+    def __init__(self, columns: int = 80, rows: int = 24, show_reasoning: Reasoning = "folded") -> None:
         self.terminal = Terminal(columns, rows)
         self.now = 0.0
+        self.details = Details()
         self.renderer = LiveRenderer(
             self.terminal,
             Look(plain=False),
             size=self.terminal.size,
             clock=lambda: self.now,
             show_reasoning=show_reasoning,
+            details=self.details,
         )
 
     def play(self, *events: Event) -> Player:
@@ -164,8 +168,8 @@ def test_wide_characters_never_reach_the_last_column() -> None:
     assert all(len(line) <= 30 for line in text.split("\n") if "宽" in line)
 
 
-def test_reasoning_is_dimmed_and_set_apart_from_the_answer() -> None:
-    player = Player().play(
+def test_open_reasoning_is_dimmed_and_set_apart_from_the_answer() -> None:
+    player = Player(show_reasoning="open").play(
         *turn(ReasoningText("First think.\nThen "), ReasoningText("act."), *streamed("Hi."))
     )
     lines = player.end().split("\n")
@@ -174,7 +178,7 @@ def test_reasoning_is_dimmed_and_set_apart_from_the_answer() -> None:
 
 
 def test_reasoning_can_be_left_out() -> None:
-    text = Player(show_reasoning=False).play(*turn(ReasoningText("secret"), *streamed("Hi."))).end()
+    text = Player(show_reasoning="hidden").play(*turn(ReasoningText("secret"), *streamed("Hi."))).end()
     assert "secret" not in text
 
 
@@ -190,10 +194,37 @@ def test_each_call_becomes_one_line_with_its_result_and_time() -> None:
         )
     )
     lines = player.end().split("\n")
-    assert lines[0] == "✓ read 中文.py · 12 lines · 0.2s"
-    assert lines[1].startswith("✗ grep 'average' in a/very")
+    assert lines[0] == "⇉ 2 calls at once"
+    assert lines[1].startswith("  ✗ grep 'average' in a/very")
     assert lines[1].endswith("no such folder · 1m 15s")
     assert len(lines[1]) < 60
+    assert lines[2] == "  ✓ read 中文.py · 12 lines · 0.2s"
+
+
+def test_calls_one_after_the_other_are_single_lines() -> None:
+    player = Player(60)
+    for number in ("1", "2"):
+        player.play(CallStarted(number, "list_dir", {}, f"list folder{number}"))
+        player.play(CallFinished(number, "list_dir", ToolOutcome("", "3 entries"), 0.1))
+    lines = player.end().split("\n")
+    assert lines[:2] == ["✓ list folder1 · 3 entries · 0.1s", "✓ list folder2 · 3 entries · 0.1s"]
+
+
+def test_of_calls_at_once_those_that_ended_are_ticked_off_in_place() -> None:
+    player = Player(60).play(
+        *turn(
+            CallStarted("1", "grep", {}, "grep x"),
+            CallStarted("2", "grep", {}, "grep y"),
+            CallStarted("3", "grep", {}, "grep z"),
+            CallFinished("2", "grep", ToolOutcome("", "no match"), 0.1),
+        )
+    )
+    assert player.terminal.scrollback() == []
+    shown = [line for line in player.terminal.visible() if line]
+    assert shown[0] == "⇉ 3 calls at once"
+    assert re.fullmatch(r"  \S grep x  0\.\ds", shown[1])
+    assert shown[2] == "  ✓ grep y · no match · 0.1s"
+    assert re.fullmatch(r"  \S grep z  0\.\ds", shown[3])
 
 
 def test_running_calls_are_shown_side_by_side_with_their_time() -> None:
