@@ -320,10 +320,18 @@ class Session:
             self._news.append(f"<news>The user took back your changes to: {', '.join(restored)}</news>")
         return list(restored)
 
-    def switch(self, provider: Provider) -> None:
-        """Go on with another model; the conversation is kept, the cache of the old one is not."""
-        self._use(provider)
-        self.record(Epoch("model", str(self._who()), keep_upto=len(self.ledger)))
+    def switch(self, provider: Provider, settings: Settings | None = None) -> None:
+        """Go on with another model, opened by ``settings`` (None: as before); the conversation is kept, the
+        cache of the old one is not. Where that fails the session is as it was; neither provider is closed."""
+        old, before = self.provider, self.settings
+        self.settings = settings or before
+        try:
+            self._use(provider)
+            self.record(Epoch("model", str(self._who()), keep_upto=len(self.ledger)))
+        except BaseException:
+            self.settings = before
+            self._use(old)
+            raise
 
     def defect(self, error: Exception) -> None:
         """Keep the trace of a defect that was answered, for the bug report."""
