@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from kcode.conversation.sessions import Summary
 
 app = typer.Typer(
@@ -97,25 +95,18 @@ def export(
     ] = None,
 ) -> int:
     """Write a session as a document. Keys and passwords in it are masked."""
-    from kcode.conversation import export as formats
-    from kcode.conversation.journal import load
     from kcode.errors import UsageError
+    from kcode.ui.exporting import FORMATS, document, redactor, write_new
 
-    writers = {"md": formats.as_markdown, "json": formats.as_json, "html": formats.as_html}
-    if format not in writers:
+    if format not in FORMATS:
         raise UsageError(f"--format must be md, json or html, not {format!r}")
-    header, records = load(_chosen(wanted))
-    text = writers[format](header, records, _redact())
+    path = _chosen(wanted)
+    text = document(path, format, redactor(_root()))
     if output is None:
         sys.stdout.write(_fit(text) if format == "md" and sys.stdout.isatty() else text)
         return 0
-    target = Path(output).expanduser()
-    try:
-        with target.open("x", encoding="utf-8", errors="replace") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UsageError(f"{output} exists already", "choose another name, or remove it first") from None
-    print(f"{header.session} written to {output}", file=sys.stderr)
+    write_new(Path(output).expanduser(), text)
+    print(f"{path.stem} written to {output}", file=sys.stderr)
     return 0
 
 
@@ -213,28 +204,6 @@ def _object(found: Summary) -> dict[str, Any]:
         "size": found.size,
         "path": str(found.path),
     }
-
-
-def _redact() -> Callable[[str], str]:
-    """Masks what looks like a key, and the keys that kcode itself was given, whatever they look like."""
-    import contextlib
-    import os
-
-    from kcode.config.layers import load_settings
-    from kcode.errors import ConfigError
-    from kcode.safety.secrets import mask, redact
-
-    own = {value for name, value in os.environ.items() if name.endswith("API_KEY")}
-    with contextlib.suppress(ConfigError):
-        own.add(load_settings(_root()).settings.provider.api_key)
-    known = sorted((key for key in own if len(key) >= 8), key=len, reverse=True)
-
-    def masked(text: str) -> str:
-        for key in known:
-            text = text.replace(key, mask(key))
-        return redact(text)
-
-    return masked
 
 
 def _fit(text: str) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
 from kcode.ui import figures
-from kcode.ui.picker import Choice, of_moment, pick
+from kcode.ui.commands.base import choose
+from kcode.ui.picker import Choice, of_moment
 
 if TYPE_CHECKING:
     from kcode.agent.rewind import FilePlan, Moment, Rewound, What
@@ -49,9 +50,9 @@ async def run(sitting: Sitting, session: Session, argument: str) -> None:
 
 
 async def _moment(sitting: Sitting, found: Sequence[Moment]) -> Moment | None:
-    chosen = await pick(
+    chosen = await choose(
+        sitting,
         [of_moment(moment) for moment in found],
-        sitting.look,
         title="Go back to before which message?",
         start=len(found) - 1,
     )
@@ -70,7 +71,7 @@ async def _what(sitting: Sitting, plan: FilePlan) -> What | None:
         ("conversation", Choice("conversation only", "files stay as they are")),
         ("files", Choice("files only", "the conversation goes on, and the model is told")),
     ]
-    chosen = await pick([choice for _, choice in choices], sitting.look, title="What goes back?")
+    chosen = await choose(sitting, [choice for _, choice in choices], title="What goes back?")
     return None if chosen is None else choices[chosen][0]
 
 
@@ -83,7 +84,7 @@ async def _force(sitting: Sitting, plan: FilePlan) -> bool | None:
         Choice("bring these back too", "my changes to them are undone; /rewind undo has them"),
     ]
     title = "You changed some of these files yourself, or somebody else did"
-    chosen = await pick(choices, sitting.look, title=title)
+    chosen = await choose(sitting, choices, title=title)
     return None if chosen is None else chosen == 1
 
 

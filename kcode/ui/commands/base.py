@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from kcode.errors import UsageError
+from kcode.i18n import _
 from kcode.ui import figures
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from kcode.agent.session import Session
+    from kcode.ui.picker import Choice
     from kcode.ui.sitting import Sitting
 
 T = TypeVar("T")
@@ -26,7 +29,8 @@ Group = Literal["conversation", "model", "looking", "files", "work", "setup", "o
 @dataclass(frozen=True, slots=True)
 class Command:
     """``argument`` is how the argument is written in the help, ``""`` for none. ``while_working``: it only
-    looks, so it may be run while the model works. ``example`` is one that ``/help NAME`` shows."""
+    looks, so it may be run while the model works. ``example`` is what ``/help NAME`` shows; ``choices`` are
+    what completion offers for the argument: it asks no server and reads little."""
 
     name: str
     argument: str
@@ -35,6 +39,9 @@ class Command:
     group: Group = "work"
     example: str = ""
     while_working: bool = False
+    choices: Callable[[Sitting], Sequence[tuple[str, str]]] | None = (
+        None  # of the argument, with a word on each
+    )
 
 
 async def interruptible(sitting: Sitting, work: Coroutine[Any, Any, T]) -> T | None:
@@ -47,6 +54,35 @@ async def interruptible(sitting: Sitting, work: Coroutine[Any, Any, T]) -> T | N
 
     await sitting.during(wait, task.cancel)
     return None if task.cancelled() else task.result()
+
+
+async def choose(
+    sitting: Sitting, choices: Sequence[Choice], *, title: str, start: int = 0, search: bool = False
+) -> int | None:
+    """The index of the row that the person picked, None where they left."""
+    from kcode.ui.picker import pick
+
+    return await sitting.aside(lambda: pick(choices, sitting.look, title=title, start=start, search=search))
+
+
+def words_of(argument: str, most: int, form: str) -> list[str]:
+    """The words behind a command, quotes read as a shell does. Raises UsageError for more than ``most`` of
+    them, or for a quote that is not closed; ``form`` is the right way to write it."""
+    import shlex
+
+    try:
+        words = shlex.split(argument)
+    except ValueError:
+        raise UsageError(_("a quote is not closed"), form) from None
+    if len(words) > most:
+        raise not_known(words[most], form)
+    return words
+
+
+def not_known(word: str, form: str) -> UsageError:
+    """The error for an argument that a command does not take."""
+    command = form.split(" ", 1)[0]
+    return UsageError(_("{command} does not know {word!r}").format(command=command, word=word), form)
 
 
 def table(rows: Sequence[tuple[str, str]]) -> RenderableType:

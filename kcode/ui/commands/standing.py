@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
 from kcode.ui import figures
@@ -14,39 +13,6 @@ if TYPE_CHECKING:
     from kcode.ui.sitting import Sitting
 
 BAR_CELLS = 30
-
-
-async def _model(sitting: Sitting, session: Session, argument: str) -> None:
-    if argument:
-        await _switch(sitting, session, argument)
-    model = session.provider.model
-    facts = [("model", model.id), ("provider", session.provider.name)]
-    facts += [("window", f"{figures.tokens(session.window)} tokens")]
-    if not argument:
-        facts += [("listed now", ", ".join(await _listed(sitting, session)) or "the provider gives no list")]
-    sitting.say(table(facts))
-
-
-async def _listed(sitting: Sitting, session: Session) -> list[str]:
-    from kcode.providers.base import ProviderError
-
-    try:
-        return await interruptible(sitting, session.provider.list_models()) or []
-    except ProviderError:
-        return []
-
-
-async def _switch(sitting: Sitting, session: Session, name: str) -> None:
-    """Open the provider anew for the model and go on with it; the old one is closed."""
-    from kcode.providers.registry import open_provider, resolve
-
-    settings = session.settings
-    section = settings.provider.model_copy(update={"model": name})
-    settings = settings.model_copy(update={"provider": section})
-    provider = await asyncio.to_thread(lambda: open_provider(resolve(settings, os.environ), settings))
-    old = session.provider
-    session.switch(provider)
-    await old.close()
 
 
 async def _status(sitting: Sitting, session: Session, argument: str) -> None:
@@ -103,7 +69,6 @@ async def _cache(sitting: Sitting, session: Session, argument: str) -> None:
 
 
 COMMANDS = (
-    Command("model", "[NAME]", "show the model, or go on with another", _model),
     Command("status", "", "session, provider, model, cost, how well calls are spelled", _status),
     Command("context", "", "where the window goes", _context),
     Command("cost", "", "tokens and money of this session", _cost),

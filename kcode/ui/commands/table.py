@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
-from kcode.ui.commands import files, standing, talk
+from kcode.ui.commands import files, providing, sessions, standing, talk
 from kcode.ui.commands.base import Command
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _ORDER = (  # of the help and of the completion: what is used most comes first
     "help",
     "model",
+    "provider",
     "mode",
     "status",
     "context",
@@ -25,12 +26,21 @@ _ORDER = (  # of the help and of the completion: what is used most comes first
     "undo",
     "attach",
     "rewind",
+    "resume",
     "fork",
     "compact",
     "clear",
+    "export",
+    "copy",
     "exit",
 )
-_ALL: tuple[Command, ...] = (*talk.COMMANDS, *standing.COMMANDS, *files.COMMANDS)
+_ALL: tuple[Command, ...] = (
+    *talk.COMMANDS,
+    *providing.COMMANDS,
+    *standing.COMMANDS,
+    *files.COMMANDS,
+    *sessions.COMMANDS,
+)
 COMMANDS: tuple[Command, ...] = tuple(sorted(_ALL, key=lambda command: _ORDER.index(command.name)))
 
 
