@@ -6,30 +6,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from kcode.tools.base import Intent
+from kcode.tools.base import FileEdit, Intent
+
+if TYPE_CHECKING:
+    from kcode.safety.rules import Rule
 
 Verdict = Literal["yes", "no", "all"]
+Scope = Literal["session", "folder"]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is about to happen. ``why`` says in words which rule asks."""
+    """What is about to happen. ``why`` says in words which rule asks.
+
+    Of a command, ``part`` is what decided and ``sandbox`` says in words what it runs in. ``root`` is the
+    workspace. ``lasting`` tells that an answer may be kept as a rule.
+    """
 
     call_id: str
     tool: str
     title: str
     intent: Intent
     why: str
+    part: str = ""
+    sandbox: str = ""
+    root: Path | None = None
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``all`` means yes, and do not ask again for this kind in this session."""
+    """``all`` means yes, and do not ask again for this kind in this session.
+
+    ``edits`` are the edits as they were accepted, where that is not as asked: hunks left out, or changed by
+    hand. ``rules`` are kept for ``scope``: this session, or this folder in the user's own file. ``reason``
+    goes to the model.
+    """
 
     verdict: Verdict
     reason: str = ""
+    edits: tuple[FileEdit, ...] | None = None
+    rules: tuple[Rule, ...] = ()
+    scope: Scope = "session"
 
 
 class Approver(Protocol):

@@ -14,14 +14,15 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from kcode.agent.accounting import record_fee
-from kcode.agent.approval import Question
+from kcode.agent.asking import leave_for
 from kcode.agent.events import CallFinished, CallStarted, Event
 from kcode.conversation.accuracy import calls_note
 from kcode.conversation.journal import JournalProblem
-from kcode.conversation.ledger import Approval, Assistant, Call, Fee, ToolResult
+from kcode.conversation.ledger import Assistant, Call, Fee, ToolResult
 from kcode.errors import KcodeError
 from kcode.tools.base import Arguments, Tool, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded
+from kcode.tools.changing import make_part
 from kcode.tools.registry import parse_call
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ async def _run_one(session: Session, job: _Job, emit: Emit) -> None:
     if job.official:
         job.outcome = await _official(session, job.call)
     elif job.outcome is None:
-        job.outcome = await _outcome(session, job, title)
+        job.outcome = await _outcome(session, job, title, emit)
     job.seconds = time.monotonic() - started
     emit(CallFinished(job.call.id, job.call.name, job.outcome, job.seconds))
 
@@ -129,14 +130,18 @@ async def _official(session: Session, call: Call) -> ToolOutcome:
     return ToolOutcome(result.text, brief, ok=result.ok)
 
 
-async def _outcome(session: Session, job: _Job, title: str) -> ToolOutcome:
+async def _outcome(session: Session, job: _Job, title: str, emit: Emit) -> ToolOutcome:
     tool, args = job.tool, job.args
     assert tool is not None and args is not None
     try:
-        refused = await _approve(session, job.call, tool, args, title)
-        if refused is None and not tool.read_only:
+        leave = await leave_for(session, job.call, tool, args, title, emit)
+        if leave.refused is not None:
+            return leave.refused
+        if not tool.read_only:
             await session.files.before_change(tool.name)
-        return refused or await tool.run(args, session.context)
+        if leave.instead is not None:
+            return make_part(session.workspace, leave.intent, leave.instead, title, leave.reason)
+        return await tool.run(args, session.context)
     except ToolRefused as error:
         return _refusal(str(error))
     except JournalProblem:
@@ -146,36 +151,6 @@ async def _outcome(session: Session, job: _Job, title: str) -> ToolOutcome:
     except Exception as error:  # outer door: a defect in one tool must not end the user's turn
         session.defect(error)
         return _refusal(f"{tool.name} failed inside kcode: {type(error).__name__}: {error}")
-
-
-async def _approve(
-    session: Session, call: Call, tool: Tool[Arguments], args: Arguments, title: str
-) -> ToolOutcome | None:
-    """None when the call may run; else the outcome that tells the model why not."""
-    from kcode.safety.policy import judge  # with its tables: not before the first request has left
-    from kcode.safety.rules import rules_for
-
-    intent = await tool.plan(args, session.context)
-    judgement = judge(
-        intent,
-        tool.read_only,
-        session.mode,
-        frozenset(session.granted),
-        tool=tool.name,
-        rules=rules_for(session.root),
-    )
-    if judgement.verdict == "allow":
-        return None
-    if judgement.verdict == "deny":
-        return _refusal(f"not allowed: {judgement.why}")
-    answer = await session.approver.ask(Question(call.id, tool.name, title, intent, judgement.why))
-    session.record(Approval(call.id, answer.verdict, answer.reason))
-    if answer.verdict == "no":
-        because = f" Their reason: {answer.reason}" if answer.reason else ""
-        return ToolOutcome(f"The user declined this; nothing was done.{because}", "declined", ok=False)
-    if answer.verdict == "all" and not intent.sensitive:
-        session.granted.add(intent.kind)
-    return None
 
 
 def _record(session: Session, jobs: Sequence[_Job]) -> None:

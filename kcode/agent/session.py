@@ -54,6 +54,7 @@ from kcode.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from kcode.agent.attach import Attachment
+    from kcode.safety.rules import Rule
 
 _MAY_HAVE_RUN = (  # the first of the open calls: the others wait for it
     "[interrupted: kcode was ended before this call had a result; it may have run:"
@@ -86,6 +87,8 @@ class Session:
         self.mode: Mode = settings.agent.mode
         self.approver: Approver = RefuseAll()
         self.granted: set[str] = set()
+        self.rules: list[Rule] = []  # the user's answers "always, in this session"
+        self.flag_rules: tuple[Rule, ...] = ()  # of the command line
         self.compaction_stuck = False
         self.cost = SessionCost.of(ledger)
         self.allowance = Allowance(self)

@@ -49,8 +49,9 @@ def explain(
     chosen = load_settings(root, overrides).settings.agent.mode
     rules = rules_for(root, flags=_flag_rules(allow=allow, ask=ask, deny=deny))
     text = _as_text(command)
-    decided = judge_command(text, chosen, frozenset(), tool="run_command", rules=rules)
-    each = parts(text, chosen, frozenset(), tool="run_command", rules=rules)
+    real = root.resolve()
+    decided = judge_command(text, chosen, frozenset(), tool="run_command", rules=rules, root=real)
+    each = parts(text, chosen, frozenset(), tool="run_command", rules=rules, root=real)
     if as_json:
         _print_json(text, chosen, decided, each)
     else:
@@ -103,6 +104,35 @@ def list_rules(as_json: Annotated[bool, typer.Option("--json", help="Machine-rea
     print(f"this folder is {'trusted' if trusted else 'not trusted: its own rules can only ask and deny'}")
     for rule in rules:
         print(f"{rule.layer:<8}  {one_line(str(rule))}")
+    if any(rule.layer in ("folder", "user") for rule in rules):
+        print("remove one of yours with: kcode permissions forget 'allow command: …'")
+    return 0
+
+
+@app.command()
+def forget(
+    rule: Annotated[str, typer.Argument(help="As `list` shows it, in quotes, without the layer.")],
+) -> int:
+    """Remove a rule of yours: one for this folder, else one that holds everywhere."""
+    import sys
+    from pathlib import Path
+
+    from kcode.config.paths import project_root
+    from kcode.errors import UsageError
+    from kcode.safety.rulebook import forget as remove
+    from kcode.safety.rules import project_rules_file
+    from kcode.ui.figures import one_line
+
+    root = project_root(Path.cwd())
+    removed = remove(root, rule)
+    if not removed:
+        raise UsageError(
+            f"there is no rule {rule!r} of yours here",
+            f"kcode permissions list shows them; the project's own are in {project_rules_file(root)}",
+        )
+    for one in removed:
+        where = "this folder" if one.layer == "folder" else "everywhere"
+        print(f"forgotten for {where}: {one_line(str(one))}", file=sys.stderr)
     return 0
 
 

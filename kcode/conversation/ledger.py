@@ -140,9 +140,14 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
+    """``answer`` is ``yes``, ``no``, ``all``, or ``part``: then ``applied`` is the change that was accepted
+    instead, as a diff. ``rules`` are those that the answer made, with how long they hold."""
+
     call_id: str
     answer: str
     reason: str = ""
+    applied: str = ""
+    rules: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from kcode.safety import programs, sensitive
 from kcode.safety.findings import Finding, leads_away, worst
+from kcode.safety.inside import within
 from kcode.safety.invocations import judge_program, known_program
 from kcode.safety.shell_syntax import parse
 from kcode.safety.shell_words import Part, Redirect, Simple, Word, literal
@@ -37,12 +38,16 @@ def touches_sensitive(command: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def assess(command: str) -> tuple[Finding, ...]:
-    """What each part of ``command`` does, in the order it is written. Never empty, never raises."""
-    return _assess(command, 0)
+def assess(command: str, root: str = "") -> tuple[Finding, ...]:
+    """What each part of ``command`` does, in the order it is written. Never empty, never raises.
+
+    ``root`` is the real path of the workspace that the command runs in: absolute paths below it are judged
+    (and named in ``paths``) as if they had been written relative to it.
+    """
+    return _assess(command, 0, root)
 
 
-def _assess(command: str, depth: int) -> tuple[Finding, ...]:
+def _assess(command: str, depth: int, root: str) -> tuple[Finding, ...]:
     script = parse(command)
     if sys.platform == "win32" and set("%^!'") & set(command):
         return (Finding("unknown", "signs that cmd reads in its own way", command), *_words_of(command))
@@ -50,7 +55,7 @@ def _assess(command: str, depth: int) -> tuple[Finding, ...]:
     if script.problems:
         found.extend(_words_of(command))
     for simple in script.commands:
-        found.extend(_simple(simple, script.functions, depth))
+        found.extend(_simple(within(simple, root), script.functions, depth, root, simple.shown))
     if not script.commands and not script.problems:
         found.append(Finding("unknown", "there is no command", command))
     return tuple(dict.fromkeys(found))
@@ -62,8 +67,11 @@ def _words_of(command: str) -> Iterator[Finding]:
         yield Finding("read", why, command, sensitive=why)
 
 
-def _simple(simple: Simple, functions: frozenset[str], depth: int) -> Iterator[Finding]:
-    shown = simple.shown or " ".join(f"{name}={word.text}" for name, word in simple.assignments)
+def _simple(
+    simple: Simple, functions: frozenset[str], depth: int, root: str, written: str
+) -> Iterator[Finding]:
+    """``written`` is the command before its paths were made relative: what rules match and people read."""
+    shown = written or " ".join(f"{name}={word.text}" for name, word in simple.assignments)
     for redirect in simple.redirects:
         yield from _redirect(redirect, shown)
     for name, word in simple.assignments:
@@ -71,7 +79,9 @@ def _simple(simple: Simple, functions: frozenset[str], depth: int) -> Iterator[F
     if simple.background:
         yield Finding("write", "leaves a command running in the background", shown)
     if simple.words:
-        yield from _command(simple, functions, depth)
+        for finding in _command(simple, functions, depth, root):
+            as_written = finding.command == simple.shown and finding.target == "command"
+            yield replace(finding, command=written) if as_written else finding
     else:
         yield Finding("read", "only sets a variable of the shell", shown)
 
@@ -114,7 +124,7 @@ def _variable(name: str, word: Word, before_command: bool, shown: str) -> Iterat
         yield Finding("write", f"sets {name} for a program", f"{name}={word.text}", target="variable")
 
 
-def _command(simple: Simple, functions: frozenset[str], depth: int) -> Iterator[Finding]:
+def _command(simple: Simple, functions: frozenset[str], depth: int, root: str) -> Iterator[Finding]:
     shown, first = simple.shown, simple.words[0]
     if depth > _DEEPEST:
         yield Finding("unknown", "too many programs that run programs", shown)
@@ -126,7 +136,7 @@ def _command(simple: Simple, functions: frozenset[str], depth: int) -> Iterator[
     name = known_program(first.text)
     inner = unwrap(name, simple)
     if inner is not None:
-        yield from _unwrapped(inner, simple, functions, depth)
+        yield from _unwrapped(inner, simple, functions, depth, root)
         if not inner.looked_through:
             yield from _sensitive_words(simple.words[1:], shown)
         return
@@ -141,17 +151,19 @@ def _command(simple: Simple, functions: frozenset[str], depth: int) -> Iterator[
     yield from _sensitive_words(_files(name, simple.words[1:]), shown, name)
 
 
-def _unwrapped(inner: Unwrapped, simple: Simple, functions: frozenset[str], depth: int) -> Iterator[Finding]:
+def _unwrapped(
+    inner: Unwrapped, simple: Simple, functions: frozenset[str], depth: int, root: str
+) -> Iterator[Finding]:
     yield from inner.findings
     for name, word in inner.assignments:
         yield from _variable(name, word, True, simple.shown)
     for words in inner.commands:
         if words:
-            within = replace(simple, words=words, assignments=(), redirects=(), background=False)
-            yield from _command(within, functions if inner.same_shell else frozenset(), depth + 1)
+            alone = replace(simple, words=words, assignments=(), redirects=(), background=False)
+            yield from _command(alone, functions if inner.same_shell else frozenset(), depth + 1, root)
     for text in inner.scripts:
         yield from (
-            _assess(text, depth + 1)
+            _assess(text, depth + 1, root)
             if depth < _DEEPEST
             else (Finding("unknown", "too many programs that run programs", simple.shown),)
         )

@@ -231,9 +231,7 @@ def _find(simple: Simple) -> Said:
 
 def _sed(simple: Simple) -> Said:
     words = simple.words[1:]
-    if has(words, names("-i --in-place")) and any(
-        leads_away(w.text) for w in words[1:] if w.text.count("/") < 3
-    ):
+    if has(words, names("-i --in-place")) and any(leads_away(text) for text in _sed_files(words)):
         return "danger", "sed outside the workspace"
     if found := has(words, names("-i --in-place -f --file -s --separate --follow-symlinks")):
         return "write", f"sed {found} changes files or runs a script"
@@ -249,6 +247,12 @@ def _sed(simple: Simple) -> Said:
     if scripts and all(_SED.fullmatch(part.strip()) for part in lines):
         return "read", "only reads"
     return "write", "a sed script that may write or run something"
+
+
+def _sed_files(words: tuple[Word, ...]) -> list[str]:
+    """What follows the script: the first word that is no option, where no option gives it."""
+    given = positionals(words, ("-e", "--expression", "-f", "--file", "-l", "--line-length"))
+    return given if options_of(words, ("-e", "--expression", "-f", "--file")) else given[1:]
 
 
 def _awk(simple: Simple) -> Said:

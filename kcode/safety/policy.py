@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 from kcode.config.settings import Mode
@@ -83,8 +84,12 @@ def judge(
     *,
     tool: str = "",
     rules: Sequence[Rule] = (),
+    root: Path | None = None,
 ) -> Judgement:
-    """Judge one planned call. Pure. A tool that says it only reads is held to kinds that do."""
+    """Judge one planned call. Pure. A tool that says it only reads is held to kinds that do.
+
+    ``root`` is the workspace's real path: absolute paths below it count as inside.
+    """
     looks_only = intent.kind in ("read", "note")
     paths = tuple(edit.path for edit in intent.edits)
     by_rule = deciding(rules, Subject(tool=tool, paths=paths))
@@ -95,11 +100,12 @@ def judge(
     if mode == "plan" and not looks_only:
         return _PLAN
     if intent.sensitive:
-        harsher = [one for _, one in parts(intent.command, mode, granted, tool=tool, rules=rules)]
+        judged = parts(intent.command, mode, granted, tool=tool, rules=rules, root=root)
+        harsher = [one for _, one in judged]
         denied = next((one for one in harsher if one.verdict == "deny"), None)
         return denied or Judgement("ask", f"sensitive in every mode: {intent.sensitive}")
     if intent.kind == "command":
-        return judge_command(intent.command, mode, granted, tool=tool, rules=rules)
+        return judge_command(intent.command, mode, granted, tool=tool, rules=rules, root=root)
     if by_rule is not None:
         return _by(by_rule)
     if looks_only:
@@ -116,10 +122,16 @@ def judge(
 
 
 def judge_command(
-    command: str, mode: Mode, granted: frozenset[str], *, tool: str = "", rules: Sequence[Rule] = ()
+    command: str,
+    mode: Mode,
+    granted: frozenset[str],
+    *,
+    tool: str = "",
+    rules: Sequence[Rule] = (),
+    root: Path | None = None,
 ) -> Judgement:
     """Judge a shell command: the strictest of its parts decides, the worst of the strictest is shown."""
-    judged = parts(command, mode, granted, tool=tool, rules=rules)
+    judged = parts(command, mode, granted, tool=tool, rules=rules, root=root)
     if not judged:  # an empty command; :func:`assess` finds something in every other
         return Judgement("ask", "there is no command")
     _, decided = max(
@@ -131,12 +143,19 @@ def judge_command(
 
 
 def parts(
-    command: str, mode: Mode, granted: frozenset[str], *, tool: str = "", rules: Sequence[Rule] = ()
+    command: str,
+    mode: Mode,
+    granted: frozenset[str],
+    *,
+    tool: str = "",
+    rules: Sequence[Rule] = (),
+    root: Path | None = None,
 ) -> list[tuple[Finding, Judgement]]:
     """Each part of ``command`` with the judgement of it alone; empty for an empty text."""
     if not command:
         return []
-    return [(finding, _part(finding, mode, granted, tool, rules)) for finding in assess(command)]
+    found = assess(command, root.as_posix() if root is not None else "")
+    return [(finding, _part(finding, mode, granted, tool, rules)) for finding in found]
 
 
 def strictest(judgements: Iterable[Judgement]) -> Judgement:

@@ -7,6 +7,7 @@ a ``deny`` of any layer decides; else the latest layer, and in it ``ask`` before
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ from kcode.safety.invocations import known_program
 
 Verdict = Literal["allow", "ask", "deny"]
 Kind = Literal["tool", "path", "command", "host"]
-Layer = Literal["built in", "user", "project", "session", "command line"]
+Layer = Literal["built in", "user", "project", "folder", "session", "command line"]
 BUILT_IN: Layer = "built in"
 LAYERS: tuple[Layer, ...] = get_args(Layer)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 FILE_NAME = "permissions.toml"
+FOLDERS = "folders"  # the table of the user's file with the rules for single folders, by real path
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,13 @@ def rules_for(
     """
     from kcode.safety.trust import is_trusted
 
-    found = list(file_rules(user_rules_file(), "user"))
-    if root is not None and (own := project_rules_file(root)) != user_rules_file():
+    users = user_rules_file()
+    found = list(file_rules(users, "user"))
+    if root is not None and (own := project_rules_file(root)) != users:
         trusted = is_trusted(root)
         found.extend(rule for rule in file_rules(own, "project") if trusted or rule.verdict != "allow")
+    if root is not None:
+        found.extend(folder_rules(users, root))
     return (*found, *session, *flags)
 
 
@@ -106,8 +111,21 @@ def file_rules(path: Path, layer: Layer) -> Iterator[Rule]:
     yield from table_rules(table, text, path, layer)
 
 
+def folder_rules(path: Path, root: Path) -> Iterator[Rule]:
+    """The rules for the folder ``root`` in the user's file. Raises :class:`ConfigError`."""
+    table, text = tomlfile.read(path)
+    folders = table.get(FOLDERS, {})
+    own = folders.get(os.path.realpath(root), {}) if isinstance(folders, dict) else {}
+    if not isinstance(own, dict) or not isinstance(folders, dict):
+        at = f"{path}:{tomlfile.line_of(text, FOLDERS)}"
+        raise ConfigError(f"{at}: {FOLDERS} is a table of folders", f'[{FOLDERS}."/path/of/the/folder"]')
+    yield from table_rules(own, text, path, "folder")
+
+
 def table_rules(table: Mapping[str, Any], text: str, path: Path, layer: Layer) -> Iterator[Rule]:
     for key, value in table.items():
+        if key == FOLDERS and layer == "user":
+            continue
         at = f"{path}:{tomlfile.line_of(text, key)}"
         verdict = next((known for known in VERDICTS if known == key), None)
         if verdict is None:

@@ -97,6 +97,17 @@ def status() -> SandboxStatus:
     return SandboxStatus("none", "commands run unconfined: " + "; ".join(reasons))
 
 
+def in_words(wanted: bool, network: bool) -> str:
+    """What a command runs in, for the person who is asked whether it may. The first call tries it out."""
+    if not wanted:
+        return "not confined: the setting safety.sandbox is off"
+    if not status().holds:
+        return "not confined: no sandbox works on this machine"
+    if network:
+        return "confined: writes only here and in a private temporary folder; the network is open"
+    return "confined: writes only here and in a private temporary folder, no network"
+
+
 def looks_confined(output: str) -> bool:
     """Whether a failure reads as if the sandbox had caused it."""
     return bool(_DENIED.search(output[-20_000:]))

@@ -18,6 +18,7 @@ from kcode.workspace.change import FileEdit as FileEdit
 
 if TYPE_CHECKING:
     from kcode.config.settings import Settings
+    from kcode.tools.background import Background
     from kcode.workspace.workspace import Workspace
 
 
@@ -34,12 +35,16 @@ class Intent:
     ``read`` looks; ``edit`` changes files of the workspace; ``command`` starts a process of the user's
     choosing; ``test`` runs the project's tests; ``note`` changes only kcode's own state.
     ``sensitive`` names why a yes is needed in every mode (a key file, ``.git/config``), or is empty.
+    ``moves`` are the pairs (from, to) among the edits that are one file moved; ``partly`` tells that a part
+    of the edits may be made instead of all.
     """
 
     kind: Literal["read", "edit", "command", "test", "note"]
     edits: tuple[FileEdit, ...] = ()
     command: str = ""
     sensitive: str = ""
+    moves: tuple[tuple[str, str], ...] = ()
+    partly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +62,27 @@ class ToolRefused(Exception):
     """The call cannot be done as asked; the message goes to the model, which can correct itself."""
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running tool is: output that came since the last one, and a test run's counts so far
+    (``total`` 0 where it is not known)."""
+
+    text: str = ""
+    passed: int = 0
+    failed: int = 0
+    total: int = 0
+
+
 @dataclass(slots=True)
 class ToolContext:
-    """What tools work on. One per session."""
+    """What tools work on. One per session; without ``background`` no command can be left running."""
 
     workspace: Workspace
     settings: Settings
     todo: list[dict[str, str]] = field(default_factory=list)
-    progress: Callable[[str], None] = lambda text: None
+    progress: Callable[[Progress], None] = lambda progress: None
     scratch: Path | None = None
+    background: Background | None = None
     planned: dict[int, tuple[FileEdit, ...]] = field(default_factory=dict)  # id(arguments) -> approved
 
 

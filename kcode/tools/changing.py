@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from kcode.errors import KcodeError
 from kcode.tools.base import Arguments, FileEdit, Intent, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded
 from kcode.workspace.diff import counts, hunks, unified
@@ -116,11 +117,17 @@ def check_encodable(file: TextFile, edit: FileEdit) -> None:
         raise ToolRefused(f"{problem.message}: {problem.remedy}") from None
 
 
-def intent(args: Arguments, context: ToolContext, edits: Sequence[FileEdit]) -> Intent:
+def intent(
+    args: Arguments,
+    context: ToolContext,
+    edits: Sequence[FileEdit],
+    moves: Sequence[tuple[str, str]] = (),
+) -> Intent:
     """The intent of these edits, remembered as what is approved."""
     context.planned[id(args)] = tuple(edits)
     reasons = (context.workspace.sensitive(edit.path) for edit in edits)
-    return Intent("edit", tuple(edits), sensitive=next((why for why in reasons if why), ""))
+    why = next((why for why in reasons if why), "")
+    return Intent("edit", tuple(edits), sensitive=why, moves=tuple(moves), partly=True)
 
 
 def approved(args: Arguments, context: ToolContext, edits: Sequence[FileEdit]) -> None:
@@ -141,6 +148,67 @@ def make(workspace: Workspace, changes: Sequence[Change], label: str) -> str:
         if change.edit.after is not None:
             workspace.saw(change.edit.path, change.edit.after)
     return identity
+
+
+def make_all(
+    workspace: Workspace, changes: Sequence[Change], moves: Sequence[tuple[str, str]], label: str
+) -> None:
+    """Changes, then moves, all or none: what was done before a move that fails is undone."""
+    done = [make(workspace, changes, label)] if changes else []
+    try:
+        for old, new in moves:
+            done.append(workspace.move(old, new, label=label))
+            workspace.saw(new, workspace.read(new).text)
+    except KcodeError:
+        for identity in reversed(done):
+            workspace.undo(identity)
+        raise
+
+
+def make_part(
+    workspace: Workspace, asked: Intent, accepted: Sequence[FileEdit], label: str, reason: str
+) -> ToolOutcome:
+    """Make the edits that were accepted in the place of those asked for, and tell the model of both.
+
+    Raises ToolRefused where a file changed on disk meanwhile or cannot hold the text; then nothing is done.
+    """
+    wanted = {edit.path: edit for edit in asked.edits}
+    for edit in accepted:
+        if edit.path not in wanted or wanted[edit.path].before != edit.before:
+            raise ToolRefused(f"{edit.path} was not part of the question: nothing was done")
+    chosen = {edit.path: edit for edit in accepted}
+    moves = [pair for pair in asked.moves if set(pair) <= chosen.keys()]
+    moved = {path for pair in moves for path in pair}
+    changes = [Change(edit) for edit in accepted if edit.path not in moved]
+    for old, new in moves:
+        if chosen[old].before != chosen[new].after:
+            changes.append(Change(FileEdit(old, chosen[old].before, chosen[new].after)))
+    for change in changes:
+        if change.edit.before is not None:
+            try:
+                check_encodable(workspace.read(change.edit.path), change.edit)
+            except WorkspaceError as problem:
+                raise ToolRefused(f"{problem.message}: nothing was done") from None
+    make_all(workspace, changes, moves, label)
+    text = "\n".join([*_told_part(asked.edits, chosen), *([f"Their reason: {reason}"] if reason else [])])
+    outcome = outcome_of([Change(edit) for edit in accepted], text)
+    return replace(outcome, brief=f"{outcome.brief}, in part")
+
+
+def _told_part(asked: Sequence[FileEdit], chosen: Mapping[str, FileEdit]) -> list[str]:
+    told = ["The user accepted only a part of this, or changed it. What is on disk now:"]
+    for edit in asked:
+        made = chosen.get(edit.path)
+        if made is None:
+            told.append(f"{edit.path}: not changed, the user declined it.")
+        elif made == edit:
+            told.append(f"{edit.path}: as you asked.")
+        else:
+            told.append(f"{edit.path}: changed, but not as you asked. From your version to what it is now:")
+            told.append(bounded(unified(edit.after, made.after, edit.path).rstrip("\n"), DIFF_SHOWN))
+            broken = newly_broken(made)
+            told += [f"Warning: {broken}"] if broken else []
+    return [*told, "Do not make the declined changes again unless the user asks for them."]
 
 
 def told(change: Change) -> str:

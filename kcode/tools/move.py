@@ -28,9 +28,10 @@ class MovePath(Tool[MovePathArguments]):
         base = args.to.rstrip("/")
         if workspace.resolve(args.to).is_dir():
             base = f"{base}/{source.rpartition('/')[2]}"
-        arrived = [FileEdit(base + edit.path[len(source) :], None, edit.before) for edit in gone]
+        arrived = [FileEdit(base + edit.path[len(source) :], None, edit.before, edit.note) for edit in gone]
         sensitive = _sensitive(workspace, args.path, gone) or workspace.sensitive(args.to)
-        return Intent("edit", (*gone, *arrived), sensitive=sensitive)
+        moves = tuple((old.path, new.path) for old, new in zip(gone, arrived, strict=True))
+        return Intent("edit", (*gone, *arrived), sensitive=sensitive, moves=moves)
 
     async def run(self, args: MovePathArguments, context: ToolContext) -> ToolOutcome:
         workspace = context.workspace
@@ -75,10 +76,17 @@ def _deletions(workspace: Workspace, path: str) -> list[FileEdit]:
 
 
 def _deletion(workspace: Workspace, path: str) -> FileEdit:
+    file = workspace.locate(path)
     try:
-        return FileEdit(path, workspace.read(path).text, None)
+        if file.is_symlink():
+            return FileEdit(path, "", None, f"link to {file.readlink()}")
+        status = file.stat()
+        runs = "executable" if status.st_mode & 0o111 else ""
+        return FileEdit(path, workspace.read(path).text, None, runs)
     except WorkspaceError:
-        return FileEdit(path, "[not text]\n", None)
+        return FileEdit(path, "", None, f"not text, {status.st_size:,} bytes")
+    except OSError as problem:
+        raise ToolRefused(f"{path}: {problem.strerror}") from None
 
 
 def _sensitive(workspace: Workspace, path: str, edits: list[FileEdit]) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import model_validator
 
-from kcode.errors import KcodeError
 from kcode.tools import changing
 from kcode.tools.base import Arguments, FileEdit, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.changing import Change
@@ -48,7 +47,8 @@ class ApplyPatch(Tool[ApplyPatchArguments]):
             return "patch"
 
     async def plan(self, args: ApplyPatchArguments, context: ToolContext) -> Intent:
-        return changing.intent(args, context, _planned(args.patch, context.workspace).shown)
+        plan = _planned(args.patch, context.workspace)
+        return changing.intent(args, context, plan.shown, plan.moves)
 
     async def run(self, args: ApplyPatchArguments, context: ToolContext) -> ToolOutcome:
         workspace = context.workspace
@@ -59,7 +59,7 @@ class ApplyPatch(Tool[ApplyPatchArguments]):
             raise
         changing.approved(args, context, plan.shown)
         paths = ", ".join(dict.fromkeys(edit.path for edit in plan.shown))
-        _make(workspace, plan, f"patch of {paths}")
+        changing.make_all(workspace, plan.changes, plan.moves, f"patch of {paths}")
         texts = [*map(changing.told, plan.changes), *(f"Moved {old} to {new}." for old, new in plan.moves)]
         return changing.outcome_of([Change(edit) for edit in plan.shown], "\n".join(texts))
 
@@ -111,16 +111,3 @@ def _shown(
         before = edit.before if edit else workspace.read(old).text
         shown += [FileEdit(old, before, None), FileEdit(new, None, edit.after if edit else before)]
     return shown
-
-
-def _make(workspace: Workspace, plan: _Plan, label: str) -> None:
-    """All or none: what was done before a move that fails is undone."""
-    done = [changing.make(workspace, plan.changes, label)] if plan.changes else []
-    try:
-        for old, new in plan.moves:
-            done.append(workspace.move(old, new, label=label))
-            workspace.saw(new, workspace.read(new).text)
-    except KcodeError:
-        for identity in reversed(done):
-            workspace.undo(identity)
-        raise
