@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from kcode.config import money
+from kcode.config import money, themes
 from kcode.config.settings import Settings
 from kcode.errors import ConfigError
 
@@ -83,7 +83,8 @@ def check(key: str, value: object, where: str, *, as_text: bool = False) -> Any:
         return _adapter(key).validate_python(value, strict=not as_text)
     except ValidationError:
         shown = "(hidden)" if key in SECRET_KEYS else repr(value)
-        raise ConfigError(f"{where}: {key} must be {expected(field)}, not {shown}", _about(field)) from None
+        hint = themes.hint(value) if key == "ui.theme" else _about(field)
+        raise ConfigError(f"{where}: {key} must be {expected(field)}, not {shown}", hint) from None
 
 
 @cache
@@ -123,6 +124,8 @@ def expected(field: FieldInfo) -> str:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(annotation))
     if any(getattr(rule, "func", None) is money.checked for rule in field.metadata):
         return money.SUM
+    if any(getattr(rule, "func", None) is themes.checked for rule in field.metadata):
+        return themes.NAMES
     words = [_WORDS.get(annotation, str(annotation))]
     for constraint in field.metadata:
         for attribute, text in (

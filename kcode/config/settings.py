@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from kcode.config import money
+from kcode.config import money, themes
 
 Mode = Literal["plan", "ask", "edits", "auto"]
 Money = Annotated[str, BeforeValidator(money.checked)]
+ThemeName = Annotated[str, BeforeValidator(themes.checked)]
 Reasoning = Literal["folded", "open", "hidden"]
 
 
@@ -93,7 +94,7 @@ class UiSettings(Section):
     notify_after_s: float = Field(
         20.0, ge=0, description="seconds a turn has to last for its end to be told; 0: never"
     )
-    theme: Literal["auto", "dark", "light", "none"] = Field("auto", description="colours")
+    theme: ThemeName = Field("auto", description="colours; auto: dark or light, as the terminal is")
 
 
 class SafetySettings(Section):
@@ -112,6 +113,12 @@ class HookSettings(Section):
     fail_closed: bool = Field(False, description="block the commit when a check itself cannot run")
 
 
+class CommitSettings(Section):
+    trailer: str = Field(
+        "", description="added to messages that kcode drafts, such as `Assisted-by: kcode`; empty: none"
+    )
+
+
 class Settings(Section):
     provider: ProviderSettings = ProviderSettings()
     agent: AgentSettings = AgentSettings()
@@ -122,3 +129,4 @@ class Settings(Section):
     safety: SafetySettings = SafetySettings()
     sessions: SessionSettings = SessionSettings()
     hooks: HookSettings = HookSettings()
+    commit: CommitSettings = CommitSettings()

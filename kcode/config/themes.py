@@ -37,3 +37,12 @@ def checked(value: object) -> object:
     if value == "auto" or value in BUILT_IN or (_FORM.fullmatch(value) and theme_file(value).is_file()):
         return value
     raise ValueError(f"there is no theme {value!r}")
+
+
+def hint(value: object) -> str:
+    """The theme that was probably meant, else all there are."""
+    from difflib import get_close_matches
+
+    names = ["auto", *BUILT_IN, *user_themes()]
+    near = get_close_matches(str(value).lower(), names, 1)
+    return f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
