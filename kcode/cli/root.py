@@ -27,6 +27,8 @@ class Flags:
     provider: str | None = None
     base_url: str | None = None
     mode: str | None = None
+    allow: list[str] | None = None
+    deny: list[str] | None = None
     output: str | None = None
     max_turns: int | None = None
     max_cost: str | None = None
@@ -113,6 +115,8 @@ def root(
     provider: Annotated[str | None, option_for("provider")] = None,
     base_url: Annotated[str | None, option_for("base_url")] = None,
     mode: Annotated[str | None, option_for("mode")] = None,
+    allow: Annotated[list[str] | None, option_for("allow")] = None,
+    deny: Annotated[list[str] | None, option_for("deny")] = None,
     output: Annotated[str | None, option_for("output")] = None,
     max_turns: Annotated[int | None, option_for("max_turns")] = None,
     max_cost: Annotated[str | None, option_for("max_cost")] = None,
@@ -156,6 +160,8 @@ def _check(flags: Flags, subcommand: str | None) -> None:
             (flags.resume is not None, "--resume"),
             (flags.output is not None, "--output"),
             (bool(flags.attach), "--attach"),
+            (bool(flags.allow), "--allow"),
+            (bool(flags.deny), "--deny"),
         ):
             if given:
                 raise UsageError(f"{spelled} does not go with the command {subcommand!r}", "leave one out")

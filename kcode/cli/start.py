@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kcode.config.settings import Settings
     from kcode.providers.base import Provider
     from kcode.providers.endpoint import Endpoint
+    from kcode.safety.rules import Rule, Verdict
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,18 @@ def open_session(start: Start, flags: Flags) -> Session:
     from kcode.agent.session import Session
 
     resume: bool | str = flags.resume if flags.resume is not None else flags.continue_
-    return Session.open(Path.cwd(), start.settings, open_provider(start.settings), resume=resume)
+    rules = flag_rules(flags)
+    session = Session.open(Path.cwd(), start.settings, open_provider(start.settings), resume=resume)
+    session.flag_rules = rules
+    return session
+
+
+def flag_rules(flags: Flags) -> tuple[Rule, ...]:
+    """The rules of ``--allow`` and ``--deny``. Raises ConfigError for what is no rule."""
+    given: list[tuple[Verdict, str]] = [("allow", text) for text in flags.allow or ()]
+    given += [("deny", text) for text in flags.deny or ()]
+    if not given:
+        return ()
+    from kcode.safety.rules import rule_from
+
+    return tuple(rule_from(text, verdict, "command line", f"--{verdict}") for verdict, text in given)

@@ -33,6 +33,8 @@ OPTIONS: tuple[OptionRow, ...] = (
     OptionRow("provider", ("--provider",), "NAME", "The provider profile: embedded, moonshot, ark, …"),
     OptionRow("base_url", ("--base-url",), "URL", "Address of the API."),
     OptionRow("mode", ("--mode",), "MODE", "plan, ask, edits or auto: what runs without asking."),
+    OptionRow("allow", ("--allow",), "RULE", "Allow this without asking, as 'command: make *'."),
+    OptionRow("deny", ("--deny",), "RULE", "Refuse this, as 'path: vendor/*'. Both: repeatable."),
     OptionRow("output", ("--output",), "FORMAT", "With -p: text, json or stream-json."),
     OptionRow("max_turns", ("--max-turns",), "N", "At most N model requests per turn."),
     OptionRow("max_cost", ("--max-cost",), "SUM", "Cost limit of the session: 5, ¥5, '5 CNY', '$2'."),
@@ -45,6 +47,7 @@ OPTIONS: tuple[OptionRow, ...] = (
 
 COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("fix", "kcode.cli.fix", "Repair a failing test, and prove it by the tests."),
+    CommandRow("commit", "kcode.cli.commit", "Draft a commit message for what is staged, and commit."),
     CommandRow("demo", "kcode.cli.demo", "Repair a bug in a small example repository."),
     CommandRow("models", "kcode.cli.models", "List the models; pull, verify or remove embedded ones."),
     CommandRow("login", "kcode.cli.login", "Store a service's key, never shown."),
