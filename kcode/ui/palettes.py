@@ -78,7 +78,7 @@ HIGH_DARK = {
     "warn": "bold #ffff00",
     "added": "on #002a0c",
     "removed": "on #3a0008",
-    "added_word": "underline on #004a18",
+    "added_word": "underline on #004216",
     "removed_word": "underline on #600010",
     "added_sign": "bold #40ff70",
     "removed_sign": "bold #ffa0a0",
