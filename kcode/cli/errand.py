@@ -1,0 +1,32 @@
+"""A session for a command that asks beside any conversation: its cost counts, nothing else stays."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kcode.agent.session import Session
+    from kcode.cli.root import Flags
+
+
+@contextlib.asynccontextmanager
+async def errand(flags: Flags, name: str, start: Path) -> AsyncIterator[Session]:
+    """Open the provider and a session of its own in ``start``; what it cost is said on stderr at the end."""
+    from kcode.agent.session import Session
+    from kcode.cli.firstrun import ensure_model
+    from kcode.cli.start import begin, open_provider
+    from kcode.i18n import _
+
+    settings = begin(flags).settings
+    ensure_model(settings)
+    session = Session.open(start, settings, open_provider(settings), errand=name)
+    try:
+        yield session
+    finally:
+        if session.cost.requests:
+            print(_("cost: {cost}").format(cost=session.cost.text()), file=sys.stderr)
+        await session.close()

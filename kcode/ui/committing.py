@@ -1,0 +1,304 @@
+"""The dialogue of ``/commit`` and ``kcode commit``: what goes in, a drafted message, a yes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from kcode.errors import NotAchieved, UsageError
+from kcode.i18n import _, n_
+from kcode.safety.sanitize import clean
+from kcode.ui import figures
+from kcode.ui.desk import INTERRUPTED, Desk
+
+if TYPE_CHECKING:
+    from kcode.agent.committing import Draft
+    from kcode.agent.session import Session
+    from kcode.githooks.checks import Finding
+    from kcode.workspace.staging import Changes, Draftable
+
+SCISSORS = "# ------------------------ >8 ------------------------"
+_LISTED = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``all_changes``: the whole work tree, whatever is staged. ``yes``: without asking. ``hint`` is what
+    the user says about the commit."""
+
+    all_changes: bool = False
+    yes: bool = False
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """``commit`` is the new commit's short id, ``""`` where none was made; ``message`` is the draft's."""
+
+    commit: str = ""
+    message: str = ""
+    files: tuple[str, ...] = ()
+    hook_changed: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``; stable keys."""
+        return {
+            "committed": bool(self.commit),
+            "commit": self.commit,
+            "message": self.message,
+            "files": list(self.files),
+            "changed_by_hook": self.hook_changed,
+        }
+
+
+async def commit(desk: Desk, session: Session, wanted: Wanted) -> Outcome:
+    """The whole dialogue. Without somebody to ask and without ``yes`` it ends with the draft.
+
+    Until the last yes neither the index nor HEAD changes. Raises UsageError where there is nothing that
+    could be committed, NotAchieved where a check, git or a hook says no, ProviderError.
+    """
+    from kcode.agent.committing import style_of
+    from kcode.workspace.staging import draftable
+
+    root = session.root
+    found = _committable(session)
+    some, paths = await _chosen(desk, found, wanted)
+    if not some:
+        desk.say(_("nothing was committed"), "dim")
+        return Outcome()
+    change = await draftable(root, paths)
+    await _checked(desk, change, wanted)
+    dialogue = _Dialogue(desk, session, change, style_of(root))
+    return await dialogue.run(wanted)
+
+
+def _committable(session: Session) -> Changes:
+    """What there is to commit; raises UsageError where no commit can be made here now."""
+    from kcode.githooks.place import find_place
+    from kcode.workspace.staging import changes
+
+    if not session.workspace.is_git:
+        raise UsageError(_("this folder is no git repository"), "git init")
+    place = find_place(session.root)
+    if place.unfinished:
+        raise UsageError(
+            _("a {what} is under way here").format(what=place.unfinished),
+            _("finish it with git first: `git status` says how"),
+        )
+    found = changes(session.root)
+    if found.conflicts:
+        named = ", ".join(figures.one_line(path) for path in found.conflicts[:5])
+        raise UsageError(_("conflicts are not resolved: {files}").format(files=named), "git status")
+    if not found.staged and not found.unstaged:
+        raise NotAchieved(_("there is nothing to commit: the work tree is clean"))
+    return found
+
+
+async def _chosen(desk: Desk, found: Changes, wanted: Wanted) -> tuple[bool, Sequence[str] | None]:
+    """Whether to commit, and which paths beside the index: None for that as it is, empty for all."""
+    if wanted.all_changes:
+        return True, ()
+    if found.staged:
+        for path in found.partly:
+            desk.say(
+                _("{path}: only the staged part is committed").format(path=figures.one_line(path)), "yellow"
+            )
+        return True, None
+    if wanted.yes or not desk.person:
+        raise UsageError(
+            _("nothing is staged"), _("git add what belongs together, or take all changes: --all")
+        )
+    paths = [change.path for change in found.unstaged]
+    desk.say(_("nothing is staged; these files have changed:"))
+    for number, change in enumerate(found.unstaged[:_LISTED], 1):
+        desk.say(f"  {number:>3}  {change.code.strip():<2} {figures.one_line(change.path)}")
+    if len(paths) > _LISTED:
+        desk.say(_("  and {count} more").format(count=len(paths) - _LISTED), "dim")
+    key = await desk.key(_("Commit what?  a all of it  p pick files  n nothing"), "apn")
+    if key != "p":
+        return key == "a", ()
+    words = await desk.line(_("numbers or folders, such as 1 3-5 docs/:"))
+    return bool(words), picked(words or "", paths)
+
+
+def picked(words: str, paths: Sequence[str]) -> list[str]:
+    """The paths that numbers (from 1), ranges of them, names and folders stand for. Raises UsageError."""
+    chosen: dict[str, None] = {}
+    for word in words.replace(",", " ").split():
+        first, dash, last = word.partition("-")
+        if first.isdigit() and (not dash or last.isdigit()):
+            numbers = range(int(first), int(last or first) + 1)
+            found = [paths[number - 1] for number in numbers if 1 <= number <= len(paths)]
+        else:
+            found = [path for path in paths if path == word or path.startswith(word.rstrip("/") + "/")]
+        if not found:
+            raise UsageError(_("{word!r} is none of these files").format(word=word))
+        chosen.update(dict.fromkeys(found))
+    return list(chosen)
+
+
+async def _checked(desk: Desk, change: Draftable, wanted: Wanted) -> None:
+    """Stop where a key, a password or a conflict marker would be committed, before a model sees anything."""
+    found = findings(change.diff)
+    if not found:
+        return
+    desk.say(_("this should not be committed:"), "yellow")
+    for finding in found[:_LISTED]:
+        desk.say(f"  {clean(finding.path)}:{finding.line}: {clean(finding.what)}")
+    if len(found) > _LISTED:
+        desk.say(_("  and {count} more").format(count=len(found) - _LISTED), "dim")
+    if wanted.yes or not desk.person or await desk.key(_("Go on anyway?  y yes  n no"), "yn") != "y":
+        from kcode.githooks.checks import ALLOW
+
+        raise NotAchieved(
+            _("nothing was committed"),
+            _('mend these lines; one that is meant to be so can say "{words}"').format(words=ALLOW),
+        )
+
+
+def findings(diff: str) -> list[Finding]:
+    """What the pre-commit hook would say to the added lines of ``diff``."""
+    from kcode.githooks.checks import conflict_markers, secrets
+    from kcode.githooks.staged import Added
+    from kcode.workspace.unidiff import parse
+
+    files = [
+        Added(
+            file.path,
+            tuple((line.new, line.text) for hunk in file.hunks for line in hunk.lines if line.sign == "+"),
+        )
+        for file in parse(diff)
+    ]
+    found = [*conflict_markers(files), *secrets(files)]
+    return sorted(found, key=lambda finding: (finding.path, finding.line))
+
+
+class _Dialogue:
+    """From a chosen change to its commit."""
+
+    def __init__(self, desk: Desk, session: Session, change: Draftable, style: Any) -> None:
+        from kcode.workspace.unidiff import parse
+
+        self._desk, self._session, self._change, self._style = desk, session, change, style
+        self._files = tuple(file.path for file in parse(change.diff))
+
+    async def run(self, wanted: Wanted) -> Outcome:
+        desk, hint = self._desk, wanted.hint
+        drafted = await self._draft(hint)
+        while drafted is not None:
+            self._show(drafted)
+            if wanted.yes:
+                return await self._commit(drafted)
+            if not desk.person:
+                return Outcome("", drafted.message, self._files)
+            key = await desk.key(
+                _("Commit this?  y yes  e edit the message  r redraft with a hint  n no"), "yern"
+            )
+            if key == "y":
+                return await self._commit(drafted)
+            if key == "e":
+                drafted = await self._edited(drafted)
+            elif key == "r":
+                said = await desk.line(_("what should the message say?"))
+                if said:
+                    hint = "; ".join(filter(None, [hint, said]))
+                    drafted = await self._draft(hint) or drafted
+            elif key in ("n", INTERRUPTED):
+                break
+        desk.say(_("nothing was committed; what was staged is as before"), "dim")
+        return Outcome("", drafted.message if drafted else "", self._files)
+
+    async def _draft(self, hint: str) -> Draft | None:
+        from kcode.agent.committing import draft, with_trailer
+
+        session = self._session
+        work = draft(session, self._change, self._style, hint=hint, withheld=session.workspace.sensitive)
+        drafted = await self._desk.during(_("drafting the message…"), work)
+        if drafted is None or not drafted.message:
+            return None
+        message = await with_trailer(session.root, drafted.message, session.settings.commit.trailer)
+        return replace(drafted, message=message)
+
+    def _show(self, drafted: Draft) -> None:
+        desk = self._desk
+        desk.say()
+        first, *rest = drafted.message.split("\n")
+        desk.say(f"  {first}", "bold")
+        for line in rest:
+            desk.say(f"  {line}" if line else "")
+        desk.say()
+        lines = self._change.stat.split("\n")
+        for line in lines if len(lines) <= _LISTED else [*lines[: _LISTED - 1], "  …", lines[-1]]:
+            desk.say(clean(line), "dim")
+        for words in _unseen(drafted, self._change.whole):
+            desk.say(words, "yellow")
+
+    async def _edited(self, drafted: Draft) -> Draft:
+        from kcode.ui.editor import git_editor
+
+        below = "\n".join(f"# {clean(line)}" for line in self._change.stat.split("\n"))
+        note = _("# What is below this line is not part of the message; an empty message gives up.")
+        text = f"{drafted.message}\n\n{SCISSORS}\n{note}\n{below}\n"
+        back = await self._desk.edit(text, "COMMIT_EDITMSG", git_editor(self._session.root))
+        if back is None:
+            self._desk.say(_("the editor ended with an error: the message is as it was"), "yellow")
+            return drafted
+        message = back.partition(SCISSORS)[0].strip()
+        if not message:
+            raise NotAchieved(_("the message is empty: nothing was committed"))
+        return replace(drafted, message=message)
+
+    async def _commit(self, drafted: Draft) -> Outcome:
+        from kcode.config.project import branch_of
+        from kcode.workspace import staging
+
+        root, message = self._session.root, drafted.message
+        kept = staging.kept_message(root)
+        before = staging.head(root)
+        work = staging.commit(root, self._change, message)
+        done = await self._desk.during(_("committing…"), work)
+        if done is None and staging.head(root) == before:
+            self._desk.say(_("interrupted: nothing was committed"), "yellow")
+            return Outcome("", message, self._files)
+        if done is not None and done.output.strip():
+            self._desk.say(clean(done.output.rstrip()))
+        if done is not None and not done.commit:
+            raise NotAchieved(
+                _("git or a hook refused the commit (exit code {code})").format(code=done.code),
+                _("the message is kept: git commit -F {file}").format(file=_shortest(kept, root)),
+            )
+        short = done.commit if done is not None else staging.head(root)[:9]
+        changed = done is not None and done.tree != self._change.tree
+        self._desk.say(f"[{branch_of(root) or 'HEAD'} {short}] {drafted.subject}", "green")
+        if changed:
+            self._desk.say(_("a hook changed what was committed: git show"), "yellow")
+        self._session.tell(f"<news>The user committed: {short} {drafted.subject}</news>")
+        return Outcome(short, message, self._files, changed)
+
+
+def _unseen(drafted: Draft, whole: bool) -> list[str]:
+    """What of the change the draft was made without."""
+    seen, told = drafted.seen, []
+    if seen.shown < seen.hunks or not whole:
+        told.append(
+            _("the change is large: the draft was made from {shown} of {hunks} hunks").format(
+                shown=seen.shown, hunks=seen.hunks
+            )
+        )
+    if seen.apart:
+        count = len(seen.apart)
+        named = ", ".join(figures.one_line(path) for path, _why in seen.apart[:3])
+        told.append(
+            n_("not shown to the model: {files}", "not shown to the model ({count}): {files}", count).format(
+                count=count, files=named + (" …" if count > 3 else "")
+            )
+        )
+    return told
+
+
+def _shortest(path: Any, root: Any) -> str:
+    try:
+        return str(path.relative_to(root))
+    except ValueError:
+        return str(path)

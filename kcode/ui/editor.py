@@ -1,0 +1,76 @@
+"""A text in the user's own editor, and back.
+
+The editor needs the terminal itself, so it is a plain child and not one behind the pipes of the process door.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from kcode.errors import EnvironmentProblem
+from kcode.i18n import _
+from kcode.safety.process import child_environment, run_sync
+
+
+def edited(text: str, name: str, editor: str) -> str | None:
+    """``text`` as it was left in ``editor``, a shell command, in a file called ``name``.
+
+    None where the editor ended with an error: nothing is decided by it. Ctrl-C belongs to the editor while
+    it runs. Raises EnvironmentProblem where it cannot be started.
+    """
+    with tempfile.TemporaryDirectory(prefix="kcode-edit-") as folder:
+        path = Path(folder) / name
+        path.write_text(text, encoding="utf-8")
+        if sys.platform == "win32":
+            argv = [*shlex.split(editor, posix=False), str(path)]
+        else:
+            argv = ["/bin/sh", "-c", f'{editor} "$@"', editor, str(path)]
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None
+        try:
+            code = subprocess.run(argv, check=False, env=child_environment(), restore_signals=True).returncode
+        except OSError as error:
+            raise EnvironmentProblem(
+                _("the editor {editor} cannot be started ({reason})").format(
+                    editor=editor, reason=error.strerror
+                ),
+                _("set EDITOR to one that is there"),
+            ) from None
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGINT, before)
+        if code == 127:
+            raise EnvironmentProblem(
+                _("the editor {editor} was not found").format(editor=editor),
+                _("set EDITOR to one that is there"),
+            )
+        return path.read_text(encoding="utf-8", errors="replace") if code == 0 else None
+
+
+async def edit(text: str, name: str, editor: str) -> str | None:
+    """:func:`edited` while the event loop goes on."""
+    return await asyncio.to_thread(edited, text, name, editor)
+
+
+def git_editor(root: Path) -> str:
+    """The editor git would open: GIT_EDITOR, core.editor, VISUAL, EDITOR, or its own default."""
+    found = run_sync(["git", "var", "GIT_EDITOR"], cwd=root, env=child_environment(), timeout_s=10)
+    return found.stdout.strip() if found.code == 0 and found.stdout.strip() else own_editor()
+
+
+def own_editor() -> str:
+    """VISUAL or EDITOR, else what the system always has."""
+    default = "notepad" if sys.platform == "win32" else "vi"
+    return os.environ.get("VISUAL") or os.environ.get("EDITOR") or default
+
+
+def _in_main_thread() -> bool:
+    import threading
+
+    return threading.current_thread() is threading.main_thread()
