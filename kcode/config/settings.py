@@ -64,6 +64,9 @@ class AgentSettings(Section):
     max_turns: int = Field(60, ge=1, description="model requests in one turn of the user's")
     max_seconds: float = Field(3600.0, gt=0, description="time limit of one turn, seconds")
     max_cost: Money = Field("0", description="cost limit of a session; 0: none")
+    guide_tokens: int = Field(
+        8000, ge=0, description="tokens that AGENTS.md files may have in the context together"
+    )
     max_cost_day: Money = Field("0", description="cost limit of all sessions of a day together; 0: none")
 
 
@@ -95,6 +98,13 @@ class UiSettings(Section):
         20.0, ge=0, description="seconds a turn has to last for its end to be told; 0: never"
     )
     theme: ThemeName = Field("auto", description="colours; auto: dark or light, as the terminal is")
+    diff: Literal["auto", "unified", "split"] = Field(
+        "auto", description="diffs: split shows both sides side by side; auto does from 140 columns"
+    )
+    editing_mode: Literal["emacs", "vi"] = Field("emacs", description="the keys of the input")
+    paste_fold_lines: int = Field(
+        10, ge=0, description="lines of a paste that are shown; a larger one is folded to a mark; 0: all"
+    )
 
 
 class SafetySettings(Section):

@@ -5,7 +5,10 @@ import io
 import pytest
 
 from kcode.tools.base import FileEdit
-from kcode.ui.diffview import counts, edit_rows, headline, hunks, print_edits, word_marks
+from kcode.ui.diffrows import counts, shown_hunks
+from kcode.ui.diffview import edit_rows, headline, print_edits, print_hunk, word_marks
+from kcode.ui.hunks import hunks_of, split
+from kcode.ui.linepairs import pairs
 from kcode.ui.terminal import Look, make_console
 from tests.ui.screen import Terminal
 
@@ -103,10 +106,124 @@ def test_windows_line_ends_do_not_shift_the_lines() -> None:
 def test_counting_agrees_with_the_hunks() -> None:
     edit = FileEdit("a.txt", BEFORE, AFTER)
     assert counts(edit) == (2, 1)
-    assert len(hunks(BEFORE, AFTER)) == 2
+    assert len(shown_hunks(edit)) == 2
 
 
 def test_form_feeds_and_other_odd_line_ends_keep_rows_in_step() -> None:
     edit = FileEdit("a.py", "a\x0cb\x1cc\u2028d\nx\n", "a\x0cb\x1cc\u2028d\ny\n")
     rows = shown(edit, 80, COLOUR)
     assert rows[-2:] == ["2 - x", "2 + y"]
+
+
+SPLIT = FileEdit(
+    "shop.py",
+    "def total(prices):\n    # 合计所有价格\n    return sum(prices) - 1\n"
+    "\n\ndef last(xs):\n    return xs[-1]\n",
+    "def total(prices, tax=0):\n    return sum(prices) + tax\n"
+    "\n\ndef first(xs):\n    return xs[0]\n\n\n# 完\n",
+)
+
+
+def test_side_by_side_on_a_wide_terminal() -> None:
+    terminal = Terminal(160, 30)
+    print_edits(make_console(terminal, COLOUR, width=160), [SPLIT], COLOUR)
+    rows = terminal.lines()
+    assert rows[0] == "edit shop.py +7 -5"
+    left = "{} {} {}".format
+    assert rows[1:] == [
+        f"{old.ljust(78 - old.count('合计所有价格') * 6)} │ {new}".rstrip()
+        for old, new in (
+            (left(1, "-", "def total(prices):"), left(1, "+", "def total(prices, tax=0):")),
+            (left(2, "-", "    # 合计所有价格"), ""),
+            (left(3, "-", "    return sum(prices) - 1"), left(2, "+", "    return sum(prices) + tax")),
+            (left(4, " ", ""), left(3, " ", "")),
+            (left(5, " ", ""), left(4, " ", "")),
+            (left(6, "-", "def last(xs):"), left(5, "+", "def first(xs):")),
+            (left(7, "-", "    return xs[-1]"), left(6, "+", "    return xs[0]")),
+            ("", left(7, "+", "")),
+            ("", left(8, "+", "")),
+            ("", left(9, "+", "# 完")),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("width", "layout", "side_by_side"),
+    [(160, "auto", True), (139, "auto", False), (160, "unified", False), (80, "split", True)],
+)
+def test_the_layout_is_by_the_width_unless_it_is_chosen(width: int, layout: str, side_by_side: bool) -> None:
+    rows = [row.plain for row in edit_rows(SPLIT, COLOUR, width, layout)]
+    assert any(" │ " in row for row in rows) is side_by_side
+
+
+def test_long_lines_are_folded_on_their_own_side() -> None:
+    edit = FileEdit("a.txt", "宽" * 100 + "\n", "b" * 30 + "\n")
+    terminal = Terminal(100, 30)
+    print_edits(make_console(terminal, COLOUR, width=100), [edit], COLOUR, layout="split")
+    rows = terminal.lines()[1:]
+    assert terminal.text().count("宽") == 100
+    assert all(row.count("│") == 1 for row in rows)
+    assert "b" * 30 in rows[0] or "b" * 30 in rows[-1]
+
+
+def test_similar_lines_are_paired_where_their_numbers_differ() -> None:
+    old = ["import os", "def total(prices):", "    return sum(prices) - 1"]
+    new = ["def total(prices, tax):", "    # with tax", "    # and all", "    return sum(prices) + tax"]
+    assert pairs(old, new) == [(1, 0), (2, 3)]
+    assert pairs(["a"] * 60, ["b"] * 70) == []
+    edit = FileEdit("a.txt", "\n".join(old) + "\n", "\n".join(new) + "\n")
+    marked = [row for shown in shown_hunks(edit) for row in shown.rows() if row.spans]
+    assert [(row.sign, row.index) for row in marked] == [("-", 2), ("+", 0), ("+", 3)]
+
+
+def test_line_ends_and_the_end_of_the_file_are_said() -> None:
+    assert "(line endings: CRLF → LF)" in headline(FileEdit("a", "a\r\nb\r\n", "a\nb\n")).plain
+    assert "(line endings: LF → mixed)" in headline(FileEdit("a", "a\nb\n", "a\nb\r\n")).plain
+    assert "(no newline at the end any more)" in headline(FileEdit("a", "a\nb\n", "a\nb")).plain
+    assert "(a newline at the end now)" in headline(FileEdit("a", "a", "a\n")).plain
+    assert "(only its mode bits)" in headline(FileEdit("a", "a\n", "a\n")).plain
+    assert (
+        headline(FileEdit("a.png", "", None, "not text, 9 bytes")).plain == "delete a.png (not text, 9 bytes)"
+    )
+
+
+def test_a_hunk_of_line_ends_alone_shows_them() -> None:
+    stream = io.StringIO()
+    edit = FileEdit("a.txt", "a\nb\nc", "a\nb\r\nc\n")
+    (hunk,) = hunks_of(edit)
+    print_hunk(make_console(stream, PLAIN, width=60), edit, hunk, PLAIN)
+    assert [row.rstrip() for row in stream.getvalue().splitlines()] == [
+        "1   a",
+        "2 - b  [LF]",
+        "3 - c  [no newline]",
+        "2 + b  [CRLF]",
+        "3 + c  [LF]",
+    ]
+
+
+def test_a_part_of_a_hunk_has_the_line_numbers_of_the_whole() -> None:
+    edit = FileEdit("a.txt", "1\n2\n3\n4\n", "0\n1\n2\n3\nfour\n")
+    second = split(hunks_of(edit)[0])[1]
+    stream = io.StringIO()
+    print_hunk(make_console(stream, PLAIN, width=60), edit, second, PLAIN)
+    assert [row.rstrip() for row in stream.getvalue().splitlines()] == [
+        "2   1", "3   2", "4   3", "4 - 4", "5 + four",
+    ]  # fmt: skip
+
+
+def test_a_moved_file_is_shown_once_with_what_changed_in_it() -> None:
+    stream = io.StringIO()
+    edits = [FileEdit("a.py", "x\ny\n", None), FileEdit("b.py", None, "x\nz\n"), FileEdit("c", None, "c\n")]
+    print_edits(make_console(stream, PLAIN, width=60), edits, PLAIN, moves=[("a.py", "b.py")])
+    rows = [row.rstrip() for row in stream.getvalue().splitlines()]
+    assert rows == ["move a.py → b.py +1 -1", "1   x", "2 - y", "2 + z", "create c +1", "1 + c"]
+
+
+def test_a_change_of_megabytes_is_shown_in_part_without_delay() -> None:
+    before = "".join(f"{n} {'x' * 60} {n % 7}\n" for n in range(40_000))
+    after = "".join(f"{n} {'x' * 60} {'new' if n % 3 == 0 else n % 7}\n" for n in range(40_000))
+    stream = io.StringIO()
+    edit = FileEdit("a.py", before, after)
+    left = print_edits(make_console(stream, COLOUR, width=80), [edit], COLOUR, max_rows=120)
+    assert left > 30_000
+    assert headline(edit).plain == "edit a.py +13334 -13334"
