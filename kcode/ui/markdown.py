@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kcode.safety.sanitize import clean
+from kcode.ui import tables, widths
 from kcode.ui.blocks import FENCE_OPENER, is_list_item, split_all, split_finished
 from kcode.ui.highlight import highlight_lines
 from kcode.ui.terminal import CONTROL_SEQUENCE, Look, make_console
@@ -30,6 +31,14 @@ class Drawer:
 
     def markdown(self, block: str, width: int) -> list[str]:
         return _trimmed(self._lines(_markdown(block, self._code_theme), width))
+
+    def more_rows(self, table: tables.OpenTable, rows: str, width: int) -> list[str]:
+        """Rows that follow those which settled the table's columns."""
+        whole = table.head + table.settling + rows
+        lines = self._lines(_markdown(whole, self._code_theme, skip=tables.SETTLING_ROWS), width)
+        while lines and not CONTROL_SEQUENCE.sub("", lines[-1]).strip():
+            lines.pop()
+        return lines[1:]  # rich sets a table apart by an empty line
 
     def code(self, context: list[str], lines: list[str], language: str, width: int) -> list[str]:
         """Colour ``lines`` of a code block, ``context`` being the lines before them."""
@@ -54,7 +63,8 @@ class Drawer:
     def _lines(self, renderable: object, width: int) -> list[str]:
         with self._console.capture() as captured:
             self._console.print(renderable, width=max(10, width - 1), markup=False)
-        return [line.rstrip(" ") for line in captured.get().rstrip("\n").split("\n")]
+        lines = captured.get().rstrip("\n").split("\n")
+        return [row for line in lines for row in widths.fold(line.rstrip(" "), max(10, width - 1))]
 
 
 @dataclass
@@ -81,6 +91,7 @@ class MarkdownStream:
         self._drawer = drawer
         self._text = ""
         self._fence: _Fence | None = None
+        self._table: tables.OpenTable | None = None
         self._last = ""  # the block drawn last, which decides on the blank line before the next
 
     def feed(self, text: str) -> None:
@@ -88,7 +99,7 @@ class MarkdownStream:
 
     def discard(self) -> None:
         """Forget what has not been taken."""
-        self._text, self._fence, self._last = "", None, ""
+        self._text, self._fence, self._table, self._last = "", None, None, ""
 
     @property
     def started(self) -> bool:
@@ -101,6 +112,8 @@ class MarkdownStream:
         while True:
             if self._fence is not None:
                 more = self._take_code(width)
+            elif self._table is not None:
+                more = self._take_rows(width)
             else:
                 more = self._take_blocks(width)
             if more is None:
@@ -112,6 +125,9 @@ class MarkdownStream:
         if self._fence is not None:
             line = self._text
             return self._code([line], width) if line and not _may_close(line, self._fence) else []
+        if self._table is not None:
+            row = f"{self._text}\n" if self._text.strip() else ""
+            return self._drawer.more_rows(self._table, clean(row), width) if self._table.rows_of(row) else []
         if not self._text.strip() or FENCE_OPENER.match(self._text + "\n"):
             return []
         out: list[str] = []
@@ -145,12 +161,37 @@ class MarkdownStream:
             return gap
         finished, rest = split_finished(self._text)
         if not finished:
-            return None
+            return self._open_table(width)
         # A code block among the finished ones is drawn by the other way: stop in front of it.
         block = finished[0]
         out = self._block(block, width, self._last)
         self._last = block
         self._text = self._text[len(block) :] if len(finished) > 1 else rest
+        return out
+
+    def _open_table(self, width: int) -> list[str] | None:
+        """The first rows of a long table, which goes on."""
+        found = tables.settled(self._text)
+        if found is None:
+            return None
+        self._table, self._text = found
+        block = self._table.head + self._table.settling
+        out = self._block(block, width, self._last)
+        self._last = block
+        return out
+
+    def _take_rows(self, width: int) -> list[str] | None:
+        assert self._table is not None
+        complete = self._text[: self._text.rfind("\n") + 1]
+        if not complete:
+            return None
+        lines = complete.split("\n")[:-1]
+        count = self._table.rows_of(complete)
+        rows = "".join(f"{line}\n" for line in lines[:count])
+        out = self._drawer.more_rows(self._table, clean(rows), width) if rows else []
+        self._text = self._text[len(rows) :]
+        if count < len(lines):
+            self._table = None
         return out
 
     def _take_code(self, width: int) -> list[str] | None:
@@ -192,9 +233,10 @@ def _trimmed(lines: list[str]) -> list[str]:
     return lines[shown[0] : shown[-1] + 1] if shown else []
 
 
-def _markdown(block: str, code_theme: Any) -> object:
+def _markdown(block: str, code_theme: Any, skip: int = 0) -> object:
+    """``block`` for rich; of its table, if it is one, without the heading and the first ``skip`` rows."""
     from rich.console import Console, ConsoleOptions, RenderResult
-    from rich.markdown import CodeBlock, Heading, Markdown
+    from rich.markdown import CodeBlock, Heading, Markdown, TableElement
     from rich.padding import Padding
     from rich.syntax import Syntax
 
@@ -211,12 +253,21 @@ def _markdown(block: str, code_theme: Any) -> object:
             )
             yield Padding(syntax, (0, 0, 0, CODE_INDENT))
 
+    class SettledTable(TableElement):
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            if self.header is None or self.header.row is None:
+                return
+            rows = [row.cells for row in self.body.rows] if self.body is not None else []
+            heading = self.header.row.cells
+            yield tables.drawn(heading, rows, options.max_width, tables.SETTLING_ROWS, skip)
+
     class Block(Markdown):
         elements = {
             **Markdown.elements,
             "heading_open": LeftHeading,
             "fence": BareCode,
             "code_block": BareCode,
+            "table_open": SettledTable,
         }
 
     # A shown link names its address: OSC 8 would let a text hide where it leads.

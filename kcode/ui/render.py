@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from kcode.ui.details import Details
 
 FRAME_S = 0.05  # 20 frames a second are smooth; text that comes faster is shown together
-DRAW_PAUSE = 4  # times as long as drawing the answer took, nothing is drawn again: a fifth of a core at most
+DRAW_PAUSE = 6  # times as long as drawing the answer took, nothing is drawn again: a seventh of a core
 LONGEST_PAUSE_S = 0.5
 TODO_ROWS = 8
 
