@@ -1,0 +1,89 @@
+"""A review as people read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kcode.i18n import _, n_
+from kcode.ui import figures
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from kcode.agent.reviewing import Review
+
+STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan"}
+
+
+def findings(result: Review) -> list[RenderableType]:
+    """A block for each finding, numbered as "fix 2" means it."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    severities = {"high": _("high"), "medium": _("medium"), "low": _("low")}
+    blocks: list[RenderableType] = []
+    for number, each in enumerate(result.findings, 1):
+        title = Text.assemble(
+            (f"{number:>2}  ", "dim"),
+            (severities[each.severity], STYLES[each.severity]),
+            "  ",
+            (f"{figures.one_line(each.file)}:{each.line}", "bold"),
+        )
+        if each.place == "file":
+            title.append("  " + _("(this line is not in the diff: look twice)"), "dim")
+        body = Text(figures.one_line(each.problem))
+        if each.scenario:
+            body.append("\n" + _("fails when: {what}").format(what=figures.one_line(each.scenario)), "dim")
+        blocks += [title, Padding(body, (0, 0, 0, 4))]
+        if each.suggestion:
+            blocks.append(Padding(Text(each.suggestion, "green"), (0, 0, 0, 4)))
+        blocks.append(Text())
+    return blocks
+
+
+def plain(result: Review) -> str:
+    """The findings as lines for pipes: ``file:line: severity: problem``, and the rest indented."""
+    lines = []
+    for each in result.findings:
+        doubt = _(" (this line is not in the diff: look twice)") if each.place == "file" else ""
+        file = figures.one_line(each.file)
+        lines.append(f"{file}:{each.line}: {each.severity}: {figures.one_line(each.problem)}{doubt}")
+        if each.scenario:
+            lines.append("    " + _("fails when: {what}").format(what=figures.one_line(each.scenario)))
+        lines += [f"    {line}" for line in each.suggestion.split("\n") if line.strip()]
+    return "\n".join(lines)
+
+
+def summary(result: Review, what: str, whole: bool) -> list[str]:
+    """What was looked at, what came of it and what was left out, a line each."""
+    if not result.files:
+        return [
+            _("there is nothing to look at: no file differs ({what})").format(what=figures.one_line(what))
+        ]
+    files = len(result.files)
+    looked = n_("{what}: {count} file looked at", "{what}: {count} files looked at", files)
+    count = len(result.findings)
+    found = (
+        n_("{count} finding", "{count} findings", count).format(count=count)
+        if count
+        else _("nothing was found")
+    )
+    lines = [f"{looked.format(what=figures.one_line(what), count=files)}, {found}"]
+    if result.seen < result.lines or not whole:
+        lines.append(
+            _("the change is large: {seen} of {lines} changed lines were looked at").format(
+                seen=result.seen, lines=result.lines
+            )
+        )
+    if result.apart:
+        named = ", ".join(figures.one_line(path) for path, _why in result.apart[:5])
+        more = " …" if len(result.apart) > 5 else ""
+        lines.append(_("not looked at: {files}").format(files=named + more))
+    if result.dropped:
+        words = n_(
+            "{count} finding was dropped: it named no file of the change",
+            "{count} findings were dropped: they named no file of the change",
+            result.dropped,
+        )
+        lines.append(words.format(count=result.dropped))
+    return lines

@@ -1,0 +1,209 @@
+"""``kcode review``: findings that are checked against the diff."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kcode.errors import ExitCode
+from tests.gitwork.conftest import Project
+from tests.k2sim import Answer, ChatRequest, Simulator, say
+
+Sim = Callable[..., Simulator]
+
+
+def finding(file: str = "shop.py", line: int = 2, **more: Any) -> dict[str, Any]:
+    return {
+        "file": file,
+        "line": line,
+        "code": "",
+        "severity": "high",
+        "problem": "The last price is dropped.",
+        "scenario": "total([1, 2]) gives 1.",
+        "suggestion": "return sum(prices)",
+        **more,
+    }
+
+
+def found(*findings: dict[str, Any]) -> Answer:
+    return say(json.dumps({"findings": list(findings)}))
+
+
+def asked(sim: Simulator, number: int = -1) -> str:
+    return "\n".join(message["content"] for message in sim.chats[number].json["messages"])
+
+
+@pytest.fixture
+def changed(project: Project) -> Project:
+    project.write("shop.py", "def total(prices):\n    return sum(prices[:-1])\n")
+    return project
+
+
+def test_a_finding_says_where_what_when_and_how(changed: Project, k2sim: Sim) -> None:
+    done = changed.kcode(k2sim([found(finding())]), "review")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        "shop.py:2: high: The last price is dropped.\n"
+        "    fails when: total([1, 2]) gives 1.\n"
+        "    return sum(prices)\n"
+    )
+    assert "everything that is not committed: 1 file looked at, 1 finding" in done.stderr
+    assert "cost: ¥" in done.stderr
+
+
+def test_nothing_found_is_said_plainly(changed: Project, k2sim: Sim) -> None:
+    done = changed.kcode(k2sim([found()]), "review", "--fail-on", "low")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "nothing was found" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("severity", "limit", "code"),
+    [
+        ("high", "high", ExitCode.NOT_ACHIEVED),
+        ("medium", "high", ExitCode.OK),
+        ("medium", "low", ExitCode.NOT_ACHIEVED),
+        ("low", "medium", ExitCode.OK),
+    ],
+)
+def test_the_exit_code_goes_by_the_worst_finding(
+    changed: Project, k2sim: Sim, severity: str, limit: str, code: ExitCode
+) -> None:
+    sim = k2sim([found(finding(severity=severity))])
+    assert changed.kcode(sim, "review", "--fail-on", limit).returncode == code
+
+
+def test_lines_are_checked_against_the_diff(project: Project, k2sim: Sim) -> None:
+    project.stage("long.py", "".join(f"a{n} = {n}\n" for n in range(1, 41)))
+    project.git("commit", "-qm", "long")
+    project.write("long.py", "".join(f"a{n} = {n if n != 20 else 21}\n" for n in range(1, 41)))
+    sim = k2sim(
+        [
+            found(
+                finding("long.py", 20, problem="exact"),
+                finding("b/long.py", 3, code="a20 = 21", problem="moved to the line it quotes"),
+                finding("long.py", 18, problem="beside"),
+                finding("long.py", 2, problem="outside"),
+                finding("elsewhere.py", 1, problem="invented"),
+            )
+        ]
+    )
+    done = project.kcode(sim, "review", "--json")
+    result = json.loads(done.stdout)
+    assert {each["problem"]: (each["line"], each["place"]) for each in result["findings"]} == {
+        "exact": (20, "changed"),
+        "moved to the line it quotes": (20, "changed"),
+        "beside": (18, "context"),
+        "outside": (2, "file"),
+    }
+    assert result["dropped"] == 1
+    assert "   20 +a20 = 21" in asked(sim)
+
+
+def test_the_worst_comes_first_and_the_same_only_once(changed: Project, k2sim: Sim) -> None:
+    low = finding(severity="low", problem="Later.")
+    done = changed.kcode(k2sim([found(low, finding(), finding())]), "review")
+    assert [line for line in done.stdout.split("\n") if line.startswith("shop.py")] == [
+        "shop.py:2: high: The last price is dropped.",
+        "shop.py:2: low: Later.",
+    ]
+
+
+def test_staged_ranges_revisions_and_paths(project: Project, k2sim: Sim) -> None:
+    project.stage("one.py", "one = 1\n")
+    project.git("commit", "-qm", "one")
+    project.stage("two.py", "two = 2\n")
+    project.write("three.py", "three = 3\n")
+    before = project.state()
+    sim = k2sim(lambda request: found())
+    seen = {}
+    for words in (
+        (),
+        ("--staged",),
+        ("HEAD~1..HEAD",),
+        ("HEAD~1",),
+        ("three.py", "two.py"),
+        ("HEAD", "two.py"),
+    ):
+        done = project.kcode(sim, "review", *words)
+        assert done.returncode == 0, done.stderr
+        seen[words] = [name for name in ("one", "two", "three") if f"=== {name}.py" in asked(sim)]
+    assert seen == {
+        (): ["two", "three"],
+        ("--staged",): ["two"],
+        ("HEAD~1..HEAD",): ["one"],
+        ("HEAD~1",): ["one", "two", "three"],
+        ("three.py", "two.py"): ["two", "three"],
+        ("HEAD", "two.py"): ["two"],
+    }
+    assert project.state() == before
+
+
+def test_words_that_are_neither_are_refused(changed: Project, k2sim: Sim) -> None:
+    done = changed.kcode(k2sim([]), "review", "nowhere.py")
+    assert done.returncode == ExitCode.USAGE
+    assert "'nowhere.py' is neither a revision nor a path" in done.stderr
+
+
+def test_an_empty_change_needs_no_model_and_fails_nothing(project: Project, k2sim: Sim) -> None:
+    sim = k2sim([])
+    done = project.kcode(sim, "review", "--fail-on", "low")
+    assert done.returncode == 0
+    assert "there is nothing to look at" in done.stderr
+    assert not sim.chats
+
+
+def test_a_large_change_is_asked_about_in_parts_that_begin_alike(project: Project, k2sim: Sim) -> None:
+    for number in range(6):
+        body = "".join(f"def function_{number}_{n}():\n    return {n}\n\n\n" for n in range(500))
+        project.write(f"part{number}.py", body)
+
+    def answer(request: ChatRequest) -> Answer:
+        last = [m["content"] for m in request.body["messages"] if "=== part" in m["content"]][-1]
+        file = last.split("=== ")[1].split(" ")[0]
+        return found(finding(file, 1, code=f"def function_{file[4]}_0():"))
+
+    sim = k2sim(answer)
+    done = project.kcode(sim, "review", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["requests"] == len(sim.chats) > 1
+    assert result["seen"] == result["lines"]
+    first = [record.json["messages"][:2] for record in sim.chats]
+    assert all(messages == first[0] for messages in first)
+    assert all(len(asked(sim, number)) < 60_000 for number in range(len(sim.chats)))
+
+
+def test_what_nobody_wrote_and_what_is_secret_is_not_sent(project: Project, k2sim: Sim) -> None:
+    project.write("uv.lock", "version = 1\n")
+    project.write(".env", "NAME=market\n")
+    project.write("logo.png", b"\x89PNG\0\0")
+    project.write("key.py", 'KEY = "sk-Zk3vQ9xT7mB2wL5pR8nYaJ4cHdE6fGuS"\n')
+    sim = k2sim([found()])
+    done = project.kcode(sim, "review")
+    assert done.returncode == 0, done.stderr
+    assert "version = 1" not in asked(sim)
+    assert "market" not in asked(sim)
+    assert "Zk3vQ9xT7" not in asked(sim)
+    assert "not looked at: .env, logo.png, uv.lock" in done.stderr
+
+
+def test_an_answer_that_is_no_json_is_asked_for_again(changed: Project, k2sim: Sim) -> None:
+    sim = k2sim([say("Looks good to me!"), found(finding())])
+    done = changed.kcode(sim, "review")
+    assert done.returncode == 0, done.stderr
+    assert len(sim.chats) == 2
+    assert "shop.py:2: high" in done.stdout
+
+
+def test_a_review_is_billed_and_is_no_session_to_continue(changed: Project, k2sim: Sim) -> None:
+    sim = k2sim([found()])
+    assert changed.kcode(sim, "review").returncode == 0
+    assert re.search(r"requests +1\n", changed.kcode(sim, "cost").stdout)
+    done = changed.kcode(sim, "-c", "-p", "go on")
+    assert done.returncode == ExitCode.USAGE
+    assert "no session to continue" in done.stderr
