@@ -58,6 +58,12 @@ async def edit(text: str, name: str, editor: str) -> str | None:
     return await asyncio.to_thread(edited, text, name, editor)
 
 
+async def edit_text(text: str, name: str = "message.md") -> str:
+    """``text`` as it was left in the user's editor; as it was, where that ended with an error."""
+    changed = await edit(text, name, own_editor())
+    return text if changed is None else changed.removesuffix("\n")
+
+
 def git_editor(root: Path) -> str:
     """The editor git would open: GIT_EDITOR, core.editor, VISUAL, EDITOR, or its own default."""
     found = run_sync(["git", "var", "GIT_EDITOR"], cwd=root, env=child_environment(), timeout_s=10)
