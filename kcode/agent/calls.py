@@ -9,13 +9,14 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from kcode.agent.accounting import record_fee
 from kcode.agent.asking import leave_for
-from kcode.agent.events import CallFinished, CallStarted, Event
+from kcode.agent.events import CallFinished, CallProgress, CallStarted, Event, TodoChanged
+from kcode.agent.told import with_result
 from kcode.conversation.accuracy import calls_note
 from kcode.conversation.journal import JournalProblem
 from kcode.conversation.ledger import Assistant, Call, Fee, ToolResult
@@ -115,6 +116,8 @@ async def _run_one(session: Session, job: _Job, emit: Emit) -> None:
         job.outcome = await _outcome(session, job, title, emit)
     job.seconds = time.monotonic() - started
     emit(CallFinished(job.call.id, job.call.name, job.outcome, job.seconds))
+    if job.call.name == "update_todo" and job.outcome.ok:
+        emit(TodoChanged(session.todo))
 
 
 async def _official(session: Session, call: Call) -> ToolOutcome:
@@ -141,6 +144,8 @@ async def _outcome(session: Session, job: _Job, title: str, emit: Emit) -> ToolO
             await session.files.before_change(tool.name)
         if leave.instead is not None:
             return make_part(session.workspace, leave.intent, leave.instead, title, leave.reason)
+        if job.alone:
+            session.context.progress = lambda so_far: emit(CallProgress(job.call.id, *astuple(so_far)))
         return await tool.run(args, session.context)
     except ToolRefused as error:
         return _refusal(str(error))
@@ -158,7 +163,19 @@ def _record(session: Session, jobs: Sequence[_Job]) -> None:
         if job.outcome is not None:
             outcome = job.outcome
             text = outcome.text if job.official else bounded(outcome.text, job.room, _SMALLER)
-            session.record(ToolResult(job.call.id, job.call.name, text, outcome.ok, outcome.brief))
+            beside, notes = ([], []) if job.official else with_result(session, _named(job, outcome))
+            text = "\n".join([text, *beside])
+            session.record_all(
+                ToolResult(job.call.id, job.call.name, text, outcome.ok, outcome.brief), *notes
+            )
+
+
+def _named(job: _Job, outcome: ToolOutcome) -> list[str]:
+    """The paths that a call that worked was about."""
+    if not outcome.ok or job.args is None:
+        return []
+    named = [getattr(job.args, name, None) for name in ("path", "to", "target")]
+    return [*(path.partition("::")[0] for path in named if isinstance(path, str)), *outcome.changed]
 
 
 def _refusal(text: str) -> ToolOutcome:

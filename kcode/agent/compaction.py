@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from kcode.agent.accounting import record_usage
 from kcode.agent.collect import Answer
 from kcode.agent.handoff import Record, carried_steps, recent
-from kcode.agent.prompt import first_context
+from kcode.agent.told import opening
 from kcode.config.prompts import load_prompt
 from kcode.conversation.journal import JournalProblem
 from kcode.conversation.ledger import (
@@ -134,11 +134,12 @@ def _plan(session: Session, live: list[Entry], summary: str, before: int) -> _Pl
 
     last = recent(wire, int(before * _RECENT_SHARE), tokens)
     told = f"<hand-off>\n{summary}\n</hand-off>\n" if summary else ""
-    context = first_context(session.workspace)
+    blocks, told_notes = opening(session)
+    context = "\n".join(blocks)
     words = record.text(min(_OWN_WORDS, int(before * _OWN_WORDS_A_TOKEN)))
     handoff = User(f"{told}{words}\n{context}\n\n{load_prompt('after_compaction')}")
     steps = sum(isinstance(entry, Assistant) for entry in last)
-    entries = (*head, handoff, record.note(steps), *last)
+    entries = (*head, handoff, *told_notes, record.note(steps), *last)
     after = tokens(entries)
     named = len(record.read) + len(record.changed)
     kept = [

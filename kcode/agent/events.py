@@ -94,6 +94,17 @@ class Steered:
 
 
 @dataclass(frozen=True, slots=True)
+class BackgroundEnded:
+    """A command in the background has ended by itself. It may come between turns, too: ``session.on_event``
+    gets it then. ``code`` is its exit status."""
+
+    id: str
+    command: str
+    code: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReported:
     """After each request. Costs are decimal strings; ``""`` where no price is known."""
 
@@ -139,6 +150,7 @@ Event = (
     | CallFinished
     | TodoChanged
     | Steered
+    | BackgroundEnded
     | UsageReported
     | Notice
     | TurnFinished

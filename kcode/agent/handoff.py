@@ -28,6 +28,7 @@ _LISTED = 300  # names a list shows
 _RAN = 15  # commands that are kept
 _KIND = "hand-off"
 _RUNNERS = ("run_command", "run_tests")
+_MARKS = {"pending": "[ ]", "in_progress": "[>]", "done": "[x]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,12 @@ class Record:
         lines = [f"{title}:\n{_listed(items)}" for title, items in lists if items]
         record = "<record>\n" + "\n".join(lines) + "\n</record>\n" if lines else ""
         return f"{record}<user-messages>\n{_own_words(self.messages, own_words)}\n</user-messages>"
+
+
+def todo_of(live: Sequence[Entry]) -> tuple[tuple[str, str], ...]:
+    """The to-do list as the conversation left it: pairs of a text and how it stands."""
+    states = {mark: state for state, mark in _MARKS.items()}
+    return tuple((line[4:], states.get(line[:3], "pending")) for line in Record.of(live).todo)
 
 
 def carried_steps(note: Note) -> int | None:
@@ -158,9 +165,8 @@ def _ran(call: Call, result: ToolResult) -> str:
 
 def _todo(call: Call) -> tuple[str, ...]:
     items = _argument(call, "items")
-    marks = {"done": "[x]", "in_progress": "[>]"}
     return tuple(
-        f"{marks.get(str(item.get('status')), '[ ]')} {item.get('text', '')}"
+        f"{_MARKS.get(str(item.get('status')), '[ ]')} {item.get('text', '')}"
         for item in (items if isinstance(items, list) else ())
         if isinstance(item, dict)
     )

@@ -19,6 +19,7 @@ from kcode.agent.events import (
     Event,
     FinishReason,
     Notice,
+    Steered,
     TurnFinished,
     TurnStarted,
 )
@@ -49,6 +50,7 @@ async def run_turn(session: Session, text: str, emit: Emit) -> None:
         turn.close_history(error.message)
         turn.finish("limit" if isinstance(error, LimitReached) else "error", error=error)
     finally:
+        session.steering.close()
         session.files.end()
 
 
@@ -67,6 +69,7 @@ class _Turn:
             self.emit(Notice("warning", problem))
         await self.session.files.settle()
         self.session.say(text)
+        self.session.steering.open = True
         self.session.files.begin(self.emit)
         continuations = nudges = 0
         while True:
@@ -93,6 +96,8 @@ class _Turn:
                 if assistant.finish == "length":
                     self.emit(Notice("warning", "the answer was cut off at the output limit"))
                 self._warn_of_limits()
+                if self.session.steering.waiting:
+                    continue  # it came while the answer did: the turn goes on with it
                 return self.finish("answered")
 
     async def _ask(self) -> Assistant:
@@ -103,6 +108,7 @@ class _Turn:
                 self.emit(Notice("info", await compact(session)))
             except LimitReached as refused:
                 self.emit(Notice("warning", refused.message))
+        await self._let_join()
         assistant = await self._answer()
         if assistant.content:
             self.text.append(assistant.content)
@@ -112,6 +118,25 @@ class _Turn:
                 "rephrase the last message; if it keeps happening, /clear starts afresh",
             )
         return assistant
+
+    async def _let_join(self) -> None:
+        """Messages that the user has typed meanwhile join the turn: each as a message of its own, with the
+        files as they are at that moment on record, so that it can be gone back to."""
+        session = self.session
+        if not session.steering.waiting:
+            return
+        session.files.end()
+        await session.files.settle()
+        while session.steering.waiting:
+            text, joined = session.steering.take()
+            try:
+                session.say(text, joined)
+            except ContextOverflow as refused:
+                self.emit(Notice("warning", f"your message does not fit and comes back: {refused.message}"))
+                continue
+            self.text.clear()
+            self.emit(Steered(text))
+        session.files.begin(self.emit)
 
     async def _answer(self) -> Assistant:
         """The model's answer. Where the server finds the conversation longer than kcode does, it is compacted

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import platform
 import time
-from pathlib import Path
 
 from kcode.config.prompts import load_prompt
 from kcode.errors import EnvironmentProblem, KcodeError
 from kcode.workspace.workspace import Workspace
 
-GUIDE_NAMES = ("AGENTS.md", "KIMI.md", "CLAUDE.md")
-_GUIDE_LIMIT = 8_000  # characters: about 2,000 tokens, a long page
 _LISTING_LIMIT = 40
 
 
@@ -26,9 +23,7 @@ def system_text() -> str:
 def first_context(workspace: Workspace) -> str:
     """The block appended to a conversation's first user message: where we are."""
     lines = [f"date: {time.strftime('%Y-%m-%d')}", f"system: {platform.system()}", *_place(workspace)]
-    guide = _guide(workspace.root)
-    block = "\n".join(["<context>", *lines, "</context>"])
-    return f"{block}\n{guide}" if guide else block
+    return "\n".join(["<context>", *lines, "</context>"])
 
 
 def _place(workspace: Workspace) -> list[str]:
@@ -54,21 +49,3 @@ def _place(workspace: Workspace) -> list[str]:
     except KcodeError as error:
         return [*lines, f"git: {error.message}"]
     return [*lines, f"git: on {branch}, {changed} changed files"]
-
-
-def _guide(root: Path) -> str:
-    for name in GUIDE_NAMES:
-        path = root / name
-        if not path.is_file():
-            continue
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace").strip()
-        except OSError as error:
-            return f"[{name} cannot be read: {error.strerror}]"
-        if len(text) > _GUIDE_LIMIT:
-            text = (
-                text[:_GUIDE_LIMIT] + f"\n[cut: {name} has {len(text)} characters; read_file shows the rest]"
-            )
-        if text:
-            return f'<project-guide file="{name}">\n{text}\n</project-guide>'
-    return ""

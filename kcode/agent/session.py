@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import shutil
 import traceback
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,16 +15,22 @@ from typing import TYPE_CHECKING
 from kcode import __version__
 from kcode.agent.allowance import Allowance
 from kcode.agent.approval import Approver, RefuseAll
+from kcode.agent.background import background_of, notice_ended
 from kcode.agent.collect import Answer
 from kcode.agent.compaction import compact
 from kcode.agent.events import Event
 from kcode.agent.filehistory import FileHistory
+from kcode.agent.folders import add_folder
+from kcode.agent.handoff import todo_of
+from kcode.agent.healing import heal
 from kcode.agent.housekeeping import tidy_daily
 from kcode.agent.keeping import keeps_reasoning
 from kcode.agent.loop import run_turn
 from kcode.agent.official import offered
-from kcode.agent.prompt import first_context, system_text
+from kcode.agent.prompt import system_text
 from kcode.agent.rewind import standing
+from kcode.agent.steering import Steering
+from kcode.agent.told import with_message
 from kcode.config.project import branch_of
 from kcode.config.settings import Mode, Settings
 from kcode.conversation.accuracy import Accuracy, healed_note
@@ -37,15 +44,12 @@ from kcode.conversation.ledger import (
     Epoch,
     Note,
     System,
-    ToolResult,
     Tools,
-    UsageEntry,
     User,
     live_entries,
-    open_calls,
     wire_entries,
 )
-from kcode.conversation.projection import NOT_RUN, Projection, Projector, project
+from kcode.conversation.projection import Projection, Projector, project
 from kcode.errors import UsageError
 from kcode.providers.base import ContextOverflow, OfficialTools, Provider, Request
 from kcode.tools.base import FileEdit, ToolContext
@@ -54,12 +58,11 @@ from kcode.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from kcode.agent.attach import Attachment
+    from kcode.agent.guide import Guide
+    from kcode.agent.shell_note import ShellRun
     from kcode.safety.rules import Rule
+    from kcode.tools.background import BackgroundTask
 
-_MAY_HAVE_RUN = (  # the first of the open calls: the others wait for it
-    "[interrupted: kcode was ended before this call had a result; it may have run:"
-    " look before doing it again]"
-)
 SMALLEST_ANSWER = 256  # tokens: with less room than this a request is not sent
 _THINKING_ANSWER = 16_000  # K2 thinking models: reasoning and answer share the limit
 _SMALLEST_RESULT = 1_200  # characters
@@ -78,8 +81,10 @@ class Session:
         provider: Provider,
         journal: Journal,
         ledger: list[Entry],
+        start: Path | None = None,
     ) -> None:
         self.workspace = workspace
+        self.start = start or workspace.root  # the folder kcode was started in
         self.settings = settings
         self.provider = provider
         self.journal = journal
@@ -96,8 +101,12 @@ class Session:
         self.declared: tuple[str, ...] = ()
         self.official: OfficialTools | None = None
         self._running: asyncio.Task[None] | None = None
+        self._shell: asyncio.Task[ShellRun] | None = None
         self.attachments: list[Attachment] = []  # go with the next message
-        self._news: list[str] = []
+        self.steering = Steering(self)
+        self.on_event: Callable[[Event], None] = lambda event: None  # events that come between turns
+        self._emit: Callable[[Event], None] | None = None  # where a running turn's go
+        self.context.background = background_of(self)
         self.files = FileHistory(self)
         self._use(provider)
         workspace.on_checkpoint = lambda checkpoint, paths: self.record(Checkpoint(checkpoint, tuple(paths)))
@@ -123,11 +132,13 @@ class Session:
         if resume:
             path = find_session(workspace.root, "" if resume is True else resume)
             journal, ledger = Journal.open(path)
-            session = cls(workspace, settings, provider, journal, ledger)
-            session._heal()
+            session = cls(workspace, settings, provider, journal, ledger, _inside(workspace, start))
+            heal(session)
+            session._read_todo()
         else:
-            session = cls(workspace, settings, provider, Journal.create(workspace.root, errand=errand), [])
-            facts = {"kcode": __version__, "branch": branch_of(workspace.root), **session._who()}
+            journal = Journal.create(workspace.root, errand=errand)
+            session = cls(workspace, settings, provider, journal, [], _inside(workspace, start))
+            facts = {"kcode": __version__, "branch": branch_of(workspace.root), **session.who()}
             session.record(Note("session", data=facts))
             session.begin(Epoch("start"), System(system_text()), Tools(declarations(all_tools())))
         tidy_daily(settings.sessions)
@@ -140,6 +151,7 @@ class Session:
         if not text.strip():
             raise UsageError("the message is empty", "type what you want done")
         events: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._emit = events.put_nowait
         task = asyncio.create_task(run_turn(self, text, events.put_nowait))
         task.add_done_callback(lambda _: events.put_nowait(None))
         self._running = task
@@ -148,26 +160,33 @@ class Session:
                 yield event
             await task
         finally:
-            self._running = None
+            self._running = self._emit = None
             if not task.done():
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
 
     def interrupt(self) -> bool:
-        """End the running turn, if there is one."""
-        return self._running is not None and self._running.cancel()
+        """End the running turn, if there is one, and the user's own command."""
+        ended = [task.cancel() for task in (self._running, self._shell) if task is not None]
+        return any(ended)
 
-    def say(self, text: str) -> None:
+    def steer(self, text: str) -> bool:
+        """Let ``text`` join the running turn before its next request; False where none runs that would take
+        it. What was accepted is answered, or :meth:`unanswered` has it when the turn has ended."""
+        return self.steering.accept(text)
+
+    def unanswered(self) -> list[str]:
+        """Steered messages that no request has carried, of a killed kcode too; each is told once."""
+        return self.steering.unanswered()
+
+    def say(self, text: str, *notes: Note) -> None:
         """Record a message of the user's, with what the model has to know appended."""
         self.compaction_stuck = False
-        context = [*self._news, *(attachment.block for attachment in self.attachments)]
-        if not any(isinstance(entry, User) for entry in wire_entries(self.ledger)):
-            context.insert(0, first_context(self.workspace))
+        context, told = with_message(self)
         entry = User("\n\n".join([text, *context]), typed=text)
         self._refuse_oversized(entry)
-        self.record(entry)
-        self._news.clear()
+        self.record_all(entry, *told, *notes)
         self.attachments.clear()
 
     def request(self, reserve: int = 0, *, partial: bytes = b"", no_calls: bool = False) -> Request:
@@ -212,8 +231,34 @@ class Session:
     # --- what is asked about -------------------------------------------------------------------
 
     @property
+    def busy(self) -> bool:
+        """Whether a turn runs."""
+        return self._running is not None
+
+    @property
+    def todo(self) -> tuple[tuple[str, str], ...]:
+        """The model's to-do list: pairs of a text and ``pending``, ``in_progress`` or ``done``."""
+        return tuple((item["text"], item["status"]) for item in self.context.todo)
+
+    @property
+    def background(self) -> tuple[BackgroundTask, ...]:
+        """The commands that were left running, those that have ended included, oldest first."""
+        return self.context.background.tasks() if self.context.background is not None else ()
+
+    @property
+    def guides(self) -> tuple[Guide, ...]:
+        """The AGENTS.md files that the model has, or will have with the first message."""
+        from kcode.agent.guide import given
+
+        return given(self)
+
+    @property
     def id(self) -> str:
         return self.journal.header.session
+
+    def who(self) -> dict[str, str]:
+        """Who answers, for the journal."""
+        return {"provider": self.provider.name, "model": self.provider.model.id}
 
     @property
     def root(self) -> Path:
@@ -275,10 +320,17 @@ class Session:
         self.journal.append(entry)
         self.ledger.append(entry)
 
+    def record_all(self, *entries: Entry) -> None:
+        """:meth:`record` of several; a crash leaves all of them or none."""
+        if len(entries) == 1:
+            self.journal.append(entries[0])
+        else:
+            self.journal.append_all(entries)
+        self.ledger.extend(entries)
+
     def begin(self, *entries: Entry) -> None:
         """Record an epoch and what it begins with; a crash leaves all of it or nothing."""
-        self.journal.append_all(entries)
-        self.ledger.extend(entries)
+        self.record_all(*entries)
         self._read_declared(entries)
 
     def go_back(self, epoch: Epoch) -> None:
@@ -286,6 +338,7 @@ class Session:
         self.record(epoch)
         self.compaction_stuck = False
         self._read_declared(live_entries(self.ledger))
+        self._read_todo()
 
     def fork(self) -> str:
         """Go on in a copy under a new id, which is returned; the session so far stays under the old one."""
@@ -295,33 +348,60 @@ class Session:
         return self.id
 
     def tell(self, news: str) -> None:
-        """Say it to the model with the next message of the user's."""
-        self._news.append(news)
+        """Say it to the model with the next message of the user's or result of a tool's; kept until then."""
+        self.record(Note("news", news))
+
+    def notice_ended(self) -> None:
+        """Tell of background commands that have ended."""
+        notice_ended(self)
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to whoever follows the running turn, or to :attr:`on_event` between turns."""
+        (self._emit or self.on_event)(event)
 
     def clear(self) -> None:
         """A new conversation in the same session; the journal keeps the old one."""
         self.begin(Epoch("clear"), System(system_text()), Tools(declarations(all_tools())))
+        self._read_todo()
 
     async def compact(self, keep: str = "") -> str:
         """Compact because the user asked for it; the sentence that is returned says what was kept."""
         return await compact(self, keep, asked=True)
 
     def undo(self, *, force: bool = False) -> list[str]:
-        """Take back the file changes of the last turn that has any; the paths that were restored."""
-        last: list[Checkpoint] = []
-        standing = self._checkpoints()
-        for entry in reversed(live_entries(self.ledger)):
-            if isinstance(entry, User) and entry.typed and last:
-                break
-            if isinstance(entry, Checkpoint) and entry in standing:
-                last.append(entry)
-        restored: dict[str, None] = {}
-        for checkpoint in last:
-            restored.update(dict.fromkeys(self.workspace.undo(checkpoint.id, force=force)))
-            self.record(Note("undo", data={"checkpoint": checkpoint.id}))
-        if restored:
-            self._news.append(f"<news>The user took back your changes to: {', '.join(restored)}</news>")
-        return list(restored)
+        """Take back the file changes of the last turn (or note) that has any; the paths restored."""
+        from kcode.agent.undoing import undo
+
+        return undo(self, force=force)
+
+    def redo(self, *, force: bool = False) -> list[str]:
+        """Take back the last undo; the paths that changed. Raises UsageError where there is none."""
+        from kcode.agent.undoing import redo
+
+        return redo(self, force=force)
+
+    def remember(self, note: str) -> str:
+        """Add a note to the project's AGENTS.md (``#note``); its path, relative to the workspace."""
+        from kcode.agent.memory import remember
+
+        return remember(self, note)
+
+    def add_dir(self, path: Path) -> Path:
+        """Let a folder beside the workspace be worked in for the rest of this session; its real path."""
+        return add_folder(self, path)
+
+    async def run_shell(self, command: str, on_output: Callable[[str], None]) -> ShellRun:
+        """Run the user's own command (``!command``); its output goes to the model with the next message.
+
+        :meth:`interrupt` ends it: its code is 130 then. Raises UsageError, EnvironmentProblem.
+        """
+        from kcode.agent.shell_note import run_shell
+
+        self._shell = asyncio.create_task(run_shell(self, command, on_output))
+        try:
+            return await self._shell
+        finally:
+            self._shell = None
 
     def switch(self, provider: Provider, settings: Settings | None = None) -> None:
         """Go on with another model, opened by ``settings`` (None: as before); the conversation is kept, the
@@ -330,7 +410,7 @@ class Session:
         self.settings = settings or before
         try:
             self._use(provider)
-            self.record(Epoch("model", str(self._who()), keep_upto=len(self.ledger)))
+            self.record(Epoch("model", str(self.who()), keep_upto=len(self.ledger)))
         except BaseException:
             self.settings = before
             self._use(old)
@@ -341,6 +421,10 @@ class Session:
         self.record(Note("defect", "".join(traceback.format_exception(error))[-4_000:]))
 
     async def close(self) -> None:
+        if self.context.background is not None:
+            await self.context.background.close()
+        if self.context.scratch is not None:
+            shutil.rmtree(self.context.scratch, ignore_errors=True)
         await self.files.close()
         await self.provider.close()
         self.journal.close()
@@ -356,29 +440,16 @@ class Session:
         )
         self._read_declared(live_entries(self.ledger))
 
-    def _who(self) -> dict[str, str]:
-        return {"provider": self.provider.name, "model": self.provider.model.id}
-
     def _read_declared(self, entries: Sequence[Entry]) -> None:
         """The tools frozen for this epoch, by name."""
         for entry in entries:
             if isinstance(entry, Tools):
                 self.declared = tuple(tool["function"]["name"] for tool in json.loads(entry.json))
 
-    def _heal(self) -> None:
-        """After a crash: keep what was said of an answer under way, answer the calls that were open, and
-        say so if another model goes on."""
-        said = [e for e in live_entries(self.ledger) if isinstance(e, Assistant | User) or _cut_off(e)]
-        if said and isinstance(cut := said[-1], Note):
-            self.record(Assistant(cut.text, cut.data.get("reasoning"), (), "interrupted"))
-        for number, call in enumerate(open_calls(self.ledger)):
-            why = f"{NOT_RUN} (kcode was ended)" if number else _MAY_HAVE_RUN
-            self.record(ToolResult(call.id, call.name, why, ok=False, brief="not run"))
-        changed = next((e.paths for e in reversed(self.ledger) if isinstance(e, Checkpoint)), ())
-        self.workspace.sweep(changed)
-        last = next((e.model for e in reversed(self.ledger) if isinstance(e, UsageEntry) and not e.aside), "")
-        if last and last != self.provider.model.id:
-            self.record(Epoch("model", str(self._who()), keep_upto=len(self.ledger)))
+    def _read_todo(self) -> None:
+        """The to-do list as the conversation has it now."""
+        found = todo_of(live_entries(self.ledger))
+        self.context.todo[:] = [{"text": text, "status": status} for text, status in found]
 
     def _checkpoints(self) -> list[Checkpoint]:
         return [checkpoint for _, checkpoint in standing(self.ledger)]
@@ -396,6 +467,7 @@ class Session:
             )
 
 
-def _cut_off(entry: Entry) -> bool:
-    """The kept beginning of an answer that was being continued."""
-    return isinstance(entry, Note) and entry.kind == "cut-off" and bool(entry.text)
+def _inside(workspace: Workspace, start: Path) -> Path:
+    """The folder kcode was started in, where that is in the workspace."""
+    folder = start.expanduser().resolve()
+    return folder if folder.is_relative_to(workspace.root) else workspace.root

@@ -23,7 +23,7 @@ from kcode.repair.project_copy import Changes, ProjectCopy
 from kcode.repair.result import RepairResult
 from kcode.repair.target import as_path, belongs, matching, names_nothing
 from kcode.repair.verify import Proof, Tally, compared
-from kcode.testrun.report import TestReport
+from kcode.testrun.report import TestProgress, TestReport
 from kcode.testrun.run import run_tests
 from kcode.testrun.summary import headline, summarise
 from kcode.tools.base import FileEdit
@@ -116,7 +116,7 @@ class _Work:
         return await run_tests(
             self.project.scratch,
             self.project.settings,
-            on_progress=lambda text: self.tell(Progress(stage, text)),
+            on_progress=lambda so_far: self.tell(Progress(stage, _counted(so_far))),
         )
 
     async def _turn(self, session: Session, prompt: str) -> str:
@@ -198,6 +198,11 @@ def prove(failing: Sequence[str], before: TestReport, after: TestReport) -> Proo
         after=new,
         whole=complete,
     )
+
+
+def _counted(so_far: TestProgress) -> str:
+    ended = so_far.passed + so_far.failed
+    return f"{ended} run, {so_far.failed} failed: {so_far.text}" if ended else so_far.text
 
 
 def _tally(report: TestReport) -> Tally:

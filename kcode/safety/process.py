@@ -148,6 +148,24 @@ class Spawned:
                 self.process.wait(KILL_WAIT_S)
         _end_leftovers(self.process.pid, 0.0)
 
+    def wait(self) -> int:
+        """Block until the child ends, end what it left running in its group; the exit status, or minus the
+        number of the signal that killed it."""
+        _wait_unreaped(self.process)
+        _signal_group(self.process, hard=False)  # still unreaped, so the id cannot be another's
+        code = self.process.wait()
+        _end_leftovers(self.process.pid, TERM_GRACE_S)
+        return code
+
+    def end_group(self) -> None:
+        """SIGTERM, then SIGKILL, to all of a group that a thread is waiting for in :meth:`wait`."""
+        _signal_group(self.process, hard=False)
+        until = time.monotonic() + TERM_GRACE_S
+        while self.process.returncode is None and time.monotonic() < until:
+            time.sleep(0.01)
+        if self.process.returncode is None:
+            _signal_group(self.process, hard=True)
+
 
 def spawn(
     argv: Sequence[str],
@@ -158,19 +176,13 @@ def spawn(
     stdout: int | IO[Any] | None = subprocess.PIPE,
     stderr: int | IO[Any] | None = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
+    confine: Confinement | None = None,
 ) -> Spawned:
     """Start a child that lives until :meth:`Spawned.kill_group`. The caller reads its pipes."""
-    process = _start(
-        argv,
-        cwd or Path.cwd(),
-        env,
-        None,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        pass_fds=tuple(pass_fds),
-    )
-    return Spawned(process)
+    pipes: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
+    if pass_fds:
+        pipes["pass_fds"] = tuple(pass_fds)
+    return Spawned(_start(argv, cwd or Path.cwd(), env, confine, **pipes))
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import shlex
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 from kcode.safety.process import Finished, child_environment, run
 from kcode.testrun.failure import frames_of, outcome_of
 from kcode.testrun.junit import UnreadableReport, read_junit
-from kcode.testrun.report import Status, TestCase, TestReport, bounded, report_of
+from kcode.testrun.report import Status, TestCase, TestProgress, TestReport, bounded, report_of
 
 _COUNT = re.compile(
     r"(?P<n>\d+) (?:tests? |examples?,? |specs? )?"
@@ -38,6 +39,13 @@ _KINDS: dict[str, str] = {
 _UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in", re.M)
 _UNITTEST_FAIL = re.compile(r"^(FAIL|ERROR): (\S+)(?: \(([^)]+)\))?", re.M)
 _PYTEST_LINE = re.compile(r"^(FAILED|ERROR) ([^\s(]\S*?)(?: - (.*))?$", re.M)
+_PASSED_LINE = re.compile(
+    r"::\S.* PASSED\b|^test\S* .*\.\.\. ok$|^test \S+ \.\.\. ok$|^\s*(?:✓|✔|ok \d+)\s|^--- PASS"
+)
+_FAILED_LINE = re.compile(
+    r"::\S.* (?:FAILED|ERROR)\b|^test\S* .*\.\.\. (?:FAIL|ERROR)"
+    r"|^\s*(?:✗|✘|✖|×|not ok \d+)\s|^--- FAIL"
+)
 _NOT_STARTED = (126, 127)  # the shell's "not executable" and "not found"
 
 
@@ -54,7 +62,7 @@ class CommandRunner:
         root: Path,
         targets: Sequence[str],
         timeout_s: float,
-        on_progress: Callable[[str], None] | None = None,
+        on_progress: Callable[[TestProgress], None] | None = None,
     ) -> TestReport:
         """Run the command in a shell at ``root``; exit code 0 means that everything passed."""
         with tempfile.TemporaryDirectory(prefix="kcode-tests-") as temp:
@@ -65,16 +73,14 @@ class CommandRunner:
             if targets and "{target}" not in self.command:
                 line = f"{line} {shlex.join(targets)}"
             shell = ["cmd", "/c", line] if sys.platform == "win32" else ["/bin/sh", "-c", line]
-            tell = on_progress or (lambda text: None)
+            live = _Live(on_progress or (lambda progress: None))
             done = await run(
                 shell,
                 cwd=root,
                 env=child_environment(),
                 timeout_s=timeout_s,
                 merge_stderr=True,
-                on_output=lambda chunk: tell(
-                    chunk.decode("utf-8", "replace").strip().rpartition("\n")[2][:120]
-                ),
+                on_output=live.feed,
             )
             report = _from_junit(junit, root) or _from_text(done, root, targets)
         return replace(
@@ -84,6 +90,24 @@ class CommandRunner:
             timed_out=done.timed_out,
             raw_tail=bounded(done.stdout[-6_000:]),
         )
+
+
+class _Live:
+    """Counts the tests that a runner's lines tell of: pytest's words, unittest's, node's and TAP's."""
+
+    def __init__(self, tell: Callable[[TestProgress], None]) -> None:
+        self._tell = tell
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+        self._passed = self._failed = 0
+
+    def feed(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + self._decoder.decode(chunk)).split("\n")
+        if not lines:
+            return
+        self._passed += sum(bool(_PASSED_LINE.search(line)) for line in lines)
+        self._failed += sum(bool(_FAILED_LINE.search(line)) for line in lines)
+        self._tell(TestProgress(lines[-1].strip()[:120], self._passed, self._failed))
 
 
 def _from_junit(path: Path, root: Path) -> TestReport | None:

@@ -14,7 +14,7 @@ from kcode.safety.process import Finished, child_environment, run
 from kcode.testrun.failure import frames_of
 from kcode.testrun.interpreter import Interpreter
 from kcode.testrun.junit import UnreadableReport, read_junit
-from kcode.testrun.report import Status, TestCase, TestReport, bounded, report_of
+from kcode.testrun.report import Status, TestCase, TestProgress, TestReport, bounded, report_of
 
 _LIVE = re.compile(
     r"^(?:\[gw\d+\] \[ *\d+%\] (?P<s1>[A-Z]+) )?(?P<id>\S+\.py(?:::.*?)?)(?: (?P<s2>[A-Z]+)(?: .*)?)?$"
@@ -27,6 +27,8 @@ _STATUS: dict[str, Status] = {
     "XFAIL": "skipped",
     "XPASS": "passed",
 }
+_COLLECTED = re.compile(r"^(?:(?:collecting \.\.\. )?collected (\d+) items?|\d+ workers? \[(\d+) items?\])")
+_SELECTED = re.compile(r"/ (\d+) selected")
 USAGE_ERROR, NO_TESTS = 4, 5  # pytest's exit codes
 
 
@@ -46,7 +48,7 @@ class PytestRunner:
         root: Path,
         targets: Sequence[str],
         timeout_s: float,
-        on_progress: Callable[[str], None] | None = None,
+        on_progress: Callable[[TestProgress], None] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> TestReport:
         """Run ``targets`` (node ids, files, folders; none: all). Never raises for a failing run."""
@@ -146,11 +148,12 @@ def _timed_out(done: Finished, root: Path, live: _Live, tail: str) -> TestReport
 class _Live:
     """Follows pytest's verbose lines: what is running, and what finished before a time limit."""
 
-    def __init__(self, on_progress: Callable[[str], None] | None) -> None:
+    def __init__(self, on_progress: Callable[[TestProgress], None] | None) -> None:
         self._on_progress = on_progress
         self._rest = ""
         self.finished: dict[str, Status] = {}
         self.running = ""
+        self._total = 0
 
     def feed(self, chunk: bytes) -> None:
         *lines, self._rest = (self._rest + chunk.decode("utf-8", "replace")).split("\n")
@@ -160,6 +163,11 @@ class _Live:
             self.running = match["id"]
 
     def _line(self, line: str) -> None:
+        if collected := _COLLECTED.match(line.strip()):
+            selected = _SELECTED.search(line)
+            self._total = int(selected[1] if selected else collected[1] or collected[2])
+            self._tell("")
+            return
         match = _LIVE.match(line.strip())
         if not match or "::" not in match["id"]:
             return
@@ -169,6 +177,10 @@ class _Live:
             return
         self.finished[match["id"]] = status
         self.running = "" if self.running == match["id"] else self.running
+        self._tell(match["id"])
+
+    def _tell(self, name: str) -> None:
         if self._on_progress:
-            failed = sum(1 for one in self.finished.values() if one in ("failed", "error"))
-            self._on_progress(f"{len(self.finished)} run, {failed} failed: {match['id']}")
+            ended = list(self.finished.values())
+            failed = sum(one in ("failed", "error") for one in ended)
+            self._on_progress(TestProgress(name, ended.count("passed"), failed, self._total))

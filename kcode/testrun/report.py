@@ -11,6 +11,19 @@ OUTPUT_LIMIT = 4_000  # characters of captured output and of failure text kept p
 
 
 @dataclass(frozen=True, slots=True)
+class TestProgress:
+    """How far a run is: what was printed last, and the tests that have ended; ``total`` is 0 where it is not
+    known (yet). Skipped tests count in ``total`` alone."""
+
+    __test__: ClassVar[bool] = False
+
+    text: str = ""
+    passed: int = 0
+    failed: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """A line of a traceback that lies inside the repository. ``path`` is relative, with slashes."""
 

@@ -11,7 +11,7 @@ from kcode.errors import EnvironmentProblem
 from kcode.testrun.command_runner import CommandRunner
 from kcode.testrun.interpreter import find_interpreter
 from kcode.testrun.pytest_runner import PytestRunner
-from kcode.testrun.report import TestReport
+from kcode.testrun.report import TestProgress, TestReport
 
 Runner = PytestRunner | CommandRunner
 
@@ -31,7 +31,7 @@ async def run_tests(
     settings: Settings,
     target: str | Sequence[str] | None = None,
     timeout_s: float = 0.0,
-    on_progress: Callable[[str], None] | None = None,
+    on_progress: Callable[[TestProgress], None] | None = None,
 ) -> TestReport:
     """Run the tests named by ``target`` (node id, file, folder, several of them; None: all).
 

@@ -1,27 +1,33 @@
-"""run_command: a shell command of the model's choosing, confined where the machine can."""
+"""run_command and command_output: shell commands of the model's choosing, confined where the machine can."""
 
 from __future__ import annotations
 
+import codecs
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field
 
 from kcode.safety.process import Finished, child_environment, run
 from kcode.safety.sandbox import Confinement, looks_confined, status
-from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
+from kcode.tools.background import BackgroundTask
+from kcode.tools.base import Arguments, Intent, Progress, Tool, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded
 
 _OUTPUT = 200_000  # bytes kept of the output before it is cut for the model
 _SHOWN = 16_000  # characters
 _LONGEST_S = 3600.0
+_FIRST_WORDS_S = 1.0  # a background command that fails at once is told as failed
+_TAIL = 4_000  # characters of live output shown at a time
 
 
 class RunCommandArguments(Arguments):
     command: str = Field(min_length=1)
     timeout_s: float | None = Field(None, gt=0, le=_LONGEST_S)
+    background: bool = False
 
 
 class RunCommand(Tool[RunCommandArguments]):
@@ -30,7 +36,7 @@ class RunCommand(Tool[RunCommandArguments]):
 
     def title(self, args: RunCommandArguments) -> str:
         first, *more = args.command.strip().splitlines() or [""]
-        return f"$ {first}" + (" ..." if more else "")
+        return f"$ {first}" + (" ..." if more else "") + (" (in the background)" if args.background else "")
 
     async def plan(self, args: RunCommandArguments, context: ToolContext) -> Intent:
         if "\0" in args.command:
@@ -42,15 +48,18 @@ class RunCommand(Tool[RunCommandArguments]):
     async def run(self, args: RunCommandArguments, context: ToolContext) -> ToolOutcome:
         scratch = _scratch(context)
         confine = _confinement(context, scratch)
+        if args.background:
+            return await _left_running(args, context, scratch, confine)
         limit = args.timeout_s or context.settings.safety.command_timeout_s
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
         done = await run(
-            _shell(args.command),
+            shell(args.command),
             cwd=context.workspace.root,
             env=_environment(scratch),
             timeout_s=limit,
             max_output=_OUTPUT,
             merge_stderr=True,
-            on_output=lambda chunk: context.progress(chunk.decode("utf-8", "replace")),
+            on_output=lambda chunk: context.progress(Progress(decoder.decode(chunk)[-_TAIL:])),
             confine=confine,
         )
         return ToolOutcome(
@@ -58,7 +67,58 @@ class RunCommand(Tool[RunCommandArguments]):
         )
 
 
-def _shell(command: str) -> list[str]:
+class CommandOutputArguments(Arguments):
+    id: str = Field(min_length=1)
+    wait_s: float | None = Field(None, ge=0, le=600)
+    stop: bool = False
+
+
+class CommandOutput(Tool[CommandOutputArguments]):
+    name = "command_output"
+    read_only = True  # of the user's files; it ends only what kcode itself has left running
+    arguments = CommandOutputArguments
+
+    def title(self, args: CommandOutputArguments) -> str:
+        return f"stop {args.id}" if args.stop else f"output of {args.id}"
+
+    async def plan(self, args: CommandOutputArguments, context: ToolContext) -> Intent:
+        return Intent("note")
+
+    async def run(self, args: CommandOutputArguments, context: ToolContext) -> ToolOutcome:
+        if context.background is None:
+            raise ToolRefused("no command runs in the background")
+        if args.stop:
+            await context.background.stop(args.id)
+        task, text, log = await context.background.read(args.id, args.wait_s or 0.0)
+        return _told(task, text, log)
+
+
+async def _left_running(
+    args: RunCommandArguments, context: ToolContext, scratch: Path, confine: Confinement | None
+) -> ToolOutcome:
+    if context.background is None:
+        raise ToolRefused("commands cannot be left running here: run it without background")
+    task = context.background.start(
+        shell(args.command),
+        args.command,
+        cwd=context.workspace.root,
+        env=_environment(scratch),
+        scratch=scratch,
+        confine=confine,
+        timeout_s=args.timeout_s,
+    )
+    return _told(*await context.background.read(task.id, _FIRST_WORDS_S))
+
+
+def _told(task: BackgroundTask, output: str, log: Path) -> ToolOutcome:
+    state = "runs in the background" if task.running else f"ended with exit code {task.code}"
+    brief = f"{task.id} {'running' if task.running else f'exit {task.code}'}"
+    text = bounded(output.rstrip("\n"), _SHOWN, f"all of it: {log}") or "(nothing new was printed)"
+    return ToolOutcome(f"{text}\n[{task.id} {state}]", brief, ok=task.running or task.code == 0, payload=task)
+
+
+def shell(command: str) -> list[str]:
+    """The program and arguments that run ``command`` as a person's shell would."""
     if sys.platform == "win32":
         return ["cmd", "/d", "/s", "/c", command]
     return [shutil.which("bash") or "/bin/sh", "-c", command]
@@ -77,22 +137,25 @@ def _confinement(context: ToolContext, scratch: Path) -> Confinement | None:
     safety = context.settings.safety
     if safety.sandbox == "off":
         return None
-    return Confinement((context.workspace.root, scratch), network=safety.network)
+    return Confinement((*context.workspace.roots, scratch), network=safety.network)
 
 
-def _environment(scratch: Path) -> dict[str, str]:
-    """No pager, no editor, no colour: nobody sits in front of it."""
+def quiet_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """No pager, no editor, no colour, no keys of kcode's: nobody sits in front of it."""
     return child_environment(
         {
-            "TMPDIR": str(scratch / "tmp"),
-            "XDG_CACHE_HOME": str(scratch / "cache"),
             "PAGER": "cat",
             "GIT_PAGER": "cat",
             "GIT_TERMINAL_PROMPT": "0",
             "TERM": "dumb",
             "NO_COLOR": "1",
+            **(more or {}),
         }
     )
+
+
+def _environment(scratch: Path) -> dict[str, str]:
+    return quiet_environment({"TMPDIR": str(scratch / "tmp"), "XDG_CACHE_HOME": str(scratch / "cache")})
 
 
 def _text(done: Finished, limit: float, confine: Confinement | None) -> str:

@@ -20,7 +20,7 @@ from kcode.tools.schema import normalised
 
 @cache
 def _tools() -> dict[str, Tool[Any]]:
-    from kcode.tools.command import RunCommand
+    from kcode.tools.command import CommandOutput, RunCommand
     from kcode.tools.edit import EditFile, WriteFile
     from kcode.tools.git import GitDiff, GitLog, GitShow, GitStatus
     from kcode.tools.grep import Grep
@@ -32,8 +32,9 @@ def _tools() -> dict[str, Tool[Any]]:
     from kcode.tools.todo import UpdateTodo
 
     tools: list[Tool[Any]] = [
-        ApplyPatch(), DeletePath(), EditFile(), FindFiles(), GitDiff(), GitLog(), GitShow(), GitStatus(),
-        Grep(), ListDir(), MovePath(), ReadFile(), RunCommand(), RunTests(), UpdateTodo(), WriteFile(),
+        ApplyPatch(), CommandOutput(), DeletePath(), EditFile(), FindFiles(), GitDiff(), GitLog(), GitShow(),
+        GitStatus(), Grep(), ListDir(), MovePath(), ReadFile(), RunCommand(), RunTests(), UpdateTodo(),
+        WriteFile(),
     ]  # fmt: skip
     return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)}
 

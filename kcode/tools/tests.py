@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome
+from kcode.tools.base import Arguments, Intent, Progress, Tool, ToolContext, ToolOutcome
 
 
 class RunTestsArguments(Arguments):
@@ -23,11 +23,15 @@ class RunTests(Tool[RunTestsArguments]):
         return Intent("test")
 
     async def run(self, args: RunTestsArguments, context: ToolContext) -> ToolOutcome:
+        from kcode.testrun.report import TestProgress
         from kcode.testrun.run import run_tests
         from kcode.testrun.summary import summarise
 
+        def tell(progress: TestProgress) -> None:
+            context.progress(Progress(progress.text, progress.passed, progress.failed, progress.total))
+
         report = await run_tests(
-            context.workspace.root, context.settings, args.target, args.timeout_s or 0.0, context.progress
+            context.workspace.root, context.settings, args.target, args.timeout_s or 0.0, tell
         )
         counted = {"passed": report.passed, "failed": report.failed, "errors": report.errors}
         brief = ", ".join(f"{count} {what}" for what, count in counted.items() if count)

@@ -12,12 +12,16 @@ from typing import Any
 from kcode.agent.events import (
     AnswerDiscarded,
     AnswerText,
+    BackgroundEnded,
     CallFinished,
+    CallProgress,
     CallStarted,
     Event,
     Notice,
     ReasoningText,
     RequestStarted,
+    Steered,
+    TodoChanged,
     TurnFinished,
     TurnStarted,
     UsageReported,
@@ -37,7 +41,11 @@ NAMES: dict[type[Event], str] = {
     AnswerDiscarded: "answer_discarded",
     WaitingToSend: "waiting_to_send",
     CallStarted: "call_started",
+    CallProgress: "call_progress",
     CallFinished: "call_finished",
+    TodoChanged: "todo",
+    Steered: "steered",
+    BackgroundEnded: "background_ended",
     UsageReported: "usage",
     Notice: "notice",
     TurnFinished: "turn_finished",
@@ -68,7 +76,11 @@ def event_object(event: Event) -> dict[str, Any]:
             "detail": event.detail,
             "remedy": error.remedy if error is not None else "",
         }
+    if isinstance(event, TodoChanged):
+        return head | {"items": [{"text": text, "status": status} for text, status in event.items]}
     fields = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    if isinstance(event, BackgroundEnded):
+        fields["seconds"] = round(event.seconds, 3)
     if isinstance(event, UsageReported):
         fields["hit_rate"] = round(event.hit_rate, 4)
     return head | fields

@@ -9,18 +9,17 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kcode.config.paths import config_dir, data_dir, state_dir
 from kcode.errors import KcodeError, UsageError
-from kcode.safety import sensitive
 from kcode.workspace import ignore, repo
 from kcode.workspace.change import FileEdit
 from kcode.workspace.checkpoints import CheckpointRecord, CheckpointStore, fingerprint
-from kcode.workspace.errors import NotAFile, NotThere, PathOutside, StaleFile, WorkspaceError
+from kcode.workspace.errors import NotAFile, StaleFile, WorkspaceError
 from kcode.workspace.files import Stored, TextFile, as_text, check_writable, read_stored, read_text
-from kcode.workspace.nearest import nearest_names
+from kcode.workspace.places import Places
 from kcode.workspace.snapshots import SnapshotStore
 from kcode.workspace.transaction import commit, missing_folders, remove_empty
 
@@ -36,7 +35,15 @@ class PlannedEdit(Protocol):
     def after(self) -> str | None: ...
 
 
-class Workspace:
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A change that was undone: the checkpoint ``id`` has what was there before that, for ``paths``."""
+
+    id: str
+    paths: tuple[str, ...]
+
+
+class Workspace(Places):
     """A folder the user works in. ``root`` is the git top level, or the start folder without git.
 
     ``on_checkpoint`` is told the id and paths of a change after its checkpoint is on disk and before any
@@ -44,7 +51,7 @@ class Workspace:
     """
 
     def __init__(self, root: Path, is_git: bool) -> None:
-        self.root = root
+        super().__init__(root)
         self.is_git = is_git
         self.checkpoints = CheckpointStore(root)
         self.snapshots = SnapshotStore(root, is_git)
@@ -62,78 +69,20 @@ class Workspace:
         top = repo.find_root(folder)
         return cls(top or folder, top is not None)
 
-    # --- paths ---
-
-    def resolve(self, path: str, *, must_exist: bool = False) -> Path:
-        """The real path of ``path`` (relative to the workspace, or absolute inside it), links followed.
-
-        Raises :class:`PathOutside`, and :class:`NotThere` with ``must_exist``.
-        """
-        real = Path(os.path.realpath(self._join(path)))
-        if not real.is_relative_to(self.root):
-            raise self._outside(path)
-        if must_exist and not real.exists():
-            raise self._not_there(path)
-        return real
-
-    def locate(self, path: str) -> Path:
-        """Like :meth:`resolve`, but a symlink at ``path`` itself is not followed: for moving and deleting."""
-        joined = Path(os.path.normpath(self._join(path)))
-        if joined == self.root:
-            return joined
-        real = Path(os.path.realpath(joined.parent)) / joined.name
-        if not real.is_relative_to(self.root) or real == self.root:
-            raise self._outside(path)
-        return real
-
-    def relative(self, path: Path) -> str:
-        """``path`` relative to the workspace with forward slashes; ``.`` for the root."""
-        try:
-            return path.relative_to(self.root).as_posix()
-        except ValueError:
-            raise self._outside(str(path)) from None
-
-    def sensitive(self, path: str) -> str:
-        """Why ``path`` needs a yes in every mode, or an empty string."""
-        why = sensitive.reason(path.replace(os.sep, "/"))
-        try:
-            real = self.resolve(path)
-        except WorkspaceError:
-            return why
-        if not why:
-            why = sensitive.reason(self.relative(real))
-        if not why and any(real.is_relative_to(own()) for own in (config_dir, state_dir, data_dir)):
-            why = f"{path}: kcode's own data"
-        return why
-
-    def _join(self, path: str) -> Path:
-        if "\0" in path:
-            raise WorkspaceError("the path has a NUL character")
-        if path.startswith("~"):
-            raise PathOutside(f"{path}: give paths relative to the workspace, not to a home folder")
-        try:
-            return self.root / path
-        except (ValueError, OSError) as problem:
-            raise WorkspaceError(f"{path!r} is not a path: {problem}") from None
-
-    def _outside(self, path: str) -> PathOutside:
-        inside = Path(os.path.normpath(self.root / path)).is_relative_to(self.root)
-        why = "is a link that leads outside the workspace" if inside else "is outside the workspace"
-        return PathOutside(f"{path} {why}", "paths are relative to the workspace and stay inside it")
-
-    def _not_there(self, path: str) -> NotThere:
-        near = nearest_names(path, self.list_files())
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        return NotThere(f"{path} does not exist{hint}")
-
     # --- reading ---
 
     def read(self, path: str) -> TextFile:
         """Raises what :func:`kcode.workspace.files.read_text` does, and :class:`PathOutside`."""
         return read_text(self.resolve(path, must_exist=True), path)
 
-    def list_files(self) -> list[str]:
-        """Files that are not ignored, relative with forward slashes, sorted."""
+    def list_files(self, top: Path | None = None) -> list[str]:
+        """Files that are not ignored, as :meth:`relative` names them, sorted: of the workspace, or those
+        below ``top`` where that is (in) a folder that was added to it."""
+        added = next((each for each in self.added if top is not None and top.is_relative_to(each)), None)
+        if added is not None:
+            listed = repo.list_files(added) if repo.find_root(added) == added else None
+            names = listed if listed is not None else sorted(ignore.walk(added))
+            return [f"{added.as_posix()}/{name}" for name in names]
         if self.is_git:
             listed = repo.list_files(self.root)
             if listed is not None:
@@ -235,21 +184,39 @@ class Workspace:
         Raises :class:`StaleFile` where a file was changed since by someone else, unless ``force``;
         the state that is overwritten is itself kept in a checkpoint.
         """
+        return list(self.take_back(checkpoint_id, force=force).paths)
+
+    def take_back(self, checkpoint_id: str, *, force: bool = False) -> TakenBack:
+        """:meth:`undo`, with the checkpoint by which it can be taken back in turn."""
         with self._lock:
             record = self.checkpoints.load(checkpoint_id)
+            if not force:
+                self.check_undo([checkpoint_id])
             changes: dict[Path, tuple[Stored | None, Stored | None]] = {}
             for number, entry in enumerate(record.entries):
                 path = self.locate(entry.path)
                 now = read_stored(path, entry.path) if os.path.lexists(path) else None
-                if fingerprint(now) not in (entry.before, entry.after) and not force:
+                changes[path] = (now, self.checkpoints.content(record, number))
+            identity = self._commit(changes, f"undo of {record.label}", announce=False)
+            remove_empty(self.root / folder for folder in record.folders)
+            return TakenBack(identity, tuple(entry.path for entry in record.entries))
+
+    def check_undo(self, checkpoint_ids: Sequence[str]) -> None:
+        """Raises :class:`StaleFile` where undoing these, in this order, would lose what others wrote."""
+        will_be: dict[str, str] = {}
+        for identity in checkpoint_ids:
+            record = self.checkpoints.load(identity)
+            for entry in record.entries:
+                if entry.path not in will_be:
+                    path = self.locate(entry.path)
+                    now = read_stored(path, entry.path) if os.path.lexists(path) else None
+                    will_be[entry.path] = fingerprint(now)
+                if will_be[entry.path] not in (entry.before, entry.after):
                     raise StaleFile(
                         f"{entry.path} was changed after {record.label}; undoing would lose that",
                         "undo it by hand, or force the undo",
                     )
-                changes[path] = (now, self.checkpoints.content(record, number))
-            self._commit(changes, f"undo of {record.label}", announce=False)
-            remove_empty(self.root / folder for folder in record.folders)
-            return [entry.path for entry in record.entries]
+                will_be[entry.path] = entry.before
 
     def put(self, wanted: Mapping[str, Stored | None], *, label: str) -> str:
         """Make these paths hold exactly this, all or none, kept in a checkpoint whose id is returned.
@@ -277,8 +244,9 @@ class Workspace:
                     left.unlink()
 
     def _above(self, path: Path) -> list[Path]:
-        """The folders between a path and the root."""
-        return [folder for folder in path.parents if folder != self.root and folder.is_relative_to(self.root)]
+        """The folders between a path and the root it is under."""
+        top = self.top_of(path)
+        return [folder for folder in path.parents if folder != top and folder.is_relative_to(top)]
 
     def history(self) -> list[CheckpointRecord]:
         """The checkpoints of this workspace, oldest first."""

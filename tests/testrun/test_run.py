@@ -11,7 +11,7 @@ import pytest
 
 from kcode.config.settings import RunnerSettings, Settings
 from kcode.testrun.interpreter import NoInterpreter, find_interpreter
-from kcode.testrun.report import TestReport
+from kcode.testrun.report import TestProgress, TestReport
 from kcode.testrun.run import run_tests
 from tests.testrun.conftest import Project
 
@@ -69,10 +69,12 @@ async def test_a_run_leaves_nothing_in_the_project(project: Project, settings: S
     }
 
 
-async def test_progress_names_each_finished_test(project: Project, settings: Settings) -> None:
-    told: list[str] = []
+async def test_progress_names_and_counts_each_finished_test(project: Project, settings: Settings) -> None:
+    told: list[TestProgress] = []
     await run_tests(project(SHOP), settings, on_progress=told.append)
-    assert told[-1].startswith("4 run, 2 failed")
+    assert (told[0].passed, told[0].failed, told[0].total) == (0, 0, 4)
+    assert (told[-1].passed, told[-1].failed, told[-1].total) == (1, 2, 4)
+    assert "test_" in told[-1].text
 
 
 async def test_a_module_that_cannot_be_imported_is_an_error_of_its_file(

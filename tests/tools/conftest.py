@@ -10,7 +10,7 @@ import pytest
 
 from kcode.config.settings import Settings
 from kcode.errors import KcodeError
-from kcode.tools.base import Intent, ToolContext, ToolOutcome, ToolRefused
+from kcode.tools.base import Intent, Progress, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.registry import parse_call
 from kcode.workspace.workspace import Workspace
 
@@ -23,7 +23,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.workspace = Workspace.open(root)
-        self.heard: list[str] = []
+        self.heard: list[Progress] = []
         self.context = ToolContext(self.workspace, Settings(), progress=self.heard.append)
         self.intent = Intent("note")
 

@@ -14,7 +14,7 @@ def test_a_command_gives_its_output_and_exit_code(bench: Bench) -> None:
     assert bench.intent.command.startswith("echo out")
     assert outcome.text == "out\nerr\n[exit code 3]"
     assert not outcome.ok
-    assert "out" in "".join(bench.heard)
+    assert "out" in "".join(progress.text for progress in bench.heard)
 
 
 def test_a_command_runs_in_the_root_and_may_write_there(bench: Bench) -> None:
