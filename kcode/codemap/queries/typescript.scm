@@ -1,0 +1,13 @@
+(abstract_class_declaration name: (type_identifier) @name) @def.class
+(interface_declaration name: (type_identifier) @name) @def.interface
+(type_alias_declaration name: (type_identifier) @name) @def.type
+(enum_declaration name: (identifier) @name) @def.enum
+(module name: [(identifier) (string)] @name) @def.module
+(internal_module name: (identifier) @name) @def.module
+(method_signature name: (property_identifier) @name) @def.method
+(abstract_method_signature name: (property_identifier) @name) @def.method
+(function_signature name: (identifier) @name) @def.function
+
+; references
+(type_identifier) @ref
+(extends_clause value: (identifier) @ref)
