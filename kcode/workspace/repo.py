@@ -75,6 +75,7 @@ def git_sync(
     timeout_s: float = TIMEOUT_S,
     max_output: int = OUTPUT_LIMIT,
     input: bytes | None = None,
+    on_output: Callable[[bytes], None] | None = None,
 ) -> Finished:
     return run_sync(
         [*_GUARDED, *arguments],
@@ -83,6 +84,7 @@ def git_sync(
         timeout_s=timeout_s,
         max_output=max_output,
         input=input,
+        on_output=on_output,
     )
 
 

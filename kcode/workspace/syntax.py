@@ -61,6 +61,12 @@ def _python_error(source: str) -> str:
     return ""
 
 
+def parser_for(path: str) -> Parser | None:
+    """The parser of a file's language by its name's ending; None where no grammar is installed."""
+    grammar = _GRAMMARS.get(PurePosixPath(path).suffix[1:].lower())
+    return None if grammar is None else _parser(grammar)
+
+
 @cache
 def _parser(grammar: str) -> Parser | None:
     """The parser of a grammar, or None where its package is not installed."""

@@ -81,7 +81,7 @@ def test_typing_letter_by_letter_ends_where_the_whole_query_does(paths: set[str]
             ["tests/test_session.py", "session_notes/a.py", "s/e/s/s/i/o/n.py"],
         ),
         ("prompt.py", "kcode/ui/prompt.py", ["kcode/ui/prompt.pyi", "old_prompt.py"]),
-        ("fidx", "kcode/ui/file_index.py", ["fadiwx.py", "f/i/d/x.py"]),
+        ("fin", "kcode/ui/file_index.py", ["faixn.py", "f/i/n.py"]),
         ("gcl", "src/GitCommandLine.java", ["src/gxcxl.java", "g/c/l.java", "legacyglobe.java"]),
         ("ui/pro", "kcode/ui/prompt.py", ["kcode/ui/xpro.py", "gui/apro.py"]),
         ("kcode/ui/", "kcode/ui/", ["kcode/ui/a.py", "kcode/ui/commands/b.py"]),
