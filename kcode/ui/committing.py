@@ -273,7 +273,6 @@ class _Dialogue:
         self._desk.say(f"[{branch_of(root) or 'HEAD'} {short}] {drafted.subject}", "green")
         if changed:
             self._desk.say(_("a hook changed what was committed: git show"), "yellow")
-        self._session.tell(f"<news>The user committed: {short} {drafted.subject}</news>")
         return Outcome(short, message, self._files, changed)
 
 

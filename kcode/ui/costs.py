@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from kcode.i18n import _, from_below
 from kcode.ui import figures
 
 if TYPE_CHECKING:
@@ -23,30 +24,36 @@ def cost_rows(cost: SessionCost) -> Rows:
     """Tokens and money of some requests; each currency has a column of its own words."""
     fresh = cost.prompt - cost.cached
     rows = [
-        ("requests", str(cost.requests)),
-        ("input", _tokens(fresh) + _price(cost, "input")),
-        ("cached input", f"{_tokens(cost.cached)}, {figures.percent(cost.hit_rate)} of the prompts"),
-        ("output", _tokens(cost.completion) + _price(cost, "output")),
-        ("  of it reasoning", _tokens(cost.reasoning)),
+        (_("requests"), str(cost.requests)),
+        (_("input"), _tokens(fresh) + _price(cost, "input")),
+        (
+            _("cached input"),
+            _("{count}, {share} of the prompts").format(
+                count=_tokens(cost.cached), share=figures.percent(cost.hit_rate)
+            ),
+        ),
+        (_("output"), _tokens(cost.completion) + _price(cost, "output")),
+        (_("  of it reasoning"), _tokens(cost.reasoning)),
     ]
     rows[2] = (rows[2][0], rows[2][1] + _price(cost, "cached"))
     saved = _amounts(cost, "saved")
     if saved:
-        rows.append(("saved by caching", saved))
-    for name, label in (("write", "cache writes"), ("storage", "cache storage")):
+        rows.append((_("saved by caching"), saved))
+    for name, label in (("write", _("cache writes")), ("storage", _("cache storage"))):
         if amount := _amounts(cost, name):
             rows.append((label, amount))
     if cost.fees:
         kinds = ", ".join(f"{count} × {kind}" for kind, count in cost.fees.items())
         amount = _amounts(cost, "fees")
-        rows.append(("fees", f"{kinds}{f': {amount}' if amount else ''}"))
-    rows.append(("model time", figures.seconds(cost.seconds)))
-    rows.append(("cost", cost.text()))
+        rows.append((_("fees"), f"{kinds}{f': {amount}' if amount else ''}"))
+    rows.append((_("model time"), figures.seconds(cost.seconds)))
+    rows.append((_("cost"), cost.text()))
     if any(money.total > money.itemised for money in cost.by_currency.values()):
-        rows.append(("", "older requests are in the total only"))
+        rows.append(("", _("older requests are in the total only")))
     if cost.unpriced:
-        models = ", ".join(f"{count} of {model}" for model, count in cost.unpriced_by_model.items())
-        rows.append(("price unknown", f"{models}; not in the cost"))
+        one = _("{count} of {model}")
+        models = ", ".join(one.format(count=n, model=model) for model, n in cost.unpriced_by_model.items())
+        rows.append((_("price unknown"), _("{models}; not in the cost").format(models=models)))
     return rows
 
 
@@ -54,9 +61,12 @@ def limit_rows(session: Session) -> Rows:
     currency = session.provider.model.currency
     return [
         (
-            f"limit of {limit.words}",
-            f"{figures.money(spent, currency) or 'nothing'} of {figures.money(limit.amount, currency)}"
-            f" ({figures.percent(float(spent / limit.amount))})",
+            _("limit of {what}").format(what=from_below(limit.words)),
+            _("{spent} of {limit} ({share})").format(
+                spent=figures.money(spent, currency) or _("nothing"),
+                limit=figures.money(limit.amount, currency),
+                share=figures.percent(float(spent / limit.amount)),
+            ),
         )
         for limit, spent in session.allowance.used()
     ]
@@ -73,7 +83,7 @@ async def balance_rows(session: Session) -> Rows:
         balance: Balance = await asyncio.wait_for(ask_balance(session.provider), BALANCE_PATIENCE_S)
     except (KcodeError, TimeoutError):
         return []
-    return [("balance", figures.money(balance.available, balance.currency))]
+    return [(_("balance"), figures.money(balance.available, balance.currency))]
 
 
 def reasoning_rows(session: Session) -> Rows:
@@ -81,26 +91,31 @@ def reasoning_rows(session: Session) -> Rows:
     from kcode.conversation.reasoning import chosen
 
     note = chosen(session.ledger)
-    return [("earlier reasoning", note.text)] if note is not None else []
+    return [(_("earlier reasoning"), note.text)] if note is not None else []
 
 
 def cache_rows(report: CacheReport) -> Rows:
     """What was read from the cache, against what blocks of 256 tokens allow."""
     rows = [
-        ("prompts", f"{_tokens(report.prompt)} in {report.requests} requests"),
-        ("read from cache", f"{_tokens(report.cached)} ({_share(report.cached, report.prompt)})"),
         (
-            "blocks of 256 allow",
-            f"{_tokens(report.reachable)}; {_tokens(report.possible)} without any break",
+            _("prompts"),
+            _("{tokens} in {count} requests").format(tokens=_tokens(report.prompt), count=report.requests),
         ),
-        ("of that was read", f"{report.share * 100:.1f}%"),
+        (_("read from cache"), f"{_tokens(report.cached)} ({_share(report.cached, report.prompt)})"),
+        (
+            _("blocks of 256 allow"),
+            _("{reachable}; {possible} without any break").format(
+                reachable=_tokens(report.reachable), possible=_tokens(report.possible)
+            ),
+        ),
+        (_("of that was read"), f"{report.share * 100:.1f}%"),
     ]
     lost: dict[str, Decimal] = {}
     for broken in report.breaks:
         if broken.cost is not None:
             lost[broken.currency] = lost.get(broken.currency, Decimal(0)) + broken.cost
     if any(lost.values()):
-        rows.append(("breaks cost", " + ".join(figures.money(a, c) for c, a in lost.items() if a)))
+        rows.append((_("breaks cost"), " + ".join(figures.money(a, c) for c, a in lost.items() if a)))
     return rows
 
 
@@ -110,8 +125,11 @@ def break_rows(breaks: Sequence[Break]) -> Rows:
     for broken in breaks:
         when = time.strftime("%H:%M", time.localtime(broken.at)) if broken.at else ""
         price = "" if broken.cost is None else f", {figures.money(broken.cost, broken.currency)}"
-        lost = f"{_tokens(broken.lost)} read again{price}" if broken.lost else "nothing read again"
-        rows.append((f"request {broken.request} {when}".rstrip(), f"{lost}: {broken.why}"))
+        lost = _("nothing read again")
+        if broken.lost:
+            lost = _("{tokens} read again{price}").format(tokens=_tokens(broken.lost), price=price)
+        request = _("request {number} {when}").format(number=broken.request, when=when)
+        rows.append((request.rstrip(), f"{lost}: {from_below(broken.why)}"))
     return rows
 
 
@@ -119,12 +137,25 @@ def context_rows(session: Session) -> list[tuple[str, int]]:
     """Tokens by kind, the answer's reserve and what is free; together they are the window."""
     window, used = session.window, session.context_tokens()
     reserve = max(0, min(session.answer_tokens(), window - used))
-    rows = list(session.context_by_kind().items())
-    return [*rows, ("answer's reserve", reserve), ("free", max(0, window - used - reserve))]
+    rows = [(_(kind), count) for kind, count in session.context_by_kind().items()]
+    return [*rows, (_("answer's reserve"), reserve), (_("free"), max(0, window - used - reserve))]
+
+
+def tool_rows(session: Session) -> list[tuple[str, int]]:
+    """Tokens of each declared tool's schema, the largest first; together they are the context's tools."""
+    import json
+
+    from kcode.conversation.ledger import Tools, live_entries
+
+    spelled = next((e.json for e in reversed(live_entries(session.ledger)) if isinstance(e, Tools)), "[]")
+    sizes = {tool["function"]["name"]: len(json.dumps(tool)) for tool in json.loads(spelled)}
+    whole, tokens = sum(sizes.values()), session.context_by_kind().get("tools", 0)
+    rows = [(name, round(tokens * size / whole)) for name, size in sizes.items()]
+    return sorted(rows, key=lambda row: -row[1])
 
 
 def _tokens(count: int) -> str:
-    return f"{figures.tokens(count)} tokens"
+    return _("{count} tokens").format(count=figures.tokens(count))
 
 
 def _share(part: int, whole: int) -> str:

@@ -60,7 +60,7 @@ def print_edits(
     """
     left_out = 0
     room = max_rows
-    for edit, moved_from in _moved(edits, moves):
+    for edit, moved_from in moved(edits, moves):
         console.print(headline(edit, look, moved_from))
         found = shown_hunks(edit)
         rows = _painted(edit, found, look, console.width, layout)
@@ -86,7 +86,7 @@ def edit_rows(edit: FileEdit, look: Look, width: int, layout: str = "unified") -
     yield from (text for text, _lines in _painted(edit, shown_hunks(edit), look, width, layout))
 
 
-def _moved(edits: Sequence[FileEdit], moves: Sequence[tuple[str, str]]) -> Iterator[tuple[FileEdit, str]]:
+def moved(edits: Sequence[FileEdit], moves: Sequence[tuple[str, str]]) -> Iterator[tuple[FileEdit, str]]:
     """The edits as they are shown: of a moved file one, with the path it came from."""
     by_path = {edit.path: edit for edit in edits}
     source = {new: old for old, new in moves if old in by_path and new in by_path}

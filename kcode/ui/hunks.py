@@ -217,3 +217,19 @@ def _with_end(content: str, pool: list[str], ending: str) -> str:
             del pool[: number + 1]
             return line if line.endswith("\n") else line + ending
     return content + ending
+
+
+def like_before(text: str, edited: str) -> str:
+    """``edited`` with the line ends of ``text``, which an editor may have made its own: a line that stayed
+    keeps its end, a new one takes the usual one."""
+    old, new = split_lines(text), split_lines(edited)
+    ending = _usual_ending(old)
+    out: list[str] = []
+    for tag, a0, a1, b0, b1 in opcodes([_bare(line) for line in old], [_bare(line) for line in new]):
+        if tag == "equal":
+            for was, number in zip(old[a0:a1], range(b0, b1), strict=True):
+                cut = was if was.endswith("\n") or number == len(new) - 1 else was + ending
+                out.append(cut if new[number].endswith("\n") else _bare(was))
+        else:
+            out += [_bare(line) + ending if line.endswith("\n") else line for line in new[b0:b1]]
+    return "".join(out)

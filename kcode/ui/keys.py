@@ -77,6 +77,31 @@ class KeyReader:
                 self._kept.append(key)
 
 
+def keys_of(typed: str) -> list[KeyPress]:
+    """Characters as the keys that they come from; a line end is Enter."""
+    if not typed:
+        return []
+    from prompt_toolkit.input.vt100_parser import Vt100Parser
+
+    keys: list[KeyPress] = []
+    Vt100Parser(keys.append).feed_and_flush(typed.replace("\n", "\r"))
+    return keys
+
+
+def read_waiting(fd: int) -> str:
+    """What the terminal holds already, without waiting for more. It was typed while lines ended with the
+    character that Ctrl-J gives, too, so that only the time tells Enter from it."""
+    if sys.platform == "win32":
+        return ""
+    import fcntl
+    import os
+    import struct
+    import termios
+
+    count = struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, struct.pack("i", 0)))[0]
+    return os.read(fd, count).decode("utf-8", "replace") if count else ""
+
+
 def _is_text(key: KeyPress) -> bool:
     return bool(key.data) and (key.data.isprintable() or key.data in "\r\n")
 
@@ -94,7 +119,20 @@ def quiet(fd: int) -> Iterator[None]:
     try:
         yield
     finally:
-        termios.tcsetattr(fd, termios.TCSANOW, before)
+        with contextlib.suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(fd, termios.TCSANOW, before)
+
+
+@contextlib.contextmanager
+def lines_and_echo(fd: int) -> Iterator[None]:
+    """The terminal is as programs expect to find it, and is put back as it was."""
+    if sys.platform == "win32":
+        yield
+        return
+    from prompt_toolkit.input.vt100 import cooked_mode
+
+    with cooked_mode(fd):
+        yield
 
 
 def _set_quiet(fd: int) -> None:

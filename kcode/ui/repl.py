@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
-from kcode.ui.keys import quiet
+from kcode.ui.keys import quiet, read_waiting
 from kcode.ui.terminal import Look, look_at, tolerate
 
 if TYPE_CHECKING:
@@ -32,24 +32,26 @@ def run_repl(
     tolerate(sys.stdout)
     # What is typed from now on waits in the terminal: the prompt's own imports may take their time.
     look = look_at(sys.stdout, theme=settings.ui.theme)
-    with _first_sign(look):
+    with _first_sign(look) as typed:
         import asyncio
 
         from kcode.ui.sitting import Sitting
 
-        sitting = Sitting(open_session, root, settings, look, attach)
+        sitting = Sitting(open_session, root, settings, look, attach, typed)
     return int(asyncio.run(sitting.run()))
 
 
 @contextlib.contextmanager
-def _first_sign(look: Look) -> Iterator[None]:
-    """A bare prompt, painted at once and replaced by the real one; keys are kept and not echoed twice."""
+def _first_sign(look: Look) -> Iterator[str]:
+    """A bare prompt, painted at once and replaced by the real one. Gives what was typed before it; what is
+    typed from then on waits and is not echoed twice."""
     with quiet(sys.stdin.fileno()):
+        typed = read_waiting(sys.stdin.fileno())
         if look.plain:
-            yield
+            yield typed
             return
         os.write(sys.stdout.fileno(), ("❯ " if look.unicode else "> ").encode())
         try:
-            yield
+            yield typed
         finally:
             os.write(sys.stdout.fileno(), b"\r\x1b[K")

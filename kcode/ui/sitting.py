@@ -1,29 +1,46 @@
-"""The session in the terminal: prompt, turn, prompt. The scrollback stays the user's."""
+"""The session in the terminal: messages come in, turns and commands are run one after another."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from importlib import import_module
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from kcode.errors import ExitCode, KcodeError
+from kcode.i18n import _
+from kcode.ui.opening import Opening
 from kcode.ui.terminal import Look
+from kcode.ui.theme import Theme, theme_of
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
     from kcode.config.settings import Settings
+    from kcode.ui.details import Details
+    from kcode.ui.plainstage import PlainStage
+    from kcode.ui.stage import Stage
 
 T = TypeVar("T")
 
 
+class OpeningInterrupted(KcodeError):
+    """The user did not want to wait for the session."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 class Sitting:
-    """The state of one sitting. ``session`` is there from the first message on."""
+    """The state of one sitting. ``session`` is there from the first message on; ``queue`` are messages that
+    wait for the turn to end; ``draft`` is what the next prompt begins with.
+
+    ``typed`` are the keys that were pressed before the terminal was taken over.
+    """
 
     def __init__(
         self,
@@ -32,11 +49,9 @@ class Sitting:
         settings: Settings,
         look: Look,
         attach: Sequence[str] = (),
+        typed: str = "",
     ) -> None:
-        from kcode.ui import status
-        from kcode.ui.commands import table as commands
-        from kcode.ui.keys import KeyReader
-        from kcode.ui.prompt import Prompt
+        from kcode.ui import staging, status
 
         self.root = root
         self.settings = settings
@@ -44,61 +59,81 @@ class Sitting:
         self.mode: str = settings.agent.mode
         self.session: Session | None = None  # until it is ready
         self.leaving = False
-        self.draft = ""  # what the next prompt begins with
-        self._open_session = open_session
+        self.draft = ""
+        self.queue: list[str] = []
+        self.status = status.Status()
+        self.branch = status.branch_of(root)
         self._attach = attach  # files for the first message
-        self._notices: list[tuple[str, str]] = []  # text and style, for the next time the prompt comes
-        self._opening: asyncio.Task[Session] | None = None
-        self._preparing: asyncio.Task[None] | None = None
-        self._working: Callable[[], object] | None = None
-        self._status = status.Status()
-        self._branch = status.branch_of(root)
-        self._prompt = Prompt(
-            root,
-            self.look,
-            commands={command.name: command.help for command in commands.COMMANDS},
-            status=lambda columns: status.line(self._status, self.mode, self._branch, columns),
-            cycle_mode=self.cycle_mode,
-            on_first_paint=self._begin_opening,
-        )
-        self._keys = KeyReader(self._prompt.session.input, on_escape=self._interrupt)
+        self._notices: list[tuple[str, str]] = []  # text and style, for the next time nothing is worked on
+        self._interrupts: list[Callable[[], object]] = []
+        self._tasks: set[asyncio.Task[None]] = set()  # what runs beside the turns
+        self._failure: BaseException | None = None
+        self._ended_by: signal.Signals | None = None
+        self._opening = Opening(open_session, opened=self._opened, failed=self._failed, notice=self.notice)
+        self.stage: Stage | PlainStage = staging.make_stage(self, self._opening.begin, typed)
+
+    @cached_property
+    def details(self) -> Details:
+        """What was folded away and can be opened by a key."""
+        from kcode.ui.details import Details
+
+        return Details()
+
+    @property
+    def theme(self) -> Theme:
+        """The styles in use."""
+        return theme_of(self.look)
 
     async def run(self) -> ExitCode:
+        """Until the user leaves. Raises what opening the session raised."""
+        main = asyncio.ensure_future(self.stage.run(self._serve))
+        loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._sigint)
+            loop.add_signal_handler(signal.SIGINT, self._sigint)
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self._end_by, number, main)
         try:
-            for path in self._attach:
-                await self._answer(f"/attach {shlex.quote(path)}")
-            while not self.leaving:
-                self._tell_notices()
-                try:
-                    message = (await self._prompt.ask(self._take_draft())).strip()
-                except EOFError:
-                    break
-                await self._answer(message)
+            await main
+        except asyncio.CancelledError:
+            if self._ended_by is None:
+                raise
         finally:
             await self._close()
+        if self._ended_by is not None:  # as whoever sent the signal expects it
+            loop.remove_signal_handler(self._ended_by)
+            os.kill(os.getpid(), self._ended_by)
+        if self._failure is not None:
+            raise self._failure
         return ExitCode.OK
 
-    def _take_draft(self) -> str:
+    async def _serve(self) -> None:
+        for path in self._attach:
+            await self._answer(f"/attach {shlex.quote(path)}")
+        while not self.leaving:
+            self._tell_notices()
+            try:
+                message = await self._next()
+            except EOFError:
+                break
+            await self._answer(message)
+
+    async def _next(self) -> str:
         draft, self.draft = self.draft, ""
-        return draft
+        if self.queue:
+            self.stage.put(draft)
+            return self.queue.pop(0)
+        return (await self.stage.ask(draft)).strip()
 
-    def cycle_mode(self) -> None:
-        """The next mode, in the order plan, ask, edits, auto."""
-        from kcode.config.settings import Mode
-
-        modes = list(get_args(Mode))
-        self.set_mode(modes[(modes.index(self.mode) + 1) % len(modes)])
+    # --- for the commands ----------------------------------------------------------------------
 
     def set_mode(self, mode: str) -> None:
         self.mode = mode
         if self.session is not None:
             self.session.mode = mode  # type: ignore[assignment]  # checked by the callers
-        self._prompt.refresh()
+        self.stage.refresh()
 
     def say(self, text: object = "", style: str = "") -> None:
-        """Print a line, or anything rich can print, between turns."""
+        """Print a line, or anything rich can print, above the prompt."""
         from rich.text import Text
 
         from kcode.ui.terminal import make_console
@@ -107,15 +142,10 @@ class Sitting:
         console.print(Text(text, style=style) if isinstance(text, str) else text)
 
     async def notice(self, text: str, style: str = "yellow") -> None:
-        """Tell something that came up in the background: above the prompt, or before it comes again."""
+        """Tell something that came up in the background: at once, or when the turn has ended."""
         self._notices.append((text, style))
-        if self._prompt.shown:
-            await self._prompt.aside(self._tell_notices)
-
-    def _tell_notices(self) -> None:
-        while self._notices:
-            text, style = self._notices.pop(0)
-            self.say(f"note: {text}", style)
+        if self.stage.waiting:
+            await self.stage.above(self._tell_notices)
 
     def complain(self, error: KcodeError) -> None:
         from kcode.ui.errors import report
@@ -123,142 +153,195 @@ class Sitting:
         report(error, stream=sys.stdout)
 
     async def ready(self) -> Session:
-        """The session, waiting for it where it is still being opened. Raises what opening raised."""
+        """The session, waiting for it where it is still being opened. Raises what opening raised, and
+        OpeningInterrupted where the user does not want to wait."""
         if self.session is None:
-            self._begin_opening()
-            assert self._opening is not None
-            if not self._opening.done():
-                with self._keys.reading():
-                    await asyncio.wait({self._opening})
-            self.session = self._opening.result()
+            waiting = asyncio.ensure_future(self._opening.result())
+            await self.during(lambda: asyncio.wait({waiting}), waiting.cancel)
+            if waiting.cancelled():
+                raise OpeningInterrupted(_("interrupted"), "")
+            self.session = waiting.result()
             self.session.mode = self.mode  # type: ignore[assignment]
         return self.session
 
-    async def during(self, work: Callable[[], object], interrupt: Callable[[], object]) -> None:
-        """Await ``work()`` while keys are read and Ctrl-C and Esc call ``interrupt``."""
-        self._working = interrupt
+    async def during(self, work: Callable[[], Awaitable[object]], interrupt: Callable[[], object]) -> None:
+        """Await ``work()`` while Ctrl-C and Esc call ``interrupt``."""
+        self._interrupts.append(interrupt)
         try:
-            with self._keys.reading():
-                await work()  # type: ignore[misc]
+            with self.stage.reading():
+                await work()
         finally:
-            self._working = None
+            self._interrupts.remove(interrupt)
 
     async def aside(self, work: Callable[[], Awaitable[T]]) -> T:
         """Await ``work()`` with the terminal to itself: a picker, an editor, plain output."""
-        return await work()
+        return await self.stage.aside(work)
 
     async def turn(self, message: str) -> None:
         """Run one turn as if ``message`` had been typed."""
-        await self._turn(await self.ready(), message)
+        from kcode.ui.turns import take_turn
+
+        await take_turn(self, await self.ready(), message)
+
+    def refresh_status(self) -> None:
+        """Show where the session stands now."""
+        from kcode.ui import status
+
+        if self.session is not None:
+            self.status = status.Status.of(self.session)
+            self.mode = self.session.mode
+        self.branch = status.branch_of(self.root)
+        self.stage.refresh()
 
     # --- one message ---------------------------------------------------------------------------
 
     async def _answer(self, message: str) -> None:
-        from kcode.ui.commands import table as commands
+        from kcode.ui.turns import answer
 
         try:
-            session = await self.ready()
-            if message.startswith("/") and commands.looks_like_command(message):
-                await commands.run(self, message)
-                self.say()
-            else:
-                await self._turn(session, message)
+            await answer(self, message)
+        except OpeningInterrupted:
+            self.stage.put(message)
         except KcodeError as error:
             if self.session is None:
                 raise
             self.complain(error)
         self.refresh_status()
 
-    async def _turn(self, session: Session, message: str) -> None:
-        from kcode.ui.approve import TerminalApprover
-        from kcode.ui.render import make_renderer, show
+    async def _look(self, message: str) -> None:
+        """A command that only looks, while the model works."""
+        from kcode.ui.turns import answer
 
-        renderer = make_renderer(
-            sys.stdout,
-            self.look,
-            show_reasoning=self.settings.ui.show_reasoning,
-            typed=self._keys.typed,
-        )
-        session.approver = TerminalApprover(
-            sys.stdout,
-            self.look,
-            pause=renderer.paused,
-            on_interrupt=session.interrupt,
-            keep=self._keys.keep,
-        )
-        self.say()
-        await self.during(lambda: show(session.turn(message), renderer), session.interrupt)
-        self.say()
+        try:
+            await answer(self, message)
+        except KcodeError as error:
+            self.complain(error)
 
-    def refresh_status(self) -> None:
+    # --- what keys do (kcode.ui.bindings.Hands) ------------------------------------------------
+
+    @property
+    def working(self) -> bool:
+        """Whether something runs that a message has to wait for."""
+        return not self.stage.waiting
+
+    @property
+    def queued(self) -> bool:
+        return bool(self.queue)
+
+    def send(self, text: str) -> None:
+        """Answer ``text`` now, or queue it while something else is worked on."""
+        from kcode.ui.turns import only_looks
+
+        if self.stage.answer(text):
+            return
+        if self.session is not None and only_looks(text):
+            self._beside(self._look(text))
+        else:
+            self.queue.append(text)
+        self.stage.refresh()
+
+    def steer(self, text: str) -> None:
+        """Let ``text``, or the first message that waits, join the running turn; it waits where none runs."""
+        if not text and self.queue:
+            text = self.queue.pop(0)
+        if text and not (self.session is not None and self.session.steer(text)):
+            self.queue.insert(0, text)
+        self.stage.refresh()
+
+    def take_back(self) -> str:
+        """The last message that waits, which does not wait any more."""
+        return self.queue.pop() if self.queue else ""
+
+    def interrupt(self) -> None:
+        """End what runs. Messages that wait come back as the draft."""
+        for interrupt in self._interrupts:
+            interrupt()
+        if self.queue:
+            waiting, self.queue[:] = "\n".join(self.queue), []
+            self.stage.put(waiting)
+
+    def leave(self) -> None:
+        """End the sitting, and what runs."""
+        self.leaving = True
+        for interrupt in self._interrupts:
+            interrupt()
+        self.stage.leave()
+
+    def cycle_mode(self) -> None:
+        """The next mode, in the order plan, ask, edits, auto."""
+        from kcode.config.settings import Mode
+
+        modes = list(get_args(Mode))
+        self.set_mode(modes[(modes.index(self.mode) + 1) % len(modes)])
+
+    def open_details(self) -> None:
+        """Print the newest thing that was folded away and not opened yet."""
+        from kcode.ui.terminal import size_of
+
+        if lines := self.details.next(size_of(sys.stdout)[0], self.look):
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            sys.stdout.flush()
+
+    def edit(self) -> None:
+        """Open the draft in the user's editor."""
+        self._beside(self._edit())
+
+    def suspend(self) -> None:
+        """Stop the process until the shell continues it."""
+        self.stage.suspend()
+
+    async def _edit(self) -> None:
+        from kcode.ui.editor import edit_text
+        from kcode.ui.keys import lines_and_echo
+
+        async def edited() -> str:
+            with lines_and_echo(sys.stdin.fileno()):
+                return await edit_text(self.stage.prompt.text)
+
+        try:
+            self.stage.prompt.text = (await self.aside(edited)).rstrip("\n")
+        except KcodeError as error:
+            self.complain(error)
+
+    # --- opening, closing, signals -------------------------------------------------------------
+
+    def _opened(self, session: Session) -> None:
         from kcode.ui import status
 
-        if self.session is not None:
-            self._status = status.Status.of(self.session)
-            self.mode = self.session.mode
-        self._branch = status.branch_of(self.root)
+        self.status = status.Status.of(session)
+        self.stage.refresh()
 
-    # --- opening, closing, interrupting --------------------------------------------------------
+    def _failed(self, error: BaseException) -> None:
+        self._failure = error
+        self.stage.leave()
 
-    def _begin_opening(self) -> None:
-        if self._opening is None:
-            self._opening = asyncio.get_running_loop().create_task(asyncio.to_thread(self._open))
-            self._opening.add_done_callback(self._opened)
+    def _tell_notices(self) -> None:
+        while self._notices:
+            text, style = self._notices.pop(0)
+            self.say(_("note: {text}").format(text=text), style)
 
-    def _open(self) -> Session:
-        session = self._open_session()
-        # What the first turn needs is imported now, while the user still types.
-        for module in ("kcode.ui.approve", "kcode.ui.render", "rich.markdown", "rich.syntax"):
-            import_module(module)
-        return session
-
-    def _opened(self, task: asyncio.Task[Session]) -> None:
-        if task.cancelled():
-            return
-        if (error := task.exception()) is not None:
-            self._prompt.give_up(error)
-            return
-        from kcode.ui import status
-
-        session = task.result()
-        self._status = status.Status.of(session)
-        self._prompt.refresh()
-        self._preparing = asyncio.create_task(self._prepare(session))
-
-    async def _prepare(self, session: Session) -> None:
-        from kcode.providers.base import Preparable
-
-        endpoint = getattr(session.provider, "endpoint", None)  # the embedded model has none
-        if endpoint is not None and endpoint.notice:
-            await self.notice(endpoint.notice, "dim")
-        if isinstance(session.provider, Preparable):
-            with contextlib.suppress(KcodeError):  # the first request meets the same trouble and says it
-                await session.provider.prepare()
-        from kcode.providers.moonshot.balance import hint
-
-        if low := await hint(session.provider, self.settings):
-            await self.notice(low)
-
-    def _interrupt(self) -> None:
-        if self._working is not None:
-            self._working()
+    def _beside(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _sigint(self) -> None:
-        if self._working is not None:
-            self._working()
-        else:
-            self._prompt.sigint()
+        """A SIGINT that came as a signal, not as a key."""
+        if not self.stage.press_ctrl_c():
+            self.interrupt()
+
+    def _end_by(self, number: signal.Signals, main: asyncio.Task[None]) -> None:
+        self._ended_by = number
+        if number == signal.SIGHUP:
+            self.stage.hang_up()
+        main.cancel()
 
     async def _close(self) -> None:
-        if self._preparing is not None:
-            self._preparing.cancel()
-        if self._opening is None:
+        for task in self._tasks:
+            task.cancel()
+        session = await self._opening.close()
+        if session is None:
             return
-        if self.session is None:
-            await asyncio.wait({self._opening})
-            if self._opening.exception() is not None:
-                return
-            self.session = self._opening.result()
-        if self.session.cost.requests:
-            self.say("kcode -c continues this session", "dim")
-        await self.session.close()
+        if session.cost.requests and self._ended_by is None:
+            self.say(_("kcode -c continues this session"), "dim")
+        await (self.session or session).close()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kcode.ui import figures
+from kcode.ui import figures, widths
 from kcode.ui.status import Status, line
 
 
@@ -43,3 +43,28 @@ def test_the_status_line_drops_what_does_not_fit_from_the_end() -> None:
     )
     assert line(status, "ask", "main", 40) == "ask mode · kimi-k2.6 · 12k/262k (5%)"
     assert line(status, "ask", "main", 6) == "ask m…"
+
+
+def test_a_narrow_pane_drops_the_least_important_part_first() -> None:
+    status = Status("kimi-k2.6", "12k/262k (5%)", "87% cached", "¥0.01", background=2, queued=1)
+    whole = "ask mode · 1 queued · kimi-k2.6 · 2 tasks running · 12k/262k (5%) · ¥0.01 · 87% cached · main"
+    assert line(status, "ask", "main", 100) == whole
+    assert line(status, "ask", "main", 85) == whole.replace(" · 87% cached", "")
+    assert line(status, "ask", "main", 75) == whole.removesuffix(" · 87% cached · main")
+    assert line(status, "ask", "main", 60) == "ask mode · 1 queued · kimi-k2.6 · 2 tasks running"
+    assert line(status, "ask", "main", 32) == "ask mode · 1 queued · kimi-k2.6"
+    assert line(status, "ask", "main", 20) == "ask mode · 1 queued"
+
+
+def test_a_long_branch_name_is_cut_before_anything_is_left_out() -> None:
+    status = Status(model="kimi-k2.6", context="12k/262k (5%)", cached="87% cached", cost="¥0.01")
+    text = line(status, "ask", "功能/状态栏里的分支名字很长很长", 78)
+    assert text == "ask mode · kimi-k2.6 · 12k/262k (5%) · ¥0.01 · 87% cached · 功能/状态栏里的…"
+
+
+@pytest.mark.parametrize("columns", range(1, 121))
+def test_the_status_line_is_one_row_at_any_width(columns: int) -> None:
+    status = Status("模型-k2.6", "12k/262k (5%)", "87% cached", "¥0.01", background=3, queued=12)
+    text = line(status, "ask", "功能/👨‍👩‍👧/分支", columns)
+    assert widths.columns(text) <= columns
+    assert "\n" not in text

@@ -12,20 +12,13 @@ from kcode.agent.events import (
     Event,
     Notice,
     ReasoningText,
-    RequestStarted,
     TurnFinished,
-    TurnStarted,
-    UsageReported,
     WaitingToSend,
 )
-from kcode.config.settings import Reasoning
 from kcode.errors import LimitReached
 from kcode.tools.base import ToolOutcome
-from kcode.ui.details import Details
 from kcode.ui.live import FRAME_BEGIN
-from kcode.ui.render import LiveRenderer
-from kcode.ui.terminal import Look
-from tests.ui.screen import Terminal
+from tests.ui.player import Player, turn
 
 ANSWER = """\
 # The bug
@@ -51,45 +44,8 @@ The end.
 """
 
 
-def turn(*middle: Event) -> list[Event]:
-    return [TurnStarted("go"), RequestStarted(1, 100), *middle]
-
-
 def streamed(text: str, size: int = 3) -> list[Event]:
     return [AnswerText(text[i : i + size]) for i in range(0, len(text), size)]
-
-
-def usage() -> UsageReported:
-    return UsageReported(8200, 7100, 412, 0, "0.0123", "CNY", "¥0.0123", 262_144, 0.86)
-
-
-class Player:
-    """Feeds events to a renderer on a terminal, with a frame after each and a clock that ticks."""
-
-    def __init__(self, columns: int = 80, rows: int = 24, show_reasoning: Reasoning = "folded") -> None:
-        self.terminal = Terminal(columns, rows)
-        self.now = 0.0
-        self.details = Details()
-        self.renderer = LiveRenderer(
-            self.terminal,
-            Look(plain=False),
-            size=self.terminal.size,
-            clock=lambda: self.now,
-            show_reasoning=show_reasoning,
-            details=self.details,
-        )
-
-    def play(self, *events: Event) -> Player:
-        for event in events:
-            self.renderer.handle(event)
-            self.now += 0.05
-            self.renderer.paint()
-        return self
-
-    def end(self, reason: str = "answered") -> str:
-        self.play(usage(), TurnFinished(reason, "", 1))  # type: ignore[arg-type]
-        self.renderer.close()
-        return self.terminal.text()
 
 
 @pytest.mark.parametrize("columns", [80, 60, 33])

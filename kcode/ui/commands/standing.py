@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from kcode.i18n import _
 from kcode.ui import figures
 from kcode.ui.commands.base import Command, interruptible, table
 
@@ -27,17 +28,37 @@ async def _context(sitting: Sitting, session: Session, argument: str) -> None:
     from kcode.ui import costs
 
     rows = costs.context_rows(session)
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim")
-    table.add_column(justify="right")
-    table.add_column(justify="right")
-    table.add_column()
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(justify="right")
+    grid.add_column(justify="right")
+    grid.add_column()
     for kind, count in rows:
         share = count / session.window if session.window else 0.0
-        table.add_row(kind, figures.tokens(count), figures.percent(share), _bar(sitting, share))
+        grid.add_row(kind, figures.tokens(count), figures.percent(share), _bar(sitting, share))
     used = session.context_tokens()
-    sitting.say(f"{figures.tokens(used)} of {figures.tokens(session.window)} tokens")
-    sitting.say(table)
+    sitting.say(
+        _("{used} of {window} tokens").format(
+            used=figures.tokens(used), window=figures.tokens(session.window)
+        )
+    )
+    sitting.say(grid)
+    _context_details(sitting, session)
+
+
+def _context_details(sitting: Sitting, session: Session) -> None:
+    """What the tokens of the tools are, the guides that were given, what goes with the next message."""
+    from kcode.ui import costs
+    from kcode.ui.commands.memory import guide_rows
+
+    tools = [f"{name} {figures.tokens(count)}" for name, count in costs.tool_rows(session)]
+    attached = [(figures.one_line(each.name), figures.tokens(each.tokens)) for each in session.attachments]
+    rows = [(_("tools"), ", ".join(tools))] if tools else []
+    rows += [(_("guide"), f"{path}: {facts}") for path, facts in guide_rows(session)]
+    rows += [(_("attached"), f"{name}: {count}") for name, count in attached]
+    if rows:
+        sitting.say()
+        sitting.say(table(rows))
 
 
 def _bar(sitting: Sitting, share: float) -> str:
@@ -52,7 +73,7 @@ async def _cost(sitting: Sitting, session: Session, argument: str) -> None:
     rows = [*costs.cost_rows(session.cost), *costs.limit_rows(session)]
     rows += await interruptible(sitting, costs.balance_rows(session)) or []
     sitting.say(table(rows))
-    sitting.say("all sessions: kcode cost", "dim")
+    sitting.say(_("all sessions: kcode cost"), "dim")
 
 
 async def _cache(sitting: Sitting, session: Session, argument: str) -> None:
@@ -65,12 +86,28 @@ async def _cache(sitting: Sitting, session: Session, argument: str) -> None:
         sitting.say()
         sitting.say(table(costs.break_rows(report.breaks)))
     else:
-        sitting.say("every request begins with the one before: nothing was read again", "dim")
+        sitting.say(_("every request begins with the one before: nothing was read again"), "dim")
 
 
 COMMANDS = (
-    Command("status", "", "session, provider, model, cost, how well calls are spelled", _status),
-    Command("context", "", "where the window goes", _context),
-    Command("cost", "", "tokens and money of this session", _cost),
-    Command("cache", "", "what was read from the cache, and every break explained", _cache),
+    Command(
+        "status",
+        "",
+        "where this session stands: provider, model, cost, guides, tasks, sandbox",
+        _status,
+        "looking",
+        "/status",
+        while_working=True,
+    ),
+    Command("context", "", "where the window goes", _context, "looking", "/context", while_working=True),
+    Command("cost", "", "tokens and money of this session", _cost, "looking", "/cost"),
+    Command(
+        "cache",
+        "",
+        "what was read from the cache, and every break explained",
+        _cache,
+        "looking",
+        "/cache",
+        while_working=True,
+    ),
 )

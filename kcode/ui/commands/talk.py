@@ -1,10 +1,11 @@
-"""Commands that steer the conversation: help, mode, attachments, going back, compacting, leaving."""
+"""Commands that steer the conversation: mode, attachments, going back, compacting, leaving."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
 from kcode.errors import UsageError
+from kcode.i18n import _, from_below
 from kcode.ui import figures
 from kcode.ui.commands.base import Command, interruptible, table
 
@@ -13,36 +14,21 @@ if TYPE_CHECKING:
     from kcode.ui.sitting import Sitting
 
 
-async def _help(sitting: Sitting, session: Session, argument: str) -> None:
-    from kcode.ui.commands.table import COMMANDS as ALL
-
-    sitting.say(table([(f"/{c.name} {c.argument}".rstrip(), c.help) for c in ALL]))
-    sitting.say()
-    keys = [
-        ("Enter", "send; after a \\ at the end, a new line"),
-        ("Alt-Enter", "a new line"),
-        ("Shift-Tab", "the next mode"),
-        ("Esc, Ctrl-C", "interrupt the model; at the prompt, Ctrl-C clears the line, twice quits"),
-        ("Up, Ctrl-R", "earlier messages, search in them"),
-        ("Esc Esc", "at the empty prompt: go back to an earlier message"),
-        ("Ctrl-D", "quit"),
-    ]
-    sitting.say(table(keys))
-
-
 async def _mode(sitting: Sitting, session: Session, argument: str) -> None:
     from kcode.config.settings import Mode
 
     modes = get_args(Mode)
     if argument and argument not in modes:
-        raise UsageError(f"no mode {argument!r}", f"one of: {', '.join(modes)}")
+        raise UsageError(
+            _("no mode {mode!r}").format(mode=argument), _("one of: {modes}").format(modes=", ".join(modes))
+        )
     if argument:
         sitting.set_mode(argument)
     meaning = {
-        "plan": "read only: nothing is changed, nothing is run",
-        "ask": "asks before files are changed and commands are run",
-        "edits": "changes files without asking, asks before commands",
-        "auto": "changes files and runs commands without asking",
+        "plan": _("read only: nothing is changed, nothing is run"),
+        "ask": _("asks before files are changed and commands are run"),
+        "edits": _("changes files without asking, asks before commands"),
+        "auto": _("changes files and runs commands without asking"),
     }
     sitting.say(table([(f"{'* ' if mode == sitting.mode else '  '}{mode}", meaning[mode]) for mode in modes]))
 
@@ -59,10 +45,11 @@ async def _attach(sitting: Sitting, session: Session, argument: str) -> None:
         session.approver = TerminalApprover(sys.stdout, sitting.look)
         work = attach(session, path, lambda text: sitting.say(figures.one_line(text), "dim"))
         if await interruptible(sitting, work) is None:
-            sitting.say(f"{figures.one_line(path)}: interrupted, not attached", "dim")
+            sitting.say(_("{file}: interrupted, not attached").format(file=figures.one_line(path)), "dim")
             break
-    waiting = [(each.name, f"about {figures.tokens(each.tokens)} tokens") for each in session.attachments]
-    sitting.say(table(waiting) if waiting else "nothing is attached to the next message")
+    about = _("about {count} tokens")
+    waiting = [(each.name, about.format(count=figures.tokens(each.tokens))) for each in session.attachments]
+    sitting.say(table(waiting) if waiting else _("nothing is attached to the next message"))
 
 
 async def _rewind(sitting: Sitting, session: Session, argument: str) -> None:
@@ -74,31 +61,70 @@ async def _rewind(sitting: Sitting, session: Session, argument: str) -> None:
 async def _fork(sitting: Sitting, session: Session, argument: str) -> None:
     before = session.id
     now = session.fork()
-    sitting.say(f"this is {now} now; {before} stays as it was: kcode --resume {before}")
+    sitting.say(
+        _("this is {now} now; {before} stays as it was: kcode --resume {before}").format(
+            now=now, before=before
+        )
+    )
 
 
 async def _compact(sitting: Sitting, session: Session, argument: str) -> None:
-    sitting.say("compacting…", "dim")
+    sitting.say(_("compacting…"), "dim")
     said = await interruptible(sitting, session.compact(argument))
-    sitting.say(said if said is not None else "interrupted", "dim")
+    sitting.say(from_below(said) if said is not None else _("interrupted"), "dim")
 
 
 async def _clear(sitting: Sitting, session: Session, argument: str) -> None:
     session.clear()
-    sitting.say("a new conversation; files stay as they are", "dim")
+    sitting.say(_("a new conversation; files stay as they are"), "dim")
 
 
 async def _exit(sitting: Sitting, session: Session, argument: str) -> None:
     sitting.leaving = True
 
 
+def _modes(sitting: Sitting) -> list[tuple[str, str]]:
+    from kcode.config.settings import Mode
+
+    return [(mode, "") for mode in get_args(Mode)]
+
+
 COMMANDS = (
-    Command("help", "", "what there is", _help),
-    Command("mode", "[plan|ask|edits|auto]", "show the mode, or change it", _mode),
-    Command("attach", "[FILE…|none]", "send files with the next message, or take them back", _attach),
-    Command("rewind", "[undo]", "go back to an earlier message, with the files or without", _rewind),
-    Command("fork", "", "go on in a copy of this session", _fork),
-    Command("compact", "[KEEP]", "replace the conversation by a hand-off", _compact),
-    Command("clear", "", "begin a new conversation", _clear),
-    Command("exit", "", "leave", _exit),
+    Command(
+        "mode",
+        "[plan|ask|edits|auto]",
+        "show the mode, or change it",
+        _mode,
+        "model",
+        "/mode plan",
+        while_working=True,
+        choices=_modes,
+    ),
+    Command(
+        "attach",
+        "[FILE…|none]",
+        "send files with the next message, or take them back",
+        _attach,
+        "conversation",
+        '/attach "my report.pdf"',
+    ),
+    Command(
+        "rewind",
+        "[undo]",
+        "go back to an earlier message, with the files or without",
+        _rewind,
+        "conversation",
+        "/rewind undo",
+    ),
+    Command("fork", "", "go on in a copy of this session", _fork, "conversation", "/fork"),
+    Command(
+        "compact",
+        "[KEEP]",
+        "replace the conversation by a hand-off",
+        _compact,
+        "conversation",
+        "/compact the parser's error cases",
+    ),
+    Command("clear", "", "begin a new conversation", _clear, "conversation", "/clear"),
+    Command("exit", "", "leave", _exit, "conversation", "/exit", while_working=True),
 )
