@@ -52,7 +52,6 @@ class PlainRenderer:
         self._calls: dict[str, Running] = {}
         self._told = 0.0  # when the last line about a running call was written
         self._todo: todo.Items = ()
-        self._keeps_todo = False
         self._section = ""
         self._column = 0
         self._held = ""
@@ -124,14 +123,14 @@ class PlainRenderer:
                 self._calls[event.call_id].take(event)
         else:
             call = self._calls.pop(event.call_id, None)
-            if self._keeps_todo and words.about_todo(event):
+            if words.about_todo(event):
                 return
             self._line("calls", finished_call(call.title if call else event.name, event))
             for line in failure_lines(event):
                 self._line("calls", f"  | {figures.one_line(line, 200)}")
 
     def _change_todo(self, items: todo.Items) -> None:
-        self._todo, self._keeps_todo = items, True
+        self._todo = items
         if todo.finished(items):
             self._write_todo()
         elif items:

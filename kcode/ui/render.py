@@ -139,7 +139,6 @@ class LiveRenderer:
         self._working = Working(clock)
         self._calls = callgroup.CallGroup(look)
         self._todo: todo.Items = ()
-        self._keeps_todo = False  # whether a list was shown in this turn
         self._paused = False
         self._finished: list[str] = []
 
@@ -284,8 +283,8 @@ class LiveRenderer:
 
     def _commit_calls(self, ended: list[tuple[callgroup.Running, CallFinished]]) -> None:
         width = self._size()[0]
-        # The to-do list is on the screen: that it changed needs no line.
-        seen = [(call, event) for call, event in ended if not (self._keeps_todo and words.about_todo(event))]
+        # The to-do list is on the screen itself: that it changed needs no line.
+        seen = [(call, event) for call, event in ended if not words.about_todo(event)]
         if seen:
             rows = callgroup.group_rows(seen, self._look, width - 1)
             self._commit("work", [line for row in rows for line in self._drawer.text(row, width)])
@@ -294,7 +293,7 @@ class LiveRenderer:
                 self._details.add(call.title, detail_of(event), "call")
 
     def _change_todo(self, items: todo.Items) -> None:
-        self._todo, self._keeps_todo = items, True
+        self._todo = items
         if todo.finished(items):
             self._end_texts()
             self._write_todo()

@@ -40,6 +40,7 @@ class Status:
             context=f"{figures.tokens(used)}/{figures.tokens(window)}{share}",
             cached=hits if requests else "",
             cost=session.cost.text() if requests else "",
+            background=sum(task.running for task in session.background),
         )
 
 

@@ -60,8 +60,8 @@ def test_a_short_call_is_told_once() -> None:
 def test_the_todo_list_is_a_line_per_change_and_a_list_at_the_end() -> None:
     stream = io.StringIO()
     renderer = PlainRenderer(stream)
-    renderer.handle(TodoChanged((("read", "in_progress"), ("write", "pending"))))
     renderer.handle(CallFinished("1", "update_todo", ToolOutcome("", "0 of 2 done"), 0.1))
+    renderer.handle(TodoChanged((("read", "in_progress"), ("write", "pending"))))
     renderer.handle(TodoChanged((("read", "done"), ("write", "in_progress"))))
     renderer.handle(TurnFinished("answered", "", 1))
     renderer.close()

@@ -134,8 +134,16 @@ def test_a_todo_list_that_is_completed_is_written_then_and_there() -> None:
 
 def test_changing_the_todo_list_takes_no_line_of_its_own() -> None:
     player = Player(60).play(*turn(CallStarted("1", "update_todo", {}, "update the to-do list")))
-    player.play(TodoChanged(LIST), CallFinished("1", "update_todo", ToolOutcome("", "1 of 3 done"), 0.1))
-    assert "update the to-do list" not in player.end()
+    player.play(CallFinished("1", "update_todo", ToolOutcome("", "1 of 3 done"), 0.1), TodoChanged(LIST))
+    text = player.end()
+    assert "update the to-do list" not in text
+    assert "● write 测试" in text
+
+
+def test_a_todo_list_that_was_refused_says_so() -> None:
+    player = Player(60).play(*turn(CallStarted("1", "update_todo", {}, "update the to-do list")))
+    player.play(CallFinished("1", "update_todo", ToolOutcome("", "no items", ok=False), 0.1))
+    assert "✗ update the to-do list · no items" in player.end()
 
 
 def test_a_long_todo_list_is_collapsed_to_what_matters_now() -> None:
