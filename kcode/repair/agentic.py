@@ -6,7 +6,7 @@ somebody approved it. kcode itself then runs the tests and compares; the model's
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from kcode.agent.events import AnswerText, TurnFinished
 from kcode.agent.session import Session
 from kcode.config.prompts import load_prompt
 from kcode.config.settings import Settings
+from kcode.conversation.ledger import UsageEntry
 from kcode.errors import KcodeError
 from kcode.providers.base import Provider
 from kcode.repair.events import AgentSaid, Listener, Progress, Stage, StageName
@@ -40,6 +41,7 @@ async def repair_by_agent(
     settings: Settings,
     tell: Listener,
     allow_test_changes: bool = False,
+    account: Callable[[UsageEntry], None] | None = None,
 ) -> RepairResult:
     """See :func:`kcode.repair.pipeline.repair`, which calls this for providers that cannot infill."""
     with Stage(tell, "prepare", "a copy of the project"):
@@ -47,9 +49,23 @@ async def repair_by_agent(
         project = await copying.__aenter__()
     try:
         work = _Work(project, provider, tell, allow_test_changes)
-        return await work.run(target)
+        try:
+            return await work.run(target)
+        finally:
+            if work.session is not None:
+                _hand_over(work.session, account)
     finally:
         await copying.__aexit__(None, None, None)
+
+
+def _hand_over(session: Session, account: Callable[[UsageEntry], None] | None) -> None:
+    """What the repair's own session cost goes to ``account``; its journal stays where nobody takes it."""
+    for entry in session.ledger if account else ():
+        if isinstance(entry, UsageEntry) and account:
+            account(entry)
+    session.journal.close()
+    if account:
+        session.journal.path.unlink(missing_ok=True)
 
 
 class _OnlyTests:
@@ -65,6 +81,7 @@ class _Work:
     provider: Provider
     tell: Listener
     allow_test_changes: bool
+    session: Session | None = None  # once there is something to repair
 
     async def run(self, target: str) -> RepairResult:
         before, failing = await self._reproduce(target)
@@ -72,7 +89,8 @@ class _Work:
             return RepairResult("cannot_run", f"The tests cannot run: {before.cannot_run.rstrip('.')}.")
         if not failing:
             return _nothing_fails(before, target)
-        session = Session.open(self.project.scratch, self.project.settings, self.provider)
+        session = Session.open(self.project.scratch, self.project.settings, self.provider, errand="fix")
+        self.session = session
         session.mode = "edits"
         session.files.enabled = False  # a scratch copy: nobody rewinds it
         session.approver = _OnlyTests()

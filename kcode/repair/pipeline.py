@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kcode.config.settings import Settings
+from kcode.conversation.ledger import UsageEntry
 from kcode.errors import EnvironmentProblem
 from kcode.providers.base import Infiller, Provider, ProviderError
 from kcode.repair.candidates import Candidate
@@ -46,13 +48,16 @@ async def repair(
     on_event: Listener | None = None,
     budget_s: float = 0.0,
     allow_test_changes: bool = False,
+    account: Callable[[UsageEntry], None] | None = None,
 ) -> RepairResult:
     """Look for a patch of ``root`` (the workspace's root) that passes the tests ``target`` names.
 
     ``target``: a test id, a file or folder of tests, a sentence about a test, or "" for whatever fails.
     ``budget_s``: seconds for the search with the embedded model, 0 for the setting ``fix.max_seconds``;
     a big model is bound by the limits of the agent instead. ``on_event`` is called with each
-    :class:`~kcode.repair.events.RepairEvent` on the event loop. Applies nothing: see :func:`apply`.
+    :class:`~kcode.repair.events.RepairEvent` on the event loop. ``account`` takes over what the model's
+    requests cost, interrupted repairs included; without it they are counted as a session of their own.
+    Applies nothing: see :func:`apply`.
     Raises :class:`~kcode.providers.base.ProviderError` where the model cannot be asked; tests that cannot
     run are a result, not an error.
     """
@@ -70,7 +75,9 @@ async def repair(
         else:
             from kcode.repair.agentic import repair_by_agent
 
-            result = await repair_by_agent(root, target, provider, settings, tell, allow_test_changes)
+            result = await repair_by_agent(
+                root, target, provider, settings, tell, allow_test_changes, account
+            )
     except (JudgeFailed, EnvironmentProblem) as problem:
         if isinstance(problem, ProviderError):
             raise

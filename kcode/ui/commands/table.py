@@ -11,15 +11,19 @@ from kcode.errors import UsageError
 from kcode.i18n import _
 from kcode.ui.commands import (
     files,
+    gitwork,
     helping,
     memory,
     permissions,
+    planning,
     providing,
     reporting,
     sessions,
     setup,
     standing,
+    starting,
     talk,
+    testing,
 )
 from kcode.ui.commands.base import Command
 
@@ -32,10 +36,15 @@ _ORDER = (  # of the help and of the completion: what is used most comes first
     "model",
     "provider",
     "mode",
+    "plan",
     "status",
     "context",
     "cost",
     "cache",
+    "test",
+    "fix",
+    "commit",
+    "review",
     "diff",
     "undo",
     "redo",
@@ -50,6 +59,7 @@ _ORDER = (  # of the help and of the completion: what is used most comes first
     "copy",
     "permissions",
     "memory",
+    "init",
     "config",
     "theme",
     "doctor",
@@ -67,6 +77,10 @@ _ALL: tuple[Command, ...] = (
     *memory.COMMANDS,
     *setup.COMMANDS,
     *reporting.COMMANDS,
+    *planning.COMMANDS,
+    *gitwork.COMMANDS,
+    *testing.COMMANDS,
+    *starting.COMMANDS,
 )
 COMMANDS: tuple[Command, ...] = tuple(sorted(_ALL, key=lambda command: _ORDER.index(command.name)))
 _ALIASES = {"?": "help", "quit": "exit", "q": "exit"}

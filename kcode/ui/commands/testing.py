@@ -1,0 +1,228 @@
+"""Commands about tests: running them, repairing what fails."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kcode.i18n import _, n_
+from kcode.ui import figures
+from kcode.ui.commands.base import Command, interruptible
+
+if TYPE_CHECKING:
+    from kcode.agent.session import Session
+    from kcode.repair.events import RepairEvent
+    from kcode.repair.result import RepairResult
+    from kcode.testrun.report import TestCase, TestProgress
+    from kcode.ui.sitting import Sitting
+
+_SHOWN = 10  # failures
+
+
+class _Line:
+    """One live line above the input; nothing where the terminal cannot repaint."""
+
+    def __init__(self, sitting: Sitting) -> None:
+        self._region = sitting.stage.region
+        self._terminal = sitting.stage.terminal
+        self._began = time.monotonic()
+
+    def show(self, text: str) -> None:
+        from kcode.ui.terminal import size_of
+
+        if self._region is not None:
+            spent = figures.seconds(time.monotonic() - self._began)
+            line = figures.cut(f"  {figures.one_line(text)} · {spent}", size_of(self._terminal)[0] - 1)
+            self._region.update((), [line])
+
+    def clear(self) -> None:
+        if self._region is not None:
+            self._region.clear()
+
+
+@contextmanager
+def _live(sitting: Sitting) -> Iterator[_Line]:
+    line = _Line(sitting)
+    try:
+        yield line
+    finally:
+        line.clear()
+
+
+async def _test(sitting: Sitting, session: Session, argument: str) -> None:
+    from kcode.agent.told import news
+    from kcode.testrun.run import run_tests
+    from kcode.testrun.summary import headline, summarise
+
+    with _live(sitting) as line:
+        line.show(_("running the tests…"))
+
+        def progress(so_far: TestProgress) -> None:
+            line.show(_counted(so_far))
+
+        work = run_tests(session.root, session.settings, argument or None, on_progress=progress)
+        report = await interruptible(sitting, work)
+    if report is None:
+        sitting.say(_("interrupted: the tests did not run to their end"), "yellow")
+        return
+    for case in report.failing[:_SHOWN]:
+        _show_failure(sitting, case)
+    if len(report.failing) > _SHOWN:
+        sitting.say(_("and {count} more that fail").format(count=len(report.failing) - _SHOWN), "dim")
+    sitting.say(headline(report), "green" if report.ok else "red")
+    what = f"the tests of {argument}" if argument else "the tests"
+    session.tell(news(f"The user ran {what}. Result:\n{summarise(report)}"))
+    if not report.ok:
+        sitting.say(_("your next message takes the result along; /fix repairs"), "dim")
+
+
+def _counted(so_far: TestProgress) -> str:
+    """``12 passed, 1 failed of 40: tests/test_a.py::test_b``."""
+    counts = [_("{count} passed").format(count=so_far.passed)]
+    if so_far.failed:
+        counts.append(_("{count} failed").format(count=so_far.failed))
+    said = ", ".join(counts)
+    if so_far.total:
+        said = _("{counts} of {total}").format(counts=said, total=so_far.total)
+    return f"{said}: {so_far.text}" if so_far.text else said
+
+
+def _show_failure(sitting: Sitting, case: TestCase) -> None:
+    mark = "✗" if sitting.look.unicode else "x"
+    sitting.say(f"{mark} {figures.one_line(case.id)}", "red")
+    if case.message:
+        sitting.say(f"  {figures.one_line(case.message)}")
+    if case.expected and case.actual:
+        told = _("  expected {expected}, got {actual}")
+        sitting.say(
+            told.format(
+                expected=figures.one_line(case.expected, 200), actual=figures.one_line(case.actual, 200)
+            )
+        )
+    if case.frames:
+        frame = case.frames[-1]
+        sitting.say(_("  at {place}").format(place=f"{figures.one_line(frame.path)}:{frame.line}"), "dim")
+
+
+async def _fix(sitting: Sitting, session: Session, argument: str) -> None:
+    from kcode.agent.accounting import take_over
+    from kcode.agent.told import news
+    from kcode.repair.pipeline import repair
+
+    with _live(sitting) as line:
+        stages = _Stages(sitting, line)
+        work = repair(
+            session.root,
+            argument,
+            session.provider,
+            session.settings,
+            on_event=stages.handle,
+            account=lambda entry: take_over(session, entry, "fix"),
+        )
+        result = await interruptible(sitting, work)
+    sitting.refresh_status()
+    if result is None:
+        sitting.say(_("interrupted: nothing was changed"), "yellow")
+        return
+    applied = await _approved(sitting, session, result)
+    asked = f"/fix {argument}".strip()
+    outcome = "applied" if applied else "not applied"
+    diff = f"\nThe patch ({outcome}):\n{result.diff[:6_000]}" if result.diff else ""
+    session.tell(news(f"The user ran {asked}. {result.message} {result.explanation}{diff}"))
+
+
+async def _approved(sitting: Sitting, session: Session, result: RepairResult) -> bool:
+    """Show the outcome; whether there was a patch and the person took it."""
+    from kcode.safety.sanitize import clean
+    from kcode.ui.desk import SessionDesk
+    from kcode.ui.diffview import print_edits
+    from kcode.ui.terminal import make_console
+
+    if not result.edits:
+        sitting.say(clean(result.message), "green" if result.status == "nothing_fails" else "yellow")
+        return False
+    sitting.say()
+    print_edits(make_console(sys.stdout, sitting.look), result.edits, sitting.look)
+    sitting.say()
+    if result.explanation:
+        sitting.say(clean(result.explanation))
+    for each in result.proof:
+        sitting.say(_("proof: {line}").format(line=clean(each)), "dim")
+    if result.test_edits:
+        named = ", ".join(figures.one_line(edit.path) for edit in result.test_edits)
+        sitting.say(_("left out: changes of tests ({files})").format(files=named), "yellow")
+    if result.warning:
+        sitting.say(_("warning: {words}").format(words=clean(result.warning)), "yellow")
+    if await SessionDesk(sitting).key(_("Apply this patch?  y yes  n no"), "yn") != "y":
+        sitting.say(_("not applied"), "dim")
+        return False
+    _apply(session, result)
+    count = len(result.edits)
+    named = ", ".join(figures.one_line(edit.path) for edit in result.edits)
+    words = n_("applied to {files}; /undo takes it back", "applied to {files}; /undo takes them back", count)
+    sitting.say(words.format(files=named), "green")
+    return True
+
+
+def _apply(session: Session, result: RepairResult) -> None:
+    """Apply the patch as an act of its own, so that /undo takes back this and no turn before it."""
+    from kcode.agent.memory import ACT
+    from kcode.conversation.ledger import Note
+    from kcode.repair.pipeline import apply
+
+    session.record(Note(ACT, "fix"))
+    apply(result, session.workspace)
+    session.record(Note(ACT, "done"))
+
+
+class _Stages:
+    """A repair as it goes: finished stages stay, the running one is a live line."""
+
+    def __init__(self, sitting: Sitting, line: _Line) -> None:
+        self._sitting = sitting
+        self._line = line
+        self._stage = ""
+
+    def handle(self, event: RepairEvent) -> None:
+        from kcode.agent.events import CallFinished
+        from kcode.repair import events
+
+        if isinstance(event, events.StageStarted):
+            self._stage = event.stage
+            self._line.show(f"{self._stage:<10} {event.text}")
+        elif isinstance(event, events.StageFinished):
+            mark = "✓" if self._sitting.look.unicode else "*"
+            self._line.clear()
+            spent = figures.seconds(event.seconds)
+            self._sitting.say(f"{mark} {event.stage:<10} {figures.one_line(event.text)}  {spent}", "dim")
+        elif isinstance(event, events.Progress):
+            self._line.show(f"{self._stage:<10} {event.text}")
+        elif isinstance(event, events.CandidatesTried):
+            self._line.show(
+                _("{tried} candidates tried, {passing} pass, {where}").format(
+                    tried=event.tried, passing=event.passing, where=event.where
+                )
+            )
+        elif isinstance(event, events.AgentSaid) and isinstance(event.event, CallFinished):
+            self._line.show(f"{self._stage:<10} {event.event.name}: {event.event.outcome.brief}")
+
+
+COMMANDS = (
+    Command(
+        "test",
+        "[TARGET]",
+        "run the tests; your next message takes the result along",
+        _test,
+        example="/test tests/test_cart.py",
+    ),
+    Command(
+        "fix",
+        "[TARGET]",
+        "repair a failing test, proved by the tests, applied after a yes",
+        _fix,
+        example="/fix the login test",
+    ),
+)
