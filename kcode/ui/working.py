@@ -63,7 +63,7 @@ class Working:
             what, escape = words.format(time=f"{math.ceil(until - now)}s"), _("Esc cancels")
         elif not calls and now - self._heard >= SILENCE_S:
             silence = figures.seconds(now - self._heard)
-            what = _("{what}: nothing for {time}").format(what=what, time=silence)
+            what = _("nothing from the model for {time}").format(time=silence)
         return f"{what} · {figures.seconds(seconds)} · {escape}"
 
     def _hold(self, event: WaitingToSend) -> None:

@@ -164,9 +164,9 @@ def test_a_message_that_steers_the_turn_is_shown_where_it_came() -> None:
 
 def test_a_silence_is_told_after_a_while() -> None:
     player = Player(60).play(*turn())
-    assert "nothing for" not in "\n".join(player.shown())
-    assert "waiting for the model: nothing for 14s" in player.wait(14).shown()[-1]
-    assert "nothing for" not in player.play(AnswerText("Hi")).shown()[-1]
+    assert "nothing from" not in "\n".join(player.shown())
+    assert "nothing from the model for 14s · 14s · Esc interrupts" in player.wait(14).shown()[-1]
+    assert "nothing from" not in player.play(AnswerText("Hi")).shown()[-1]
 
 
 def test_a_call_that_takes_long_is_no_silence() -> None:
