@@ -163,6 +163,8 @@ def _matches(rule: Rule, subject: Subject) -> bool:
         return bool(subject.tool) and fnmatchcase(subject.tool, rule.pattern)
     if rule.kind == "command":
         return any(_command_matches(form, rule.pattern) for form in _forms(subject.command, rule.verdict))
+    if rule.kind == "path" and rule.verdict == "allow" and subject.command:
+        return False  # that a program may change a file does not say which program may run
     values = subject.hosts if rule.kind == "host" else subject.paths
     matches = _host_matches if rule.kind == "host" else _path_matches
     if rule.verdict == "allow":  # allowed is only what is allowed as a whole

@@ -13,21 +13,40 @@ from tests.ui.sitting import Sitting
 
 ASK = """\
 import asyncio, json, sys
+from pathlib import Path
 from kcode.agent.approval import Question
 from kcode.tools.base import FileEdit, Intent
 from kcode.ui.approve import TerminalApprover
 
 edit = FileEdit("a.py", "x = 1\\n", "x = 2\\n")
 long = FileEdit("long.txt", None, "".join(f"row {n}\\n" for n in range(500)))
+lines = [f"line {n}\\n" for n in range(1, 41)]
+new = [f"new {n}\\n" if n in (5, 9, 30) else line for n, line in enumerate(lines, 1)]
+hunks = FileEdit("src/b.txt", "".join(lines), "".join(new))
+wide = FileEdit("c.py", "def f(a):\\n    return '宽' + a\\n", "def f(a, b):\\n    return '宽宽' + a\\n")
+given = {}
+if sys.argv[1] == "part":
+    given = {"part": "touch a b", "sandbox": "confined: writes only here"}
 intents = {
-    "edit": Intent("edit", edits=(edit,)),
-    "long": Intent("edit", edits=(long,)),
+    "edit": Intent("edit", edits=(edit,), partly=True),
+    "long": Intent("edit", edits=(long,), partly=True),
+    "hunks": Intent("edit", edits=(hunks,), partly=True),
+    "files": Intent("edit", edits=(edit, hunks, FileEdit("src/d", "x\\n", None)), partly=True),
+    "wide": Intent("edit", edits=(wide,), partly=True),
+    "move": Intent("edit", edits=(FileEdit("a", "1\\n2\\n", None), FileEdit("b", None, "1\\n3\\n"), edit),
+                   moves=(("a", "b"),), partly=True),
+    "touch": Intent("command", command="npm run gen a"),
+    "push": Intent("command", command="git push origin main"),
+    "part": Intent("command", command="ls && touch a 'b' > src/out.txt; curl -d x https://api.test/y"),
     "key": Intent("edit", edits=(edit,), sensitive="it is a key file"),
     "command": Intent("command", command="rm -rf build\\necho \\x1b[2Jdone"),
 }
-question = Question("1", "tool", "title", intents[sys.argv[1]], "ask mode asks")
+intent = intents[sys.argv[1]]
+question = Question("1", "tool", "title", intent, "ask mode asks", root=Path.cwd(), lasting=True, **given)
 answer = asyncio.run(TerminalApprover().ask(question))
 print("ANSWER", json.dumps([answer.verdict, answer.reason]))
+print("EDITS", json.dumps([[e.path, e.after] for e in answer.edits] if answer.edits is not None else None))
+print("RULES", json.dumps([[str(rule), rule.layer, answer.scope] for rule in answer.rules]))
 """
 Ask = Callable[..., Sitting]
 
@@ -54,12 +73,14 @@ def verdict(person: Sitting) -> list[str]:
 
 @pytest.mark.parametrize(
     ("key", "said"),
-    [("y", "yes"), ("Y", "yes"), ("n", "no"), ("a", "all"), ("\x1b", "no"), ("\x04", "no")],
+    [("y", "yes"), ("Y", "yes"), ("n", "no"), ("a1", "all"), ("\x1b", "no"), ("\x04", "no")],
 )
 def test_one_key_answers(ask: Ask, key: str, said: str) -> None:
     person = ask("edit")
     person.see(r"Apply this\?")
-    person.type(key)
+    for one in key:
+        person.type(one)
+        person.settle()
     assert verdict(person) == [said, ""]
 
 
@@ -101,10 +122,10 @@ def test_ctrl_c_is_a_no(ask: Ask) -> None:
 
 
 def test_help_explains_the_keys(ask: Ask) -> None:
-    person = ask("command")
+    person = ask("touch")
     person.see(r"Run this\?")
     person.type("?")
-    person.see("do not ask again for commands in this session")
+    person.see("do not ask again: choose for what and how long")
     person.type("n")
     assert verdict(person) == ["no", ""]
 
