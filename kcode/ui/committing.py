@@ -10,7 +10,7 @@ from kcode.errors import NotAchieved, UsageError
 from kcode.i18n import _, n_
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
-from kcode.ui.desk import INTERRUPTED, Desk
+from kcode.ui.desk import INTERRUPTED, Desk, yes_or_no
 
 if TYPE_CHECKING:
     from kcode.agent.committing import Draft
@@ -115,7 +115,9 @@ async def _chosen(desk: Desk, found: Changes, wanted: Wanted) -> tuple[bool, Seq
         desk.say(f"  {number:>3}  {change.code.strip():<2} {figures.one_line(change.path)}")
     if len(paths) > _LISTED:
         desk.say(_("  and {count} more").format(count=len(paths) - _LISTED), "dim")
-    key = await desk.key(_("Commit what?  a all of it  p pick files  n nothing"), "apn")
+    key = await desk.key(
+        _("Commit what?"), [("a", _("all of it")), ("p", _("pick files")), ("n", _("nothing"))]
+    )
     if key != "p":
         return key == "a", ()
     words = await desk.line(_("numbers or folders, such as 1 3-5 docs/:"))
@@ -148,7 +150,7 @@ async def _checked(desk: Desk, change: Draftable, wanted: Wanted) -> None:
         desk.say(f"  {clean(finding.path)}:{finding.line}: {clean(finding.what)}")
     if len(found) > _LISTED:
         desk.say(_("  and {count} more").format(count=len(found) - _LISTED), "dim")
-    if wanted.yes or not desk.person or await desk.key(_("Go on anyway?  y yes  n no"), "yn") != "y":
+    if wanted.yes or not desk.person or await desk.key(_("Go on anyway?"), yes_or_no()) != "y":
         from kcode.githooks.checks import ALLOW
 
         raise NotAchieved(
@@ -192,9 +194,7 @@ class _Dialogue:
                 return await self._commit(drafted)
             if not desk.person:
                 return Outcome("", drafted.message, self._files)
-            key = await desk.key(
-                _("Commit this?  y yes  e edit the message  r redraft with a hint  n no"), "yern"
-            )
+            key = await desk.key(_("Commit this?"), _choices())
             if key == "y":
                 return await self._commit(drafted)
             if key == "e":
@@ -274,6 +274,15 @@ class _Dialogue:
         if changed:
             self._desk.say(_("a hook changed what was committed: git show"), "yellow")
         return Outcome(short, message, self._files, changed)
+
+
+def _choices() -> list[tuple[str, str]]:
+    return [
+        ("y", _("yes")),
+        ("e", _("edit the message")),
+        ("r", _("redraft with a hint")),
+        ("n", _("no")),
+    ]
 
 
 def _unseen(drafted: Draft, whole: bool) -> list[str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from kcode.i18n import _
 from kcode.ui.terminal import Look, look_at, make_console, person_present, tolerate
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class Desk(Protocol):
 
     def say(self, text: object = "", style: str = "") -> None: ...
 
-    async def key(self, question: str, keys: str) -> str:
-        """One of ``keys``; ``n`` for Esc and the end of input, ``INTERRUPTED`` for Ctrl-C."""
+    async def key(self, question: str, options: Sequence[tuple[str, str]]) -> str:
+        """The key of one of ``options`` (key, label); ``n`` for Esc and the end of input, ``INTERRUPTED`` for
+        Ctrl-C."""
         ...
 
     async def line(self, question: str) -> str | None:
@@ -64,13 +66,13 @@ class SessionDesk:
     def say(self, text: object = "", style: str = "") -> None:
         self._sitting.say(text, style)
 
-    async def key(self, question: str, keys: str) -> str:
-        from kcode.ui.approve import ask_key
+    async def key(self, question: str, options: Sequence[tuple[str, str]]) -> str:
+        from kcode.ui.ask import choose_key
 
-        return await self._sitting.aside(lambda: ask_key(f"{question} ", keys, self.look))
+        return await self._sitting.aside(lambda: choose_key(question, options, self.look, escape="n"))
 
     async def line(self, question: str) -> str | None:
-        from kcode.ui.approve import ask_line
+        from kcode.ui.ask import ask_line
 
         return await self._sitting.aside(lambda: ask_line(f"{question} "))
 
@@ -105,13 +107,13 @@ class ConsoleDesk:
             console.print(Text(text, style=style) if isinstance(text, str) else text)
         sys.stderr.flush()
 
-    async def key(self, question: str, keys: str) -> str:
-        while True:
-            answer = await self.line(question)
-            if answer is None:
-                return "n"
-            if answer[:1].lower() in keys and answer:
+    async def key(self, question: str, options: Sequence[tuple[str, str]]) -> str:
+        keys = [key for key, _label in options]
+        shown = "  ".join([question, *(f"{key} {label}" for key, label in options)])
+        while (answer := await self.line(f"{shown}:")) is not None:
+            if answer[:1].lower() in keys:
                 return answer[:1].lower()
+        return "n"
 
     async def line(self, question: str) -> str | None:
         if not self.person:
@@ -137,6 +139,11 @@ class ConsoleDesk:
             if label and not self.look.plain:
                 sys.stderr.write("\r\x1b[K")
                 sys.stderr.flush()
+
+
+def yes_or_no() -> list[tuple[str, str]]:
+    """The options of a question that only wants a yes."""
+    return [("y", _("yes")), ("n", _("no"))]
 
 
 @contextlib.contextmanager

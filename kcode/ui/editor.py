@@ -6,12 +6,15 @@ The editor needs the terminal itself, so it is a plain child and not one behind 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from kcode.errors import EnvironmentProblem
@@ -32,9 +35,9 @@ def edited(text: str, name: str, editor: str) -> str | None:
             argv = [*shlex.split(editor, posix=False), str(path)]
         else:
             argv = ["/bin/sh", "-c", f'{editor} "$@"', editor, str(path)]
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN) if _in_main_thread() else None
         try:
-            code = subprocess.run(argv, check=False, env=child_environment(), restore_signals=True).returncode
+            with _ctrl_c_is_the_editors():
+                code = subprocess.run(argv, check=False, env=child_environment()).returncode
         except OSError as error:
             raise EnvironmentProblem(
                 _("the editor {editor} cannot be started ({reason})").format(
@@ -42,9 +45,6 @@ def edited(text: str, name: str, editor: str) -> str | None:
                 ),
                 _("set EDITOR to one that is there"),
             ) from None
-        finally:
-            if before is not None:
-                signal.signal(signal.SIGINT, before)
         if code == 127:
             raise EnvironmentProblem(
                 _("the editor {editor} was not found").format(editor=editor),
@@ -54,8 +54,9 @@ def edited(text: str, name: str, editor: str) -> str | None:
 
 
 async def edit(text: str, name: str, editor: str) -> str | None:
-    """:func:`edited` while the event loop goes on."""
-    return await asyncio.to_thread(edited, text, name, editor)
+    """:func:`edited` while the event loop goes on; Ctrl-C is the editor's meanwhile."""
+    with _ctrl_c_is_the_editors():
+        return await asyncio.to_thread(edited, text, name, editor)
 
 
 async def edit_text(text: str, name: str = "message.md") -> str:
@@ -76,7 +77,13 @@ def own_editor() -> str:
     return os.environ.get("VISUAL") or os.environ.get("EDITOR") or default
 
 
-def _in_main_thread() -> bool:
-    import threading
-
-    return threading.current_thread() is threading.main_thread()
+@contextlib.contextmanager
+def _ctrl_c_is_the_editors() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -137,7 +137,7 @@ async def _fix(sitting: Sitting, session: Session, argument: str) -> None:
 async def _approved(sitting: Sitting, session: Session, result: RepairResult) -> bool:
     """Show the outcome; whether there was a patch and the person took it."""
     from kcode.safety.sanitize import clean
-    from kcode.ui.desk import SessionDesk
+    from kcode.ui.desk import SessionDesk, yes_or_no
     from kcode.ui.diffview import print_edits
     from kcode.ui.terminal import make_console
 
@@ -156,7 +156,7 @@ async def _approved(sitting: Sitting, session: Session, result: RepairResult) ->
         sitting.say(_("left out: changes of tests ({files})").format(files=named), "yellow")
     if result.warning:
         sitting.say(_("warning: {words}").format(words=clean(result.warning)), "yellow")
-    if await SessionDesk(sitting).key(_("Apply this patch?  y yes  n no"), "yn") != "y":
+    if await SessionDesk(sitting).key(_("Apply this patch?"), yes_or_no()) != "y":
         sitting.say(_("not applied"), "dim")
         return False
     _apply(session, result)
