@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kcode import __version__
+from kcode.agent import mentions
 from kcode.agent.allowance import Allowance
 from kcode.agent.approval import Approver, RefuseAll
 from kcode.agent.background import background_of, notice_ended
@@ -31,6 +32,7 @@ from kcode.agent.prompt import system_text
 from kcode.agent.rewind import standing
 from kcode.agent.steering import Steering
 from kcode.agent.told import with_message
+from kcode.codemap.service import CodeMap
 from kcode.config.project import branch_of
 from kcode.config.settings import Mode, Settings
 from kcode.conversation.accuracy import Accuracy, healed_note
@@ -97,7 +99,8 @@ class Session:
         self.compaction_stuck = False
         self.cost = SessionCost.of(ledger)
         self.allowance = Allowance(self)
-        self.context = ToolContext(workspace, settings)
+        self.map = CodeMap(workspace.root)
+        self.context = ToolContext(workspace, settings, map=self.map)
         self.declared: tuple[str, ...] = ()
         self.official: OfficialTools | None = None
         self._running: asyncio.Task[None] | None = None
@@ -184,6 +187,7 @@ class Session:
         """Record a message of the user's, with what the model has to know appended."""
         self.compaction_stuck = False
         context, told = with_message(self)
+        context += mentions.blocks(text, self.workspace, self.result_room(1))
         entry = User("\n\n".join([text, *context]), typed=text)
         self._refuse_oversized(entry)
         self.record_all(entry, *told, *notes)
@@ -397,11 +401,16 @@ class Session:
         """
         from kcode.agent.shell_note import run_shell
 
-        self._shell = asyncio.create_task(run_shell(self, command, on_output))
+        self._shell = running = asyncio.create_task(run_shell(self, command, on_output))
         try:
-            return await self._shell
+            await asyncio.wait({running})
+        except asyncio.CancelledError:
+            running.cancel()
+            await asyncio.wait({running})
+            raise
         finally:
             self._shell = None
+        return running.result()
 
     def switch(self, provider: Provider, settings: Settings | None = None) -> None:
         """Go on with another model, opened by ``settings`` (None: as before); the conversation is kept, the
@@ -425,6 +434,7 @@ class Session:
             await self.context.background.close()
         if self.context.scratch is not None:
             shutil.rmtree(self.context.scratch, ignore_errors=True)
+        await self.map.close()
         await self.files.close()
         await self.provider.close()
         self.journal.close()

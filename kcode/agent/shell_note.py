@@ -47,8 +47,8 @@ class ShellRun:
 async def run_shell(session: Session, command: str, on_output: Callable[[str], None]) -> ShellRun:
     """Run ``command`` to its end, without a time limit; ``on_output`` gets what it prints, as it comes.
 
-    Cancelled, it ends the command, and what was printed is still kept for the model. Raises UsageError for
-    no command, EnvironmentProblem where no shell can be started.
+    Cancelled, it ends the command and returns what was printed until then, with 130 as its code. Raises
+    UsageError for no command, EnvironmentProblem where no shell can be started.
     """
     if not command.strip() or "\0" in command:
         raise UsageError("there is no command", "type it behind the exclamation mark: !git status")
@@ -72,9 +72,9 @@ async def run_shell(session: Session, command: str, on_output: Callable[[str], N
         )
     except asyncio.CancelledError:
         text = f"{heard.text()}\n[interrupted by the user]"
-        _keep(session, ShellRun(command, _INTERRUPTED, text, time.monotonic() - began))
-        raise
-    ran = ShellRun(command, _code(done), done.stdout, done.seconds)
+        ran = ShellRun(command, _INTERRUPTED, text, time.monotonic() - began)
+    else:
+        ran = ShellRun(command, _code(done), done.stdout, done.seconds)
     _keep(session, ran)
     return ran
 

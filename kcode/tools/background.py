@@ -36,6 +36,7 @@ class _Entry:
     task: BackgroundTask
     run: LongRun
     told: bool = False  # the model knows that it has ended
+    readers: int = 0  # who waits for it tells of its end
 
 
 class Background:
@@ -93,9 +94,14 @@ class Background:
         entry = self._entry(identity)
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
         entry.run.when_ended(lambda: _in_loop(loop, ended.set))
-        with contextlib.suppress(TimeoutError):
+        entry.readers += 1
+        try:
             async with asyncio.timeout(wait_s):
                 await ended.wait()
+        except TimeoutError:
+            pass
+        finally:
+            entry.readers -= 1
         task = _now(entry)
         entry.told = entry.told or not task.running
         text, _ = entry.run.news()
@@ -111,15 +117,17 @@ class Background:
         """Those that ended by themselves and were not told of yet: the task, its last words, seconds."""
         found = []
         for entry in self._entries.values():
-            if not entry.told and not entry.run.running:
+            if not entry.told and not entry.readers and not entry.run.running:
                 entry.told = True
                 found.append((_now(entry), entry.run.news()[0], entry.run.seconds))
         return found
 
     async def close(self) -> None:
-        """End all that run."""
-        running = [each.run for each in self._entries.values() if each.run.running]
-        await asyncio.gather(*(asyncio.to_thread(run.stop) for run in running))
+        """End all that run; nobody is told."""
+        running = [each for each in self._entries.values() if each.run.running]
+        for each in running:
+            each.told = True
+        await asyncio.gather(*(asyncio.to_thread(each.run.stop) for each in running))
 
     def _entry(self, identity: str) -> _Entry:
         entry = self._entries.get(identity)
