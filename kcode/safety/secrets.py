@@ -30,7 +30,8 @@ class _Rule:
 
 
 def _rule(kind: str, pattern: str, entropy: float = 0.0) -> _Rule:
-    return _Rule(kind, re.compile(pattern), entropy)
+    # ASCII: a word also ends where Chinese text begins, so that a key in the middle of it is found.
+    return _Rule(kind, re.compile(pattern, re.ASCII), entropy)
 
 
 _RULES = (

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kcode.safety import sensitive
 from kcode.safety.sanitize import clean
-from kcode.safety.secrets import find
+from kcode.safety.secrets import find, redact
 
 
 @given(
@@ -122,3 +122,10 @@ def test_sensitive_files_are_known(path: str) -> None:
 )
 def test_ordinary_files_are_not_sensitive(path: str) -> None:
     assert not sensitive.reason(path)
+
+
+@pytest.mark.parametrize("key", ["sk-a1B2c3D4e5F6g7H8i9J0k1L2", "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"])
+def test_a_key_in_the_middle_of_chinese_text_is_found(key: str) -> None:
+    text = f"密钥是{key}，请保密"
+    assert find(text)
+    assert key not in redact(text)

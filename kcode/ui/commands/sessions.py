@@ -133,7 +133,7 @@ def _written(session: Session, name: str, format: str) -> tuple[Path, int]:
     """The new file and its size in bytes."""
     from kcode.ui.exporting import document, redactor, write_new
 
-    key = getattr(getattr(session.provider, "endpoint", None), "key", "")
+    key = getattr(getattr(session.provider, "endpoint", None), "api_key", "")
     text = document(session.journal.path, format, redactor(session.root, [key]))
     target = Path.cwd() / Path(name).expanduser()
     write_new(target, text)
