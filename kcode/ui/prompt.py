@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-from prompt_toolkit.document import Document
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Always, Condition
 from prompt_toolkit.formatted_text import FormattedText
@@ -18,6 +15,7 @@ from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.styles import Style
 
 from kcode.ui.bindings import Hands, Keyboard
+from kcode.ui.completion import MENU_ROWS, Completion, keep_small
 from kcode.ui.history import open_history
 from kcode.ui.pasting import Folds
 from kcode.ui.theme import prompt_rules, theme_of
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
     from kcode.ui.terminal import Look
 
-MENU_ROWS = 6
 Kind = Literal["message", "shell", "note", "command"]
 
 
@@ -40,7 +37,7 @@ class Prompt:
         root: Path,
         look: Look,
         *,
-        commands: Mapping[str, str],
+        completion: Completion,
         hands: Hands,
         editing_mode: str = "emacs",
         fold_lines: int = 10,
@@ -54,8 +51,8 @@ class Prompt:
             message=self._sign,
             history=open_history(root, self.folds.open_marks),
             key_bindings=self.keyboard.bindings(),
-            completer=CommandCompleter(commands),
-            complete_while_typing=Condition(_typing_a_command),
+            completer=completion,
+            complete_while_typing=Condition(lambda: completion.wanted(get_app().current_buffer.document)),
             auto_suggest=None if look.plain else AutoSuggestFromHistory(),
             multiline=True,
             prompt_continuation=lambda width, line, wrapped: " " * width,
@@ -68,6 +65,7 @@ class Prompt:
         )
         # The status stands right under the text, not at the bottom of an empty screen.
         self.session.layout.current_window.dont_extend_height = Always()
+        keep_small(self.session.layout)
 
     @property
     def text(self) -> str:
@@ -98,21 +96,6 @@ class Prompt:
         return FormattedText([("class:prompt", sign_of(self._look))])
 
 
-class CommandCompleter(Completer):
-    """Completes ``/`` commands at the beginning of a message."""
-
-    def __init__(self, commands: Mapping[str, str]) -> None:
-        self._commands = commands
-
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        typed = document.text
-        if not typed.startswith("/") or any(c.isspace() for c in typed):
-            return
-        for name, help_text in self._commands.items():
-            if f"/{name}".startswith(typed):
-                yield Completion(f"/{name}", start_position=-len(typed), display_meta=help_text)
-
-
 def sign_of(look: Look) -> str:
     """What stands before the input, and before a message in the scrollback."""
     return "❯ " if look.unicode else "> "
@@ -126,7 +109,3 @@ def kind_of(text: str) -> Kind:
     if text.startswith("#") and "\n" not in text.strip() and not text.startswith("##"):
         return "note"
     return "command" if text.startswith("/") else "message"
-
-
-def _typing_a_command() -> bool:
-    return get_app().current_buffer.text.startswith("/")

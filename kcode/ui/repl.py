@@ -32,26 +32,25 @@ def run_repl(
     tolerate(sys.stdout)
     # What is typed from now on waits in the terminal: the prompt's own imports may take their time.
     look = look_at(sys.stdout, theme=settings.ui.theme)
-    with _first_sign(look) as typed:
-        import asyncio
+    with quiet(sys.stdin.fileno()):
+        typed = read_waiting(sys.stdin.fileno())
+        with _first_sign(look):
+            import asyncio
 
-        from kcode.ui.sitting import Sitting
+            from kcode.ui.sitting import Sitting
 
-        sitting = Sitting(open_session, root, settings, look, attach, typed)
-    return int(asyncio.run(sitting.run()))
+            sitting = Sitting(open_session, root, settings, look, attach, typed)
+        return int(asyncio.run(sitting.run()))
 
 
 @contextlib.contextmanager
-def _first_sign(look: Look) -> Iterator[str]:
-    """A bare prompt, painted at once and replaced by the real one. Gives what was typed before it; what is
-    typed from then on waits and is not echoed twice."""
-    with quiet(sys.stdin.fileno()):
-        typed = read_waiting(sys.stdin.fileno())
-        if look.plain:
-            yield typed
-            return
-        os.write(sys.stdout.fileno(), ("❯ " if look.unicode else "> ").encode())
-        try:
-            yield typed
-        finally:
-            os.write(sys.stdout.fileno(), b"\r\x1b[K")
+def _first_sign(look: Look) -> Iterator[None]:
+    """A bare prompt, painted at once and replaced by the real one."""
+    if look.plain:
+        yield
+        return
+    os.write(sys.stdout.fileno(), ("❯ " if look.unicode else "> ").encode())
+    try:
+        yield
+    finally:
+        os.write(sys.stdout.fileno(), b"\r\x1b[K")

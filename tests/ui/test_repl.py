@@ -67,6 +67,7 @@ def test_all_is_asked_once(sit: Sit, k2sim: Sim, repo: Path) -> None:
     person = sit(sim)
     person.type("fix it\r")
     answer(person, r"Apply this\?", "a")
+    answer(person, r"1  edits of files, in this session[\s\S]+Which one\?", "1")
     text = person.see("Both done.")
     assert text.count("edit shop.py +1 -1") == 1
     assert (repo / "new.py").read_text() == "x = 1\n"
@@ -186,10 +187,11 @@ def test_a_paste_with_line_ends_is_one_message(sit: Sit, k2sim: Sim) -> None:
     person = sit(sim)
     person.see("ask mode · kimi")
     person.type("\x1b[200~" + "\r".join(f"line {n}" for n in range(300)) + "\x1b[201~")
-    person.see("line 299")
+    person.see(r"❯ \[paste #1: 300 lines\]\n")
     person.type("\r")
     person.see("Read.")
-    assert sim.chats[-1].json["messages"][1]["content"].startswith("line 0\nline 1\n")
+    sent = sim.chats[-1].json["messages"][1]["content"]
+    assert sent.startswith("\n".join(f"line {n}" for n in range(300)) + "\n")
     assert len(sim.chats) == 1
 
 

@@ -1,0 +1,94 @@
+"""The stage of a sitting: which one the terminal can carry, and what stands around its input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kcode.i18n import _, n_
+from kcode.ui import figures
+
+if TYPE_CHECKING:
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
+    from prompt_toolkit.input import Input
+    from prompt_toolkit.output import Output
+
+    from kcode.ui.plainstage import PlainStage
+    from kcode.ui.prompt import Prompt
+    from kcode.ui.sitting import Sitting
+    from kcode.ui.stage import Stage
+
+QUEUED_ROWS = 4  # of messages that wait
+
+
+def make_stage(sitting: Sitting, on_first_paint: Callable[[], None], typed: str) -> Stage | PlainStage:
+    """The application that lives for the whole sitting; on a terminal that cannot move its cursor, a prompt
+    between the turns. ``on_first_paint`` is called once, when the input is there; ``typed`` are keys that
+    were pressed before."""
+
+    if sitting.look.plain or sys.platform == "win32":
+        from kcode.ui.plainstage import PlainStage
+
+        return PlainStage(
+            make_prompt=lambda: _prompt(sitting),
+            on_escape=sitting.interrupt,
+            on_first_paint=on_first_paint,
+            typed=typed,
+        )
+    from kcode.ui.stage import Stage
+
+    return Stage(
+        sitting.look,
+        make_prompt=lambda input, output: _prompt(sitting, input, output),
+        queued=lambda columns: _queued(sitting, columns),
+        status=lambda columns: _status(sitting, columns),
+        on_first_paint=on_first_paint,
+        on_end=sitting.leave,
+        typed=typed,
+    )
+
+
+def _prompt(sitting: Sitting, input: Input | None = None, output: Output | None = None) -> Prompt:
+    from kcode.ui.completion import completion_of
+    from kcode.ui.prompt import Prompt
+
+    return Prompt(
+        sitting.root,
+        sitting.look,
+        completion=completion_of(sitting),
+        hands=sitting,
+        editing_mode=sitting.settings.ui.editing_mode,
+        fold_lines=sitting.settings.ui.paste_fold_lines,
+        input=input,
+        output=output,
+    )
+
+
+def _queued(sitting: Sitting, columns: int) -> StyleAndTextTuples:
+    """The messages that wait, the first ones where there are many, and how to get at them."""
+    if not sitting.queue:
+        return []
+    folds = sitting.stage.prompt.folds
+    rows = [
+        _("queued: {message}").format(message=figures.one_line(folds.refold(text)))
+        for text in sitting.queue[:QUEUED_ROWS]
+    ]
+    if (more := len(sitting.queue) - QUEUED_ROWS) > 0:
+        rows.append(n_("… and {count} more", "… and {count} more", more).format(count=more))
+    rows.append(_("Up takes the last one back · Ctrl-S sends the first one now"))
+    return [("class:dim", "\n".join("  " + figures.cut(row, columns - 3) for row in rows))]
+
+
+def _status(sitting: Sitting, columns: int) -> StyleAndTextTuples:
+    from kcode.ui import status
+
+    prompt = sitting.stage.prompt
+    if prompt.keyboard.quitting:
+        text = _("press Ctrl-C again to quit")
+    else:
+        editing = {"insert": "INSERT", "normal": "NORMAL", "replace": "REPLACE"}.get(prompt.editing, "")
+        before = f"{editing} · " if editing else ""
+        room = columns - 2 - len(before)
+        text = before + status.line(sitting.status, sitting.mode, sitting.branch, room)
+    return [("class:status", " " + text)]

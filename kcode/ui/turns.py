@@ -1,0 +1,111 @@
+"""What becomes of a message: a turn, a command, a shell command, or a note."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+from kcode.agent.events import Event, UsageReported
+from kcode.safety.sanitize import clean
+from kcode.ui.commands import table as commands
+from kcode.ui.prompt import kind_of, sign_of
+
+if TYPE_CHECKING:
+    from kcode.agent.approval import Answer, Approver, Question
+    from kcode.agent.session import Session
+    from kcode.ui.sitting import Sitting
+
+SHELL_ROWS = 8  # of a running command that are shown live
+SHELL_FRAME_S = 0.05
+
+
+async def answer(sitting: Sitting, message: str) -> None:
+    """Do what ``message`` says. Raises KcodeError where that cannot be done."""
+    kind = kind_of(message)
+    if kind == "command" and commands.looks_like_command(message):
+        session = await sitting.ready()
+        echo(sitting, message)
+        await commands.run(sitting, message)
+        sitting.say()
+    else:
+        session = await sitting.ready()
+        echo(sitting, message)
+        await take_turn(sitting, session, message)
+
+
+def only_looks(message: str) -> bool:
+    """Whether ``message`` is a command that may run while the model works."""
+    name = message[1:].partition(" ")[0]
+    named = (command for command in commands.COMMANDS if command.name == name)
+    return message.startswith("/") and any(command.while_working for command in named)
+
+
+def echo(sitting: Sitting, message: str) -> None:
+    """Write the message to the scrollback as it stood in the input."""
+    if sitting.look.plain:
+        return  # there the prompt itself stays
+    from rich.text import Text
+
+    shown = clean(sitting.stage.prompt.folds.refold(message))
+    sign = {"shell": "! ", "note": "# "}.get(kind_of(message), sign_of(sitting.look))
+    if kind_of(message) in ("shell", "note"):
+        shown = shown[1:].lstrip()
+    text = Text(sign, style=sitting.theme.prompt)
+    text.append(shown.replace("\n", "\n" + " " * len(sign)), style=sitting.theme.user)
+    sitting.say(text)
+
+
+async def take_turn(sitting: Sitting, session: Session, message: str) -> None:
+    """Run one turn and show it."""
+    from kcode.ui.render import make_renderer, show
+
+    renderer = make_renderer(
+        sys.stdout,
+        sitting.look,
+        show_reasoning=sitting.settings.ui.show_reasoning,
+        typed=sitting.stage.typed,
+        region=sitting.stage.region,
+        details=sitting.details,
+    )
+    session.approver = asking(sitting, session, renderer.paused)
+    sitting.say()
+    events = _watched(sitting, session.turn(message))
+    await sitting.during(lambda: show(events, renderer), session.interrupt)
+    sitting.say()
+    if session.mode == "plan":
+        from kcode.ui.commands.planning import offer
+
+        await offer(sitting, session)
+
+
+def asking(
+    sitting: Sitting,
+    session: Session,
+    pause: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
+) -> Approver:
+    """Who asks the person before something happens: the stage steps aside for the question."""
+    from kcode.ui.approve import TerminalApprover
+
+    class Aside:
+        async def ask(self, question: Question) -> Answer:
+            asker = TerminalApprover(
+                sitting.stage.terminal,
+                sitting.look,
+                pause=pause,
+                on_interrupt=session.interrupt,
+                keep=sitting.stage.keep,
+            )
+            return await sitting.aside(lambda: asker.ask(question))
+
+    return Aside()
+
+
+async def _watched(sitting: Sitting, events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    """The events of a turn; the status line follows them."""
+    async with contextlib.aclosing(events) as inner:  # type: ignore[type-var]  # an async generator
+        async for event in inner:
+            yield event
+            if isinstance(event, UsageReported):
+                sitting.refresh_status()
