@@ -26,10 +26,12 @@ UNREAD_LIMIT = 64_000  # bytes of news kept between two readings, head and tail
 
 _GUARD = """exec 3<&0 </dev/null
 { trap '' TERM; read -r _ <&3; kill -TERM 0; sleep 1; kill -KILL 0; } >/dev/null 2>&1 &
-guard=$!
+guard=$! told=
+trap 'told=yes' TERM
 "$@" 3<&- &
 wait $!
 code=$?
+[ -z "$told" ] || { wait $!; code=$?; }
 kill -KILL $guard 2>/dev/null
 exit $code
 """

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kcode.agent.events import BackgroundEnded, CallProgress, Event
+from kcode.agent.events import BackgroundEnded, CallProgress, CallStarted, Event
 from kcode.agent.session import Session
 from kcode.conversation.ledger import ToolResult
 from tests.agent.conftest import Person, run_turn, tool_texts
@@ -82,19 +82,28 @@ def test_the_end_is_waited_for_and_its_output_is_news_once(
     sim = k2sim(
         [
             use(in_background("while [ ! -e go ]; do sleep 0.05; done; echo built")),
-            use(call("write_file", path="go", content="")),
             use(call("command_output", id="bg1", wait_s=60)),
             use(call("command_output", id="bg1")),
             say("done"),
         ]
     )
     session = open_session(sim, **OPEN)
-    events = turns(session, "build it")
+
+    async def go() -> list[Event]:
+        events = []
+        async for event in session.turn("build it"):
+            events.append(event)
+            if isinstance(event, CallStarted) and event.name == "command_output":
+                (repo / "go").touch()
+        await session.close()
+        return events
+
+    events = asyncio.run(go())
     texts = tool_texts(session)
-    assert texts[2] == "built\n[bg1 ended with exit code 0]"
-    assert texts[3] == "(nothing new was printed)\n[bg1 ended with exit code 0]"
+    assert texts[1] == "built\n[bg1 ended with exit code 0]"
+    assert texts[2] == "(nothing new was printed)\n[bg1 ended with exit code 0]"
     assert not any(isinstance(event, BackgroundEnded) for event in events)
-    assert not any("news" in text for text in texts)
+    assert not any("<news>" in text for text in texts)
 
 
 def test_stop_ends_it_and_what_it_started(k2sim: Any, open_session: Open, repo: Path) -> None:
