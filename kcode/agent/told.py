@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kcode.agent import guide
+from kcode.agent.orientation import code_map
 from kcode.agent.prompt import first_context
 from kcode.config.prompts import load_prompt
 from kcode.conversation.ledger import Entry, Epoch, Note, User, live_entries, live_positions, wire_entries
@@ -50,7 +51,7 @@ def opening(session: Session) -> Blocks:
     """What the first message of an epoch carries: where we are, the guides, the mode."""
     blocks, notes = guide.opening(session)
     mode, mode_notes = _mode(session, _UNTOLD_MODE)
-    return [first_context(session.workspace), *blocks, *mode], [*notes, *mode_notes]
+    return [first_context(session.workspace), *code_map(session), *blocks, *mode], [*notes, *mode_notes]
 
 
 def news(text: str) -> str:

@@ -94,15 +94,18 @@ def draw(
     budget: int,
     measure: Callable[[str], int],
     focus: Sequence[str] = (),
+    hidden: Callable[[str], bool] = lambda path: False,
 ) -> str:
     """The files that matter most and what they define, within ``budget`` as ``measure`` counts it.
 
-    ``focus`` are paths, folders or names of symbols: what is near them in the graph comes first. Nothing
-    is parsed. Empty where the index is.
+    ``focus`` are paths, folders or names of symbols: what is near them in the graph comes first. ``hidden``
+    tells the paths that are left out. Nothing is parsed. Empty where the index is.
     """
     chosen: list[str] = []
     used = 0
     for path in _by_rank(connection, focus):
+        if hidden(path):
+            continue
         for many in (PER_FILE, 4, 1):
             block = _block(connection, path, many)
             if used + (cost := measure(block)) <= budget:

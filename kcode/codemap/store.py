@@ -192,6 +192,10 @@ def places(connection: sqlite3.Connection, where: str, values: Sequence[object],
     return [Place(row[0], Definition(*row[1:6]), row[6]) for row in rows]
 
 
+def count_files(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM files").fetchone()[0])
+
+
 def definitions_in(connection: sqlite3.Connection, path: str) -> tuple[Definition, ...]:
     rows = connection.execute(
         "SELECT d.name, d.kind, d.line, d.end, d.signature FROM definitions d"

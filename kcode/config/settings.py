@@ -61,6 +61,9 @@ class ProviderSettings(Section):
 
 class AgentSettings(Section):
     mode: Mode = Field("ask", description="plan: read only; ask; edits: edits accepted; auto: all accepted")
+    map_tokens: int = Field(
+        1000, ge=0, description="size of the code map a conversation begins with, in tokens; 0: none"
+    )
     max_turns: int = Field(60, ge=1, description="model requests in one turn of the user's")
     max_seconds: float = Field(3600.0, gt=0, description="time limit of one turn, seconds")
     max_cost: Money = Field("0", description="cost limit of a session; 0: none")

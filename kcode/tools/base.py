@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from kcode.workspace.change import FileEdit as FileEdit
 
 if TYPE_CHECKING:
+    from kcode.codemap.service import CodeMap
     from kcode.config.settings import Settings
     from kcode.tools.background import Background
     from kcode.workspace.workspace import Workspace
@@ -83,6 +84,7 @@ class ToolContext:
     progress: Callable[[Progress], None] = lambda progress: None
     scratch: Path | None = None
     background: Background | None = None
+    map: CodeMap | None = None
     planned: dict[int, tuple[FileEdit, ...]] = field(default_factory=dict)  # id(arguments) -> approved
 
 

@@ -25,6 +25,7 @@ def _tools() -> dict[str, Tool[Any]]:
     from kcode.tools.git import GitDiff, GitLog, GitShow, GitStatus
     from kcode.tools.grep import Grep
     from kcode.tools.listing import FindFiles, ListDir
+    from kcode.tools.mapping import FindSymbol, Map, Outline, References
     from kcode.tools.move import DeletePath, MovePath
     from kcode.tools.patch import ApplyPatch
     from kcode.tools.read import ReadFile
@@ -32,9 +33,9 @@ def _tools() -> dict[str, Tool[Any]]:
     from kcode.tools.todo import UpdateTodo
 
     tools: list[Tool[Any]] = [
-        ApplyPatch(), CommandOutput(), DeletePath(), EditFile(), FindFiles(), GitDiff(), GitLog(), GitShow(),
-        GitStatus(), Grep(), ListDir(), MovePath(), ReadFile(), RunCommand(), RunTests(), UpdateTodo(),
-        WriteFile(),
+        ApplyPatch(), CommandOutput(), DeletePath(), EditFile(), FindFiles(), FindSymbol(), GitDiff(),
+        GitLog(), GitShow(), GitStatus(), Grep(), ListDir(), Map(), MovePath(), Outline(), ReadFile(),
+        References(), RunCommand(), RunTests(), UpdateTodo(), WriteFile(),
     ]  # fmt: skip
     return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)}
 

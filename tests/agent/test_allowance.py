@@ -39,7 +39,7 @@ def parts(repo: Path) -> None:
 
 
 @pytest.mark.usefixtures("parts")
-@pytest.mark.parametrize("limit", ["0.1", "¥0.2", "0.3 CNY"])
+@pytest.mark.parametrize("limit", ["0.15", "¥0.2", "0.3 CNY"])
 def test_the_request_that_would_cross_the_limit_is_not_sent(
     open_session: Open, k2sim: Sim, limit: str
 ) -> None:

@@ -27,13 +27,13 @@ class Bench:
         self.context = ToolContext(self.workspace, Settings(), progress=self.heard.append)
         self.intent = Intent("note")
 
-    async def call(self, name: str, **arguments: Any) -> ToolOutcome:
+    async def call(self, name: str, /, **arguments: Any) -> ToolOutcome:
         tool, args, _ = parse_call(name, json.dumps(arguments))
         self.intent = await tool.plan(args, self.context)
         assert tool.title(args)
         return await tool.run(args, self.context)
 
-    async def refusal(self, name: str, **arguments: Any) -> str:
+    async def refusal(self, name: str, /, **arguments: Any) -> str:
         with pytest.raises((ToolRefused, KcodeError)) as caught:
             await self.call(name, **arguments)
         return str(caught.value)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kcode.codemap.service import CodeMap
+from kcode.tools.base import ToolOutcome, ToolRefused
+from tests.tools.conftest import Bench
+
+Ask = Callable[..., ToolOutcome]
+FILES = {
+    "shop/cart.py": "class Cart:\n    def total(self, tax):\n        return add_tax(1, tax)\n\n\nRATE = 2\n",
+    "shop/tax.py": "def add_tax(price, rate):\n    return price * rate\n",
+    "web/view.ts": "import {Cart} from './cart';\nexport function show(c: Cart): void { c.total(1); }\n",
+    "notes.txt": "Cart is nothing here\n",
+}
+
+
+@pytest.fixture
+def ask(bench: Bench) -> Ask:
+    for name, text in FILES.items():
+        bench.write(name, text)
+
+    def call(name: str, /, **arguments: Any) -> ToolOutcome:
+        bench.context.map = CodeMap(bench.root)
+        return asyncio.run(bench.call(name, **arguments))
+
+    return call
+
+
+def test_a_definition_is_found_with_its_signature(ask: Ask) -> None:
+    assert ask("find_symbol", name="add_tax").text == "shop/tax.py:1: def add_tax(price, rate)"
+    assert "shop/cart.py:2: def total(self, tax)" in ask("find_symbol", name="Cart.total").text
+    near = ask("find_symbol", name="addtax")
+    assert "no definition of 'addtax'" in near.text
+    assert ask("find_symbol", name="ADD_TAX").brief == "only similar names"
+
+
+def test_uses_are_lines_with_the_definition_marked(ask: Ask) -> None:
+    found = ask("references", name="Cart")
+    assert "shop/cart.py:1: [definition] class Cart:" in found.text
+    assert "web/view.ts:2:" in found.text
+    assert "notes.txt" not in found.text
+    assert ask("references", name="Cart", max_results=1).text.endswith("[the first 1 of 3]")
+
+
+def test_an_outline_is_of_the_file_as_it_is_now(ask: Ask, bench: Bench) -> None:
+    assert ask("outline", path="shop/cart.py").text.splitlines() == [
+        "1-3: class Cart",
+        "  2-3: def total(self, tax)",
+        "6: RATE = 2",
+    ]
+    (bench.root / "shop/cart.py").write_text("def new(): pass\n")
+    assert ask("outline", path="shop/cart.py").text == "1: def new(): pass"
+    with pytest.raises(ToolRefused, match="no outline for files like"):
+        ask("outline", path="notes.txt")
+
+
+def test_the_map_shows_what_is_used_and_stays_within_its_budget(ask: Ask) -> None:
+    text = ask("map").text
+    assert "shop/tax.py:\n  1: def add_tax(price, rate)\n" in text
+    near = ask("map", focus="shop/tax.py", budget=100).text
+    assert near.startswith("shop/")
+    assert len(near) <= 400
+
+
+def test_what_changes_on_disk_is_known_at_the_next_question(ask: Ask, bench: Bench) -> None:
+    assert "class Cart" in ask("find_symbol", name="Cart").text
+    (bench.root / "shop/cart.py").unlink()
+    (bench.root / "shop/basket.py").write_text("\n\nclass Cart: pass\n")
+    assert ask("find_symbol", name="Cart").text == "shop/basket.py:3: class Cart: pass"
