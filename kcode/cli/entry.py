@@ -30,6 +30,10 @@ def _dispatch(arguments: list[str]) -> int:
 
         print(help_text(), end="")
         return 0
+    if arguments[:1] == ["__complete"]:
+        from kcode.cli.complete import main as complete
+
+        return complete(arguments[1:])
     from kcode.cli.door import run
 
     return run(arguments)

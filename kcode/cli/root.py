@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from kcode.cli.door import Escaped
+from kcode.cli.helping import dress
 from kcode.cli.table import COMMANDS, SUMMARY, help_text, option
 from kcode.errors import UsageError
 
@@ -62,7 +63,7 @@ class LazyGroup(TyperGroup):
         app: typer.Typer = importlib.import_module(row.module).app
         found = typer.main.get_command(app)
         found.help = found.help or row.help
-        return found
+        return dress(found, row.name)
 
     def get_help(self, ctx: Any) -> str:
         return help_text().rstrip("\n")

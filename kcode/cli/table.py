@@ -1,7 +1,12 @@
-"""The commands and the root options as a table: the parser, the help and the completion read it."""
+"""The commands and the root options as a table: the parser, the help, the manual and the completion read it.
+
+Examples of use are in :mod:`kcode.cli.examples`: the bare help does not show them.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 
@@ -12,6 +17,7 @@ class OptionRow(NamedTuple):
     flags: tuple[str, ...]
     metavar: str
     help: str
+    group: str = "run"
 
 
 class CommandRow(NamedTuple):
@@ -20,25 +26,53 @@ class CommandRow(NamedTuple):
     name: str
     module: str
     help: str
+    group: str = "work"
 
 
 SUMMARY = "A coding assistant for the Kimi K2 family. Without a command: a session here."
 
+# The name of each group of commands, as narrow lines of one column.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "work": ("Work",),
+    "models": ("Models,", "accounts"),
+    "sessions": ("Sessions",),
+    "setup": ("Set-up",),
+}
+OPTION_GROUPS: dict[str, str] = {
+    "task": "What to do",
+    "model": "Who answers",
+    "allowed": "What is allowed",
+    "run": "How it runs",
+}
+# The bare help shows the most used options, and some commands share a line: it is one screen.
+SHOWN_OPTIONS = ("prompt", "continue_", "model", "mode")
+SHARED: dict[str, tuple[str, str]] = {
+    "logout": ("", ""),
+    "man": ("", ""),
+    "help": ("", ""),
+    "login": ("login, logout", "Store a service's key, never shown; remove it."),
+    "completion": ("completion, man", "Complete commands by Tab; the manual page."),
+}
+
 OPTIONS: tuple[OptionRow, ...] = (
-    OptionRow("prompt", ("-p", "--print"), "PROMPT", "Do one task, print the answer and exit."),
-    OptionRow("continue_", ("-c", "--continue"), "", "Continue the project's last session."),
-    OptionRow("resume", ("--resume",), "[ID|WORDS]", "Continue this session; without: choose one."),
-    OptionRow("attach", ("--attach",), "FILE", "Send this file along; may be given several times."),
-    OptionRow("model", ("--model",), "NAME", "The model to use."),
-    OptionRow("provider", ("--provider",), "NAME", "The provider profile: embedded, moonshot, ark, …"),
-    OptionRow("base_url", ("--base-url",), "URL", "Address of the API."),
-    OptionRow("mode", ("--mode",), "MODE", "plan, ask, edits or auto: what runs without asking."),
-    OptionRow("allow", ("--allow",), "RULE", "Allow this without asking, as 'command: make *'."),
-    OptionRow("deny", ("--deny",), "RULE", "Refuse this, as 'path: vendor/*'. Both: repeatable."),
+    OptionRow("prompt", ("-p", "--print"), "PROMPT", "Do one task, print the answer and exit.", "task"),
+    OptionRow("continue_", ("-c", "--continue"), "", "Continue the project's last session.", "task"),
+    OptionRow("resume", ("--resume",), "[ID|WORDS]", "Continue this session; without: choose one.", "task"),
+    OptionRow("attach", ("--attach",), "FILE", "Send this file along; may be given several times.", "task"),
+    OptionRow("model", ("--model",), "NAME", "The model to use.", "model"),
+    OptionRow(
+        "provider", ("--provider",), "NAME", "The provider profile: embedded, moonshot, ark, …", "model"
+    ),
+    OptionRow("base_url", ("--base-url",), "URL", "Address of the API.", "model"),
+    OptionRow("mode", ("--mode",), "MODE", "plan, ask, edits or auto: what runs without asking.", "allowed"),
+    OptionRow("allow", ("--allow",), "RULE", "Allow this without asking, as 'command: make *'.", "allowed"),
+    OptionRow("deny", ("--deny",), "RULE", "Refuse this, as 'path: vendor/*'. Both: repeatable.", "allowed"),
     OptionRow("output", ("--output",), "FORMAT", "With -p: text, json or stream-json."),
-    OptionRow("max_turns", ("--max-turns",), "N", "At most N model requests per turn."),
-    OptionRow("max_cost", ("--max-cost",), "SUM", "Cost limit of the session: 5, ¥5, '5 CNY', '$2'."),
-    OptionRow("max_seconds", ("--max-seconds",), "S", "Time limit of a turn, in seconds."),
+    OptionRow("max_turns", ("--max-turns",), "N", "At most N model requests per turn.", "allowed"),
+    OptionRow(
+        "max_cost", ("--max-cost",), "SUM", "Cost limit of the session: 5, ¥5, '5 CNY', '$2'.", "allowed"
+    ),
+    OptionRow("max_seconds", ("--max-seconds",), "S", "Time limit of a turn, in seconds.", "allowed"),
     OptionRow("cwd", ("--cwd",), "FOLDER", "Work in this folder."),
     OptionRow("debug", ("--debug",), "", "Show the stack trace of an error."),
     OptionRow("version", ("-V", "--version"), "", "Show the version and exit."),
@@ -48,18 +82,31 @@ OPTIONS: tuple[OptionRow, ...] = (
 COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("fix", "kcode.cli.fix", "Repair a failing test, and prove it by the tests."),
     CommandRow("commit", "kcode.cli.commit", "Draft a commit message for what is staged, and commit."),
+    CommandRow("review", "kcode.cli.review", "Look for bugs in a change: file, line, severity, fix."),
     CommandRow("demo", "kcode.cli.demo", "Repair a bug in a small example repository."),
-    CommandRow("models", "kcode.cli.models", "List the models; pull, verify or remove embedded ones."),
-    CommandRow("login", "kcode.cli.login", "Store a service's key, never shown."),
-    CommandRow("logout", "kcode.cli.logout", "Remove a stored key."),
-    CommandRow("balance", "kcode.cli.balance", "Show what is left on the account."),
-    CommandRow("provider", "kcode.cli.provider", "List providers, check one, verify a vendor."),
-    CommandRow("cost", "kcode.cli.cost", "Show what the sessions cost, by model, project, day."),
-    CommandRow("session", "kcode.cli.session", "List, show, export, fork or remove sessions."),
-    CommandRow("config", "kcode.cli.config", "Show and change settings."),
-    CommandRow("permissions", "kcode.cli.permissions", "Explain what is allowed or asked; trust a folder."),
-    CommandRow("hook", "kcode.cli.hook", "Install or remove git hooks, or run their checks."),
-    CommandRow("doctor", "kcode.cli.doctor", "Check what kcode finds on this machine."),
+    CommandRow(
+        "models", "kcode.cli.models", "List the models; pull, verify or remove embedded ones.", "models"
+    ),
+    CommandRow("provider", "kcode.cli.provider", "List providers, check one, verify a vendor.", "models"),
+    CommandRow("login", "kcode.cli.login", "Store a service's key, never shown.", "models"),
+    CommandRow("logout", "kcode.cli.logout", "Remove a stored key.", "models"),
+    CommandRow("balance", "kcode.cli.balance", "Show what is left on the account.", "models"),
+    CommandRow("session", "kcode.cli.session", "List, show, export, fork or remove sessions.", "sessions"),
+    CommandRow("cost", "kcode.cli.cost", "Show what the sessions cost, by model, project, day.", "sessions"),
+    CommandRow("config", "kcode.cli.config", "Show and change settings.", "setup"),
+    CommandRow(
+        "permissions", "kcode.cli.permissions", "Explain what is allowed or asked; trust a folder.", "setup"
+    ),
+    CommandRow("hook", "kcode.cli.hook", "Install or remove git hooks, or run their checks.", "setup"),
+    CommandRow("doctor", "kcode.cli.doctor", "Check what kcode finds on this machine.", "setup"),
+    CommandRow(
+        "completion",
+        "kcode.cli.completion",
+        "Complete commands, options and values by Tab.",
+        "setup",
+    ),
+    CommandRow("man", "kcode.cli.manpage", "Print the manual page, or install it.", "setup"),
+    CommandRow("help", "kcode.cli.help", "Show the options, or a command's help and examples.", "setup"),
 )
 
 
@@ -68,22 +115,56 @@ def option(name: str) -> OptionRow:
 
 
 def help_text() -> str:
-    """The whole ``kcode --help``, at most 80 columns wide."""
-    options = [(_spelled(row), row.help) for row in OPTIONS]
-    commands = [(row.name, row.help) for row in COMMANDS]
-    return (
-        "Usage: kcode [OPTIONS] [COMMAND] [ARGS]...\n\n"
-        f"  {SUMMARY}\n\n"
-        f"Options:\n{_columns(options, 24)}\n"
-        f"Commands:\n{_columns(commands, 24)}\n"
-        "`kcode COMMAND --help` tells more about a command.\n"
-    )
+    """The whole ``kcode --help``: it fits a screen of 80 columns and 24 rows."""
+    say = translator()
+    lines = ["Usage: kcode [OPTIONS] [COMMAND] [ARGS]...", say(SUMMARY), ""]
+    for group, label in GROUPS.items():
+        rows = [SHARED.get(row.name, (row.name, row.help)) for row in COMMANDS if row.group == group]
+        lines += _block([say(part) for part in label], [(name, say(text)) for name, text in rows if name])
+    shown = [(_short(option(name)), say(option(name).help)) for name in SHOWN_OPTIONS]
+    lines += _block([say("Options")], shown)
+    lines.append(say("All options: kcode help options. More about a command: kcode COMMAND --help"))
+    return "\n".join(lines) + "\n"
 
 
-def _spelled(row: OptionRow) -> str:
+def options_text() -> str:
+    """``kcode help options``: every root option, by group."""
+    say = translator()
+    parts = ["Usage: kcode [OPTIONS] [COMMAND] [ARGS]...\n"]
+    for group, label in OPTION_GROUPS.items():
+        rows = [(spelled(row), say(row.help)) for row in OPTIONS if row.group == group]
+        parts.append(f"{say(label)}:\n" + "".join(f"  {left:<24}{right}\n" for left, right in rows))
+    return "\n".join(parts)
+
+
+def spelled(row: OptionRow) -> str:
+    """``-p, --print PROMPT``, the long spellings of all options in one column."""
     flags = ", ".join(row.flags) if row.flags[0].count("-") == 1 else "    " + ", ".join(row.flags)
     return f"{flags} {row.metavar}".rstrip()
 
 
-def _columns(rows: list[tuple[str, str]], width: int) -> str:
-    return "".join(f"  {left:<{width}}{right}\n" for left, right in rows)
+def translator() -> Callable[[str], str]:
+    """Puts texts of these tables into the interface's language; English needs no import for that."""
+    names = ("KCODE_UI__LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+    if any(os.environ.get(name, "")[:2].lower() == "zh" for name in names):
+        from kcode.i18n import _
+
+        return _
+    return str
+
+
+def _short(row: OptionRow) -> str:
+    return f"{row.flags[0]} {row.metavar.strip('[]').partition('|')[0]}".rstrip()
+
+
+def _block(label: list[str], rows: list[tuple[str, str]]) -> list[str]:
+    """``rows`` with the lines of ``label`` to their left."""
+    beside = label + [""] * (len(rows) - len(label))
+    return [
+        f"{_padded(beside[number], 9)}{left:<17}{right}".rstrip() for number, (left, right) in enumerate(rows)
+    ]
+
+
+def _padded(text: str, width: int) -> str:
+    """To ``width`` terminal cells: letters beyond U+1100 that labels are made of fill two."""
+    return text + " " * (width - sum(2 if char >= "\u1100" else 1 for char in text))
