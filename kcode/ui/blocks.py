@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -11,6 +12,52 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
 FENCE_OPENER = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)\n")
+
+_NESTED = re.compile(r"\n[ \t]+([-*+]|\d{1,9}[.)])[ \t]")
+_ITEM = re.compile(r"\n*( {0,3}(?:[-*+]|\d{1,9}[.)])[ \t]+)\S")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the text that is drawn by itself. ``outer`` is the beginning of the list item that it goes
+    on with, ``""`` where it stands at the top: drawn together, the piece is indented as it should."""
+
+    text: str
+    outer: str = ""
+
+
+def cut_pieces(text: str, outer: str = "") -> tuple[list[Piece], Piece]:
+    """Cut ``text``, which goes on with ``outer``, into finished pieces and the rest: blocks as of
+    :func:`split_finished`, list items cut once more where an item inside them begins."""
+    finished, rest = split_finished(outer + text)
+    blocks = [*finished, rest]
+    blocks[0] = blocks[0][len(outer) :]
+    pieces: list[Piece] = []
+    for block in blocks:
+        pieces += _nested(block, "" if pieces else outer)
+    return pieces[:-1], pieces[-1]
+
+
+def _nested(block: str, outer: str) -> list[Piece]:
+    if not outer and not (is_list_item(block.lstrip("\n")) and _NESTED.search(block)):
+        return [Piece(block)]
+    opener = outer
+    if not outer:
+        begins = _ITEM.match(block)
+        if begins is None:
+            return [Piece(block)]
+        opener = f"{begins[1]}x\n\n"
+    complete = outer + block[: block.rfind("\n") + 1]
+    tokens = parser().parse(complete)
+    skipped = outer.count("\n")
+    first = skipped + len(block) - len(block.lstrip("\n"))
+    starts = {
+        token.map[0] for token in tokens if token.type == "list_item_open" and token.level == 3 and token.map
+    }
+    lines = [line + "\n" for line in complete.split("\n")[:-1]]
+    cuts = [sum(map(len, lines[skipped:start])) for start in sorted(starts) if start > first]
+    parts = [block[a:b] for a, b in pairwise([0, *cuts, len(block)])]
+    return [Piece(parts[0], outer), *(Piece(part, opener) for part in parts[1:])]
 
 
 def split_finished(text: str) -> tuple[list[str], str]:

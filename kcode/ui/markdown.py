@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kcode.safety.sanitize import clean
 from kcode.ui import tables, widths
-from kcode.ui.blocks import FENCE_OPENER, is_list_item, split_all, split_finished
+from kcode.ui.blocks import FENCE_OPENER, Piece, cut_pieces, is_list_item
 from kcode.ui.highlight import highlight_lines
 from kcode.ui.terminal import CONTROL_SEQUENCE, Look, make_console
 from kcode.ui.theme import syntax_theme, theme_of
@@ -92,6 +92,7 @@ class MarkdownStream:
         self._text = ""
         self._fence: _Fence | None = None
         self._table: tables.OpenTable | None = None
+        self._outer = ""  # the list item that the text goes on with, as its beginning
         self._last = ""  # the block drawn last, which decides on the blank line before the next
 
     def feed(self, text: str) -> None:
@@ -99,7 +100,7 @@ class MarkdownStream:
 
     def discard(self) -> None:
         """Forget what has not been taken."""
-        self._text, self._fence, self._table, self._last = "", None, None, ""
+        self._text, self._fence, self._table, self._outer, self._last = "", None, None, "", ""
 
     @property
     def started(self) -> bool:
@@ -132,9 +133,9 @@ class MarkdownStream:
             return []
         out: list[str] = []
         last = self._last
-        for block in split_all(self._text):
-            out += self._block(block, width, last)
-            last = block
+        for piece in self._all_pieces():
+            out += self._piece(piece, width, last)
+            last = piece.outer + piece.text
         return out
 
     def finish(self, width: int) -> list[str]:
@@ -143,9 +144,9 @@ class MarkdownStream:
             self._text += "\n"
         out = self.take(width)
         if self._fence is None and self._text.strip():
-            for block in split_all(self._text):
-                out += self._block(block, width, self._last)
-                self._last = block
+            for piece in self._all_pieces():
+                out += self._piece(piece, width, self._last)
+                self._last = piece.outer + piece.text
         self.discard()
         return out
 
@@ -159,15 +160,25 @@ class MarkdownStream:
             gap = [""] if self._last else []
             self._last = "```"
             return gap
-        finished, rest = split_finished(self._text)
+        finished, rest = cut_pieces(self._text, self._outer)
         if not finished:
-            return self._open_table(width)
-        # A code block among the finished ones is drawn by the other way: stop in front of it.
-        block = finished[0]
-        out = self._block(block, width, self._last)
-        self._last = block
-        self._text = self._text[len(block) :] if len(finished) > 1 else rest
+            return None if self._outer else self._open_table(width)
+        out: list[str] = []
+        for number, piece in enumerate(finished):
+            # A code block among the finished ones is drawn by the other way: stop in front of it.
+            if number and FENCE_OPENER.match(piece.text.lstrip("\n")):
+                break
+            out += self._piece(piece, width, self._last)
+            self._last = piece.outer + piece.text
+            self._text = self._text[len(piece.text) :]
+            self._outer = [*finished, rest][number + 1].outer
         return out
+
+    def _all_pieces(self) -> list[Piece]:
+        """What is left, as if it were complete."""
+        text = self._text if self._text.endswith("\n") else self._text + "\n"
+        finished, rest = cut_pieces(text, self._outer)
+        return [piece for piece in (*finished, rest) if piece.text.strip()]
 
     def _open_table(self, width: int) -> list[str] | None:
         """The first rows of a long table, which goes on."""
@@ -214,6 +225,14 @@ class MarkdownStream:
     def _code(self, lines: list[str], width: int) -> list[str]:
         assert self._fence is not None
         return self._drawer.code(self._fence.context, lines, self._fence.language, width)
+
+    def _piece(self, piece: Piece, width: int, last: str) -> list[str]:
+        if not piece.outer:
+            return self._block(piece.text, width, last)
+        lines = self._drawer.markdown(clean(piece.outer + piece.text), width)[1:]
+        while lines and not CONTROL_SEQUENCE.sub("", lines[0]).strip():
+            lines.pop(0)
+        return lines
 
     def _block(self, block: str, width: int, last: str) -> list[str]:
         lines = self._drawer.markdown(clean(block), width)

@@ -140,3 +140,29 @@ def test_a_family_of_emoji_wraps_before_the_narrowest_reading_of_it_would_overfl
     lines = streamed("👨‍👩‍👧‍👦" * 30, [11], 40)
     assert "".join(CONTROL_SEQUENCE.sub("", line) for line in lines).count("👨‍👩‍👧‍👦") == 30
     assert all(columns(CONTROL_SEQUENCE.sub("", line)) < 40 for line in lines)
+
+
+NESTED = "1. all of them\n" + "".join(
+    f"   - item {n} with `code`\n\n     more of it\n     1. 第{n}层\n" for n in range(30)
+)
+
+
+@pytest.mark.parametrize("width", [120, 60, 20])
+@pytest.mark.parametrize("size", [3, 50])
+def test_a_long_nested_list_is_the_same_however_it_comes(width: int, size: int) -> None:
+    text = f"Before\n\n{NESTED}2. the second\n\nafter\n"
+    lines = streamed(text, [size], width)
+    assert lines == streamed(text, [100_000], width)
+    flat = CONTROL_SEQUENCE.sub("", "".join("".join(lines).split()))
+    assert [flat.count(f"第{n}层") for n in range(30)] == [1] * 30
+
+
+def test_items_of_a_nested_list_become_scrollback_while_it_still_grows() -> None:
+    stream = MarkdownStream(Drawer(Look(plain=True)))
+    stream.feed("- outer\n  - one\n    - deep\n  - two\n  - thr")
+    assert stream.take(60) == [" • outer", "    • one", "       • deep"]
+    assert stream.pending(60) == ["    • two", "    • thr"]
+    stream.feed("ee\n\n  end of outer\n- next\n")
+    stream.feed("\ntext\n")
+    rest = [*stream.take(60), *stream.finish(60)]
+    assert [line.strip() for line in rest if line] == ["• two", "• three", "end of outer", "• next", "text"]
