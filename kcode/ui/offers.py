@@ -70,9 +70,8 @@ def _for_edits(intent: Intent) -> Iterator[Offer]:
     folder = posixpath.commonpath([posixpath.dirname(path) for path in paths]) if paths else ""
     if folder and ".." not in folder.split("/") and not folder.startswith("/"):
         yield from _both(_("edits below {folder}/").format(folder=folder), [("path", f"{_plain(folder)}/*")])
-    elif 0 < len(paths) <= MOST_RULES:
-        words = _("edits of {files}").format(files=", ".join(paths))
-        yield from _both(words, [("path", _plain(path)) for path in paths])
+    elif len(paths) == 1:  # a rule allows what it matches as a whole: files here and there have none
+        yield from _both(_("edits of {file}").format(file=paths[0]), [("path", _plain(paths[0]))])
 
 
 def _for_command(question: Question) -> Iterator[Offer]:
