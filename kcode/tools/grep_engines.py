@@ -6,13 +6,13 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kcode.safety.process import Finished, run
 from kcode.tools.base import ToolRefused
 from kcode.tools.listing import braces, matcher
-from kcode.workspace.repo import git
+from kcode.workspace.repo import find_root, git
 from kcode.workspace.workspace import Workspace
 
 TIMEOUT_S = 20.0
@@ -51,8 +51,11 @@ class Found:
 
 async def search(workspace: Workspace, query: Query) -> Found:
     """Raises :class:`ToolRefused` for a pattern that the engine does not take."""
-    if workspace.resolve(query.path).is_file():
+    target = workspace.resolve(query.path)
+    if target.is_file():
         return await with_python(workspace, query)  # a named file is searched even where it is ignored
+    if (top := workspace.top_of(target)) != workspace.root:
+        return await _in_added(top, query, target.relative_to(top).as_posix())
     if ripgrep():
         return await with_ripgrep(workspace, query)
     if workspace.is_git and shutil.which("git"):
@@ -60,6 +63,13 @@ async def search(workspace: Workspace, query: Query) -> Found:
         if found is not None:
             return found
     return await with_python(workspace, query)
+
+
+async def _in_added(top: Path, query: Query, path: str) -> Found:
+    """The same search in a folder beside the workspace, whose files are named by absolute paths."""
+    found = await search(Workspace(top, find_root(top) == top), replace(query, path=path))
+    matches = tuple(replace(match, path=f"{top.as_posix()}/{match.path}") for match in found.matches)
+    return replace(found, matches=matches)
 
 
 def ripgrep() -> str:

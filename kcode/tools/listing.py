@@ -38,7 +38,7 @@ class ListDir(Tool[ListDirArguments]):
         if not folder.is_dir():
             raise NotAFile(f"{args.path} is a file: use read_file")
         prefix = "" if folder == workspace.root else workspace.relative(folder) + "/"
-        files = [path[len(prefix) :] for path in workspace.list_files() if path.startswith(prefix)]
+        files = [path[len(prefix) :] for path in workspace.list_files(folder) if path.startswith(prefix)]
         note = ""
         if not files:  # an empty folder, or one that is ignored as a whole
             files = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in folder.iterdir())
@@ -102,7 +102,7 @@ class FindFiles(Tool[FindFilesArguments]):
         matches = matcher(args.pattern)
         found = [
             path
-            for path in workspace.list_files()
+            for path in workspace.list_files(folder)
             if path.startswith(prefix) and matches.match_file(path[len(prefix) :])
         ]
         if not found:
