@@ -125,9 +125,9 @@ class ConsoleDesk:
         return line.strip() if line else None
 
     async def edit(self, text: str, name: str, editor: str) -> str | None:
-        from kcode.ui.editor import edited
+        from kcode.ui.editor import edit
 
-        return edited(text, name, editor)
+        return await edit(text, name, editor)
 
     async def during(self, label: str, work: Coroutine[Any, Any, T]) -> T | None:
         if label and not self.look.plain:

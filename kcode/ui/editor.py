@@ -21,8 +21,10 @@ from kcode.errors import EnvironmentProblem
 from kcode.i18n import _
 from kcode.safety.process import child_environment, run_sync
 
+_NOT_FOUND = 127  # the shell's
 
-def edited(text: str, name: str, editor: str) -> str | None:
+
+async def edit(text: str, name: str, editor: str) -> str | None:
     """``text`` as it was left in ``editor``, a shell command, in a file called ``name``.
 
     None where the editor ended with an error: nothing is decided by it. Ctrl-C belongs to the editor while
@@ -31,21 +33,11 @@ def edited(text: str, name: str, editor: str) -> str | None:
     with tempfile.TemporaryDirectory(prefix="kcode-edit-") as folder:
         path = Path(folder) / name
         path.write_text(text, encoding="utf-8")
-        if sys.platform == "win32":
-            argv = [*shlex.split(editor, posix=False), str(path)]
-        else:
-            argv = ["/bin/sh", "-c", f'{editor} "$@"', editor, str(path)]
-        try:
-            with _ctrl_c_is_the_editors():
-                code = subprocess.run(argv, check=False, env=child_environment()).returncode
-        except OSError as error:
-            raise EnvironmentProblem(
-                _("the editor {editor} cannot be started ({reason})").format(
-                    editor=editor, reason=error.strerror
-                ),
-                _("set EDITOR to one that is there"),
-            ) from None
-        if code == 127:
+        with _lines_and_echo():
+            child = _started(editor, path)
+            with _ctrl_c_is_the_editors():  # from here on: the child would ignore it, too
+                code = await asyncio.to_thread(child.wait)
+        if code == _NOT_FOUND:
             raise EnvironmentProblem(
                 _("the editor {editor} was not found").format(editor=editor),
                 _("set EDITOR to one that is there"),
@@ -53,10 +45,18 @@ def edited(text: str, name: str, editor: str) -> str | None:
         return path.read_text(encoding="utf-8", errors="replace") if code == 0 else None
 
 
-async def edit(text: str, name: str, editor: str) -> str | None:
-    """:func:`edited` while the event loop goes on; Ctrl-C is the editor's meanwhile."""
-    with _ctrl_c_is_the_editors():
-        return await asyncio.to_thread(edited, text, name, editor)
+def _started(editor: str, path: Path) -> subprocess.Popen[bytes]:
+    windows = sys.platform == "win32"
+    argv = [*shlex.split(editor, posix=False)] if windows else ["/bin/sh", "-c", f'{editor} "$@"', editor]
+    try:
+        return subprocess.Popen([*argv, str(path)], env=child_environment())
+    except OSError as error:
+        raise EnvironmentProblem(
+            _("the editor {editor} cannot be started ({reason})").format(
+                editor=editor, reason=error.strerror
+            ),
+            _("set EDITOR to one that is there"),
+        ) from None
 
 
 async def edit_text(text: str, name: str = "message.md") -> str:
@@ -87,3 +87,15 @@ def _ctrl_c_is_the_editors() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _lines_and_echo() -> Iterator[None]:
+    """The terminal as programs expect it: the session's own application had it in raw mode."""
+    if sys.platform == "win32" or not sys.stdin.isatty():
+        yield
+        return
+    from prompt_toolkit.input.vt100 import cooked_mode
+
+    with cooked_mode(sys.stdin.fileno()):
+        yield
