@@ -31,6 +31,7 @@ class FileIndex:
     ) -> None:
         self.root = root
         self.changed: frozenset[str] = frozenset()
+        self.version = 0  # counts what was found different
         self._git = git
         self._added = added
         self._haystack: Haystack | None = None
@@ -127,6 +128,7 @@ class FileIndex:
         haystack.search("warm up", 1)  # imports what searching needs, before a key waits for it
         with self._lock:
             self._haystack, self._digest = haystack, digest
+            self.version += 1
 
     def _boosts(self) -> Mapping[str, int]:
         return {**dict.fromkeys(self.changed, _CHANGED), **self._mentioned}

@@ -17,6 +17,7 @@ MOST_FILES = 5_000
 MOST_SECONDS = 30.0  # of reading at one go
 FRESH_S = 5.0
 _SHOWN_EVERY_S = 0.3
+_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,16 @@ class Found:
 class SymbolSource(Protocol):
     """Whoever knows what is defined where. Called from a thread; answers at once with what it has."""
 
+    @property
+    def version(self) -> int:
+        """Another number where another answer is to be expected."""
+        ...
+
+    @property
+    def reading(self) -> bool:
+        """Whether more may be known soon."""
+        ...
+
     def search(self, text: str, most: int) -> Found: ...
 
 
@@ -40,6 +51,7 @@ class SymbolScan:
     """
 
     def __init__(self, files: FileIndex, *, most_files: int = MOST_FILES) -> None:
+        self.version = 0
         self._files = files
         self._most_files = most_files
         self._known: dict[str, tuple[tuple[int, int], list[Definition]]] = {}  # by path, with time and size
@@ -74,6 +86,15 @@ class SymbolScan:
     # --- in the thread -------------------------------------------------------------------------
 
     def _scan(self) -> None:
+        version = -1
+        while version != self._files.version:
+            version = self._files.version
+            self._scan_once()
+            while self._files.reading:
+                time.sleep(_POLL_S)
+        self._scanned_at = time.monotonic()
+
+    def _scan_once(self) -> None:
         from kcode.workspace.definitions import readable
 
         began = shown = time.monotonic()
@@ -92,12 +113,11 @@ class SymbolScan:
             self._look(path)
         else:
             self._show(len(wanted), len(paths))
-        self._scanned_at = time.monotonic()
 
     def _paths(self) -> Sequence[str]:
         """The files, as soon as they are known; changed ones first, then those near the top."""
         while (files := self._files.current()) is None and self._files.reading:
-            time.sleep(0.02)
+            time.sleep(_POLL_S)
         if files is None:
             return ()
         changed = self._files.changed
@@ -127,3 +147,4 @@ class SymbolScan:
                 by_name.setdefault(definition.name.replace(".", "/"), []).append(definition)
         self._missing = "" if done == of else f"{done:,} / {of:,}"
         self._by_name, self._haystack = by_name, Haystack(by_name)
+        self.version += 1
