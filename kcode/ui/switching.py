@@ -70,20 +70,24 @@ def profile_of(settings: Settings) -> str:
         return ""
 
 
-def listed_models(session: Session | None) -> list[str]:
+def listed_models(sitting: Sitting) -> list[str]:
     """The models of the provider in use, as far as they are known without asking: its list as it was shown,
-    or as it was kept on disk, or the catalogue's."""
-    if session is None:
-        return []
+    or as it was kept on disk, or the catalogue's. Also before the session is open."""
     from kcode.providers import account_list, catalog
+    from kcode.providers.registry import resolve
 
-    if session.provider in _LISTED:
+    session = sitting.session
+    if session is not None and session.provider in _LISTED:
         return list(_LISTED[session.provider])
-    endpoint = getattr(session.provider, "endpoint", None)
-    listing = account_list.kept(endpoint) if endpoint is not None and endpoint.profile.lists_models else None
+    try:
+        settings = sitting.settings if session is None else session.settings
+        endpoint = resolve(settings, os.environ)
+    except KcodeError:
+        return []
+    listing = account_list.kept(endpoint) if endpoint.profile.lists_models else None
     if listing is not None and listing.ids:
         return listing.ids
-    return [model.id for model in catalog.live_models(session.provider.name)]
+    return [model.id for model in catalog.live_models(endpoint.profile.name)]
 
 
 async def list_models(session: Session) -> list[str]:

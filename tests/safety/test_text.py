@@ -124,7 +124,7 @@ def test_ordinary_files_are_not_sensitive(path: str) -> None:
     assert not sensitive.reason(path)
 
 
-@pytest.mark.parametrize("key", ["sk-a1B2c3D4e5F6g7H8i9J0k1L2", "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"])
+@pytest.mark.parametrize("key", [_fake("sk-", 40), _fake("ghp_", 36)])
 def test_a_key_in_the_middle_of_chinese_text_is_found(key: str) -> None:
     text = f"密钥是{key}，请保密"
     assert find(text)

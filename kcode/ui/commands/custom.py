@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,7 +57,7 @@ async def _attach(custom: Custom, filled: customs.Filled, sitting: Sitting, sess
     """Attach the files that the text names; False where the user interrupted it."""
     from kcode.agent.attach import attach
     from kcode.errors import KcodeError
-    from kcode.ui.approve import TerminalApprover
+    from kcode.ui.turns import asking
 
     for path, line in dict(filled.files).items():
         file = _place(custom, path, session)
@@ -69,7 +68,7 @@ async def _attach(custom: Custom, filled: customs.Filled, sitting: Sitting, sess
                 _("{file}:{line}: @{path} is not a file").format(file=custom.path, line=line, path=path),
                 _("name a file that is there, or put the word in backticks"),
             )
-        session.approver = TerminalApprover(sys.stdout, sitting.look)
+        session.approver = asking(sitting, session)
         said = attach(session, str(file), lambda text: sitting.say(figures.one_line(text), "dim"))
         try:
             if await interruptible(sitting, said) is None:

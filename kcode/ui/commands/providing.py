@@ -90,7 +90,7 @@ def _key(name: str) -> str:
 def _models(sitting: Sitting) -> list[tuple[str, str]]:
     from kcode.ui.switching import listed_models
 
-    return [(name, "") for name in listed_models(sitting.session)]
+    return [(name, "") for name in listed_models(sitting)]
 
 
 def _profiles(sitting: Sitting) -> list[tuple[str, str]]:

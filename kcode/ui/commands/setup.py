@@ -219,9 +219,15 @@ def _background(sitting: Sitting) -> bool:
 
 
 def _repaint(sitting: Sitting) -> None:
-    restyle = getattr(sitting, "restyle", None)
-    if restyle is not None:
-        restyle()
+    """The input and the status line in the new colours; a plain terminal has neither."""
+    from prompt_toolkit.styles import Style
+
+    from kcode.ui.theme import prompt_rules
+
+    application = getattr(sitting.stage, "app", None)
+    if application is not None:
+        application.style = Style(prompt_rules(sitting.theme))
+        application.invalidate()
 
 
 def _theme_choices(sitting: Sitting) -> list[tuple[str, str]]:

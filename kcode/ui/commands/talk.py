@@ -34,15 +34,14 @@ async def _mode(sitting: Sitting, session: Session, argument: str) -> None:
 
 
 async def _attach(sitting: Sitting, session: Session, argument: str) -> None:
-    import sys
 
     from kcode.agent.attach import attach, paths_in
-    from kcode.ui.approve import TerminalApprover
+    from kcode.ui.turns import asking
 
     if argument == "none":
         session.attachments.clear()
     for path in paths_in(argument) if argument not in ("", "none") else ():
-        session.approver = TerminalApprover(sys.stdout, sitting.look)
+        session.approver = asking(sitting, session)
         work = attach(session, path, lambda text: sitting.say(figures.one_line(text), "dim"))
         if await interruptible(sitting, work) is None:
             sitting.say(_("{file}: interrupted, not attached").format(file=figures.one_line(path)), "dim")
