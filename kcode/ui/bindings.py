@@ -17,6 +17,7 @@ from prompt_toolkit.key_binding.vi_state import InputMode
 from prompt_toolkit.keys import Keys
 
 from kcode.ui.history import ProjectHistory
+from kcode.ui.notify import bind_focus
 from kcode.ui.pasting import line_ends
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Hands(Protocol):
     def cycle_mode(self) -> None: ...
 
     def open_details(self) -> None: ...
+
+    def focus(self, inside: bool) -> None: ...
 
     def edit(self) -> None: ...
 
@@ -202,6 +205,8 @@ class Keyboard:
     # --- what the sitting does -----------------------------------------------------------------
 
     def _add_sitting(self, bindings: KeyBindings) -> None:
+        bind_focus(bindings, self._hands.focus)
+
         @bindings.add("s-tab", filter=~_menu_choice)
         def _cycle(event: KeyPressEvent) -> None:
             self._hands.cycle_mode()

@@ -12,12 +12,13 @@ from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 
 from kcode.ui.live import FRAME_BEGIN, FRAME_END, HIDE_CURSOR, SHOW_CURSOR
+from kcode.ui.notify import FOCUS_OFF, FOCUS_ON
 
 if TYPE_CHECKING:
     from kcode.ui.terminal import Look
 
 _NOTHING = re.compile(r"(?:\x1b\[\?7[lh]|\x1b\[0?m)*")  # what a repaint writes where nothing has changed
-_PASTE_ON, _PASTE_OFF = "\x1b[?2004h", "\x1b[?2004l"
+_PASTE_ON, _PASTE_OFF = "\x1b[?2004h" + FOCUS_ON, FOCUS_OFF + "\x1b[?2004l"
 _DEPTHS = {"16": ColorDepth.DEPTH_4_BIT, "256": ColorDepth.DEPTH_8_BIT, "true": ColorDepth.DEPTH_24_BIT}
 _REFLOWING = (  # variables that terminals set which break painted rows anew when they get narrower
     "TMUX",

@@ -7,7 +7,8 @@ that are here. A terminal that says nothing counts as left: one bell too many is
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from kcode.i18n import _
@@ -15,6 +16,8 @@ from kcode.ui import figures
 from kcode.ui.terminal import Look
 
 if TYPE_CHECKING:
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
     from kcode.config.settings import Settings
 
 FOCUS_ON = "\x1b[?1004h"
@@ -73,3 +76,18 @@ def through_tmux(sequence: str) -> str:
     """``sequence`` wrapped so that tmux hands it on to the terminal it runs in (``allow-passthrough on``)."""
     escaped = sequence.replace("\x1b", "\x1b\x1b")
     return f"\x1bPtmux;{escaped}\x1b\\"
+
+
+def bind_focus(bindings: KeyBindings, tell: Callable[[bool], None]) -> None:
+    """Let ``tell`` know when the terminal's window is entered and left, once it was asked by FOCUS_ON."""
+    from prompt_toolkit.input.ansi_escape_sequences import ANSI_SEQUENCES
+    from prompt_toolkit.keys import Keys
+
+    # prompt_toolkit has no names for these; keys that no keyboard has carry them.
+    for sequence, key, inside in ((FOCUS_IN, Keys.F23, True), (FOCUS_OUT, Keys.F24, False)):
+        ANSI_SEQUENCES[sequence] = key
+        bindings.add(key)(partial(_told, tell, inside))
+
+
+def _told(tell: Callable[[bool], None], inside: bool, _event: KeyPressEvent) -> None:
+    tell(inside)

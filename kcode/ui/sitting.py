@@ -60,6 +60,7 @@ class Sitting:
         self.session: Session | None = None  # until it is ready
         self.leaving = False
         self.draft = ""
+        self.focused: bool | None = None  # whether the terminal's window is in use; None: it does not say
         self.queue: list[str] = []
         self.status = status.Status()
         self.branch = status.branch_of(root)
@@ -281,6 +282,10 @@ class Sitting:
         if lines := self.details.next(size_of(sys.stdout)[0], self.look):
             sys.stdout.write("".join(f"{line}\n" for line in lines))
             sys.stdout.flush()
+
+    def focus(self, inside: bool) -> None:
+        """The terminal's window was entered, or left."""
+        self.focused = inside
 
     def edit(self) -> None:
         """Open the draft in the user's editor."""
