@@ -26,7 +26,7 @@ from kcode.providers.body import THINKING_FLOOR
 from kcode.providers.catalog import Model, PriceStep
 
 if TYPE_CHECKING:
-    from kcode.agent.session import Session
+    from kcode.agent.dialogue import Dialogue
 
 WARN_AT = Decimal("0.8")
 _MARGIN = Decimal("1.03")  # how far the estimate of a prompt may be off
@@ -72,7 +72,7 @@ def _check_currency(key: str, given: Sum, model: Model) -> None:
 class Allowance:
     """The limits of one session, asked before every request."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Dialogue) -> None:
         self._session = session
         self._today = SpentToday(session.id)
         self._cache = CacheHistory()

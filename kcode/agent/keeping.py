@@ -11,10 +11,10 @@ from kcode.conversation.ledger import Note
 from kcode.conversation.reasoning import NOTE, choose, chosen, finished_turns, is_kept
 
 if TYPE_CHECKING:
-    from kcode.agent.session import Session
+    from kcode.agent.dialogue import Dialogue
 
 
-def keeps_reasoning(session: Session) -> bool:
+def keeps_reasoning(session: Dialogue) -> bool:
     """Whether the next request asks the server to keep it; decides and records where that is open."""
     model, dialect = session.provider.model, session.provider.dialect
     open_to_choice = model.reasoning_history == "keep" and model.thinking != "no"

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
 import traceback
-from collections.abc import AsyncIterator, Callable, Sequence
-from decimal import Decimal
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kcode import __version__
 from kcode.agent import mentions
-from kcode.agent.allowance import Allowance
 from kcode.agent.approval import Approver, RefuseAll
 from kcode.agent.background import background_of, notice_ended
-from kcode.agent.collect import Answer
 from kcode.agent.compaction import compact
+from kcode.agent.dialogue import Dialogue
 from kcode.agent.events import Event
 from kcode.agent.filehistory import FileHistory
 from kcode.agent.folders import add_folder
 from kcode.agent.handoff import todo_of
 from kcode.agent.healing import heal
 from kcode.agent.housekeeping import tidy_daily
-from kcode.agent.keeping import keeps_reasoning
 from kcode.agent.loop import run_turn
-from kcode.agent.official import offered
 from kcode.agent.prompt import system_text
 from kcode.agent.rewind import standing
 from kcode.agent.steering import Steering
@@ -35,12 +30,8 @@ from kcode.agent.told import with_message
 from kcode.codemap.service import CodeMap
 from kcode.config.project import branch_of
 from kcode.config.settings import Mode, Settings
-from kcode.conversation.accuracy import Accuracy, healed_note
-from kcode.conversation.budget import Budget, reasoning_rule
-from kcode.conversation.cost import SessionCost
 from kcode.conversation.journal import Journal, find_session, fork
 from kcode.conversation.ledger import (
-    Assistant,
     Checkpoint,
     Entry,
     Epoch,
@@ -49,11 +40,9 @@ from kcode.conversation.ledger import (
     Tools,
     User,
     live_entries,
-    wire_entries,
 )
-from kcode.conversation.projection import Projection, Projector, project
 from kcode.errors import UsageError
-from kcode.providers.base import ContextOverflow, OfficialTools, Provider, Request
+from kcode.providers.base import Provider
 from kcode.tools.base import FileEdit, ToolContext
 from kcode.tools.registry import all_tools, declarations
 from kcode.workspace.workspace import Workspace
@@ -65,12 +54,8 @@ if TYPE_CHECKING:
     from kcode.safety.rules import Rule
     from kcode.tools.background import BackgroundTask
 
-SMALLEST_ANSWER = 256  # tokens: with less room than this a request is not sent
-_THINKING_ANSWER = 16_000  # K2 thinking models: reasoning and answer share the limit
-_SMALLEST_RESULT = 1_200  # characters
 
-
-class Session:
+class Session(Dialogue):
     """One conversation in one workspace. Not for use from several tasks at once.
 
     ``turn`` yields events; ``interrupt`` ends the running turn and leaves a true history.
@@ -85,24 +70,16 @@ class Session:
         ledger: list[Entry],
         start: Path | None = None,
     ) -> None:
+        super().__init__(settings, provider, journal, ledger)
         self.workspace = workspace
         self.start = start or workspace.root  # the folder kcode was started in
-        self.settings = settings
-        self.provider = provider
-        self.journal = journal
-        self.ledger = ledger
         self.mode: Mode = settings.agent.mode
         self.approver: Approver = RefuseAll()
         self.granted: set[str] = set()
         self.rules: list[Rule] = []  # the user's answers "always, in this session"
         self.flag_rules: tuple[Rule, ...] = ()  # of the command line
-        self.compaction_stuck = False
-        self.cost = SessionCost.of(ledger)
-        self.allowance = Allowance(self)
         self.map = CodeMap(workspace.root)
         self.context = ToolContext(workspace, settings, map=self.map)
-        self.declared: tuple[str, ...] = ()
-        self.official: OfficialTools | None = None
         self._running: asyncio.Task[None] | None = None
         self._shell: asyncio.Task[ShellRun] | None = None
         self.attachments: list[Attachment] = []  # go with the next message
@@ -111,7 +88,6 @@ class Session:
         self._emit: Callable[[Event], None] | None = None  # where a running turn's go
         self.context.background = background_of(self)
         self.files = FileHistory(self)
-        self._use(provider)
         workspace.on_checkpoint = lambda checkpoint, paths: self.record(Checkpoint(checkpoint, tuple(paths)))
 
     @classmethod
@@ -189,48 +165,9 @@ class Session:
         context, told = with_message(self)
         context += mentions.blocks(text, self.workspace, self.result_room(1))
         entry = User("\n\n".join([text, *context]), typed=text)
-        self._refuse_oversized(entry)
+        self.refuse_oversized(entry)
         self.record_all(entry, *told, *notes)
         self.attachments.clear()
-
-    def request(self, reserve: int = 0, *, partial: bytes = b"", no_calls: bool = False) -> Request:
-        """The next request. ``partial`` is an assistant message that its answer is to continue.
-
-        Raises ContextOverflow where no answer would fit beside it, LimitReached where a limit on money
-        would be crossed.
-        """
-        keep_reasoning = keeps_reasoning(self)
-        projection = self.projection()
-        if partial:
-            projection = Projection(projection.tools, (*projection.messages, partial))
-        wanted = reserve or self.answer_tokens()
-        room = self.budget.room_for_output(projection, wanted)
-        if room < min(SMALLEST_ANSWER, wanted):
-            raise ContextOverflow(
-                f"the conversation fills the window ({self.context_tokens()} of {self.window} tokens)",
-                "use /compact or /clear, or a model with a larger window",
-            )
-        room = self.allowance.answer_tokens(projection, room)
-        return Request(
-            model=self.provider.model.id,
-            tools=projection.tools,
-            messages=projection.messages[:-1] if partial else projection.messages,
-            max_output_tokens=room,
-            partial=partial,
-            no_calls=no_calls,
-            keep_reasoning=keep_reasoning,
-            session_id=self.id,
-            temperature=self.settings.provider.temperature,
-        )
-
-    def take_answer(self, answer: Answer) -> Assistant:
-        """Record what the model said."""
-        earlier = [c for e in self.ledger if isinstance(e, Assistant) for c in e.calls]
-        assistant = answer.assistant({call.id for call in earlier}, len(earlier))
-        self.record(assistant)
-        if assistant.calls and answer.healed:
-            self.record(healed_note(answer.healed))
-        return assistant
 
     # --- what is asked about -------------------------------------------------------------------
 
@@ -257,85 +194,14 @@ class Session:
         return given(self)
 
     @property
-    def id(self) -> str:
-        return self.journal.header.session
-
-    def who(self) -> dict[str, str]:
-        """Who answers, for the journal."""
-        return {"provider": self.provider.name, "model": self.provider.model.id}
-
-    @property
     def root(self) -> Path:
         return self.workspace.root
-
-    @property
-    def window(self) -> int:
-        """Tokens of context."""
-        return self.budget.window
-
-    def official_names(self) -> tuple[str, ...]:
-        """The declared tools that the provider runs."""
-        return tuple(n for n in self.declared if self.official is not None and self.official.knows(n))
-
-    def accuracy(self) -> Accuracy:
-        """How well this session's tool calls were spelled."""
-        return Accuracy.of(self.ledger)
-
-    def answer_tokens(self) -> int:
-        """Output tokens a request asks for, before the window is looked at."""
-        model, settings = self.provider.model, self.settings.provider
-        wanted = settings.max_output_tokens or model.default_output
-        if model.thinking != "no":
-            wanted = max(wanted, _THINKING_ANSWER)
-        return min(wanted, model.max_output, max(self.window // 2, SMALLEST_ANSWER))
-
-    def result_room(self, count: int) -> int:
-        """Characters that each of ``count`` results of one step may have: together a third of the window,
-        two characters a token (Chinese text has fewer, English and code have more)."""
-        return max(_SMALLEST_RESULT, int(self.window * 2 * 0.35 / count))
-
-    def room_for(self, wanted: int) -> int:
-        """Output tokens that a request could ask for: ``wanted``, or what the model and window leave."""
-        wanted = min(wanted, self.provider.model.max_output)
-        return self.budget.room_for_output(self.projection(), wanted)
-
-    def projection(self) -> Projection:
-        return self._projector.update(self.ledger)
-
-    def context_tokens(self) -> int:
-        """Tokens of the next prompt."""
-        return self.budget.estimate(self.projection())
-
-    def context_by_kind(self) -> dict[str, int]:
-        """Tokens of the next prompt by kind (:data:`kcode.conversation.budget.KINDS`)."""
-        return self.budget.by_kind(self.projection())
-
-    def spent(self) -> Decimal:
-        return self.cost.spent(self.provider.model.currency)
 
     def changes(self) -> list[FileEdit]:
         """What this session changed and has not undone: the files as they were first, and as they are."""
         return self.workspace.changes_since([checkpoint.id for checkpoint in self._checkpoints()])
 
     # --- what is done to it --------------------------------------------------------------------
-
-    def record(self, entry: Entry) -> None:
-        """To the disk first, then to the ledger."""
-        self.journal.append(entry)
-        self.ledger.append(entry)
-
-    def record_all(self, *entries: Entry) -> None:
-        """:meth:`record` of several; a crash leaves all of them or none."""
-        if len(entries) == 1:
-            self.journal.append(entries[0])
-        else:
-            self.journal.append_all(entries)
-        self.ledger.extend(entries)
-
-    def begin(self, *entries: Entry) -> None:
-        """Record an epoch and what it begins with; a crash leaves all of it or nothing."""
-        self.record_all(*entries)
-        self._read_declared(entries)
 
     def go_back(self, epoch: Epoch) -> None:
         """Record an epoch that brings an earlier moment of the conversation back."""
@@ -412,19 +278,6 @@ class Session:
             self._shell = None
         return running.result()
 
-    def switch(self, provider: Provider, settings: Settings | None = None) -> None:
-        """Go on with another model, opened by ``settings`` (None: as before); the conversation is kept, the
-        cache of the old one is not. Where that fails the session is as it was; neither provider is closed."""
-        old, before = self.provider, self.settings
-        self.settings = settings or before
-        try:
-            self._use(provider)
-            self.record(Epoch("model", str(self.who()), keep_upto=len(self.ledger)))
-        except BaseException:
-            self.settings = before
-            self._use(old)
-            raise
-
     def defect(self, error: Exception) -> None:
         """Keep the trace of a defect that was answered, for the bug report."""
         self.record(Note("defect", "".join(traceback.format_exception(error))[-4_000:]))
@@ -441,21 +294,6 @@ class Session:
 
     # --- inside --------------------------------------------------------------------------------
 
-    def _use(self, provider: Provider) -> None:
-        self.official = offered(provider, self.settings)
-        self.provider = provider
-        self._projector = Projector(provider.dialect)
-        self.budget = Budget(
-            self.settings.provider.context or provider.model.context, reasoning_rule(provider.model)
-        )
-        self._read_declared(live_entries(self.ledger))
-
-    def _read_declared(self, entries: Sequence[Entry]) -> None:
-        """The tools frozen for this epoch, by name."""
-        for entry in entries:
-            if isinstance(entry, Tools):
-                self.declared = tuple(tool["function"]["name"] for tool in json.loads(entry.json))
-
     def _read_todo(self) -> None:
         """The to-do list as the conversation has it now."""
         found = todo_of(live_entries(self.ledger))
@@ -463,18 +301,6 @@ class Session:
 
     def _checkpoints(self) -> list[Checkpoint]:
         return [checkpoint for _, checkpoint in standing(self.ledger)]
-
-    def _refuse_oversized(self, entry: User) -> None:
-        """One message that no compaction can make room for: it, the tools and the system text do not fit."""
-        head = [each for each in wire_entries(self.ledger) if isinstance(each, System | Tools)]
-        projection = project([*head, entry], self.provider.dialect)
-        least = min(self.answer_tokens(), self.window // 5)
-        if self.budget.room_for_output(projection, least) < least:
-            tokens = self.budget.estimate(project([entry], self.provider.dialect))
-            raise ContextOverflow(
-                f"the message alone is about {tokens} tokens; the window has {self.window}",
-                "put the text into a file and ask about the file: kcode reads it in parts",
-            )
 
 
 def _inside(workspace: Workspace, start: Path) -> Path:
