@@ -24,6 +24,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("kcode review", "What is not committed yet."),
         ("kcode review main...HEAD --fail-on high", "A branch, in CI."),
     ),
+    "map": (
+        ("kcode map --tokens 4000", "The files that matter most, and what they define."),
+        ("kcode map --focus src/login.py", "What is near one file, folder or symbol."),
+        ("kcode map --symbol Session.turn", "Where a name is defined; --uses: who uses it."),
+    ),
     "demo": (("kcode demo --keep", "Watch a repair, and look at the repository afterwards."),),
     "models": (("kcode models --provider moonshot", "What Moonshot offers, with prices."),),
     "models list": (("kcode models list --json", "All of it, for scripts."),),
@@ -74,7 +79,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "hook uninstall": (("kcode hook uninstall pre-commit", "Put back the hook that was there."),),
     "hook status": (("kcode hook status", "Which hooks are installed here."),),
     "hook run": (("kcode hook run pre-commit", "Check what is staged now."),),
-    "doctor": (("kcode doctor", "What is there, what is missing, how to mend it."),),
+    "doctor": (
+        ("kcode doctor", "What is there, what is missing, how to mend it."),
+        ("kcode doctor --online", "The network and the key too, with the smallest real call."),
+    ),
     "completion": (
         ("kcode completion bash --install", "Put it where bash finds it."),
         ("kcode completion zsh > ~/.zfunc/_kcode", "Put it where you like."),

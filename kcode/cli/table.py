@@ -47,6 +47,8 @@ OPTION_GROUPS: dict[str, str] = {
 # The bare help shows the most used options, and some commands share a line: it is one screen.
 SHOWN_OPTIONS = ("prompt", "continue_", "model", "mode")
 SHARED: dict[str, tuple[str, str]] = {
+    "fix": ("fix, demo", "Repair a failing test, and prove it; an example."),
+    "demo": ("", ""),
     "logout": ("", ""),
     "man": ("", ""),
     "help": ("", ""),
@@ -83,6 +85,7 @@ COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("fix", "kcode.cli.fix", "Repair a failing test, and prove it by the tests."),
     CommandRow("commit", "kcode.cli.commit", "Draft a commit message for what is staged, and commit."),
     CommandRow("review", "kcode.cli.review", "Look for bugs in a change: file, line, severity, fix."),
+    CommandRow("map", "kcode.cli.map", "Show the files that matter most and what they define."),
     CommandRow("demo", "kcode.cli.demo", "Repair a bug in a small example repository."),
     CommandRow(
         "models", "kcode.cli.models", "List the models; pull, verify or remove embedded ones.", "models"

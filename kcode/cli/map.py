@@ -1,0 +1,140 @@
+"""``kcode map``: the files that matter most in this repository and what they define; where a name stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kcode.i18n import _
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from kcode.codemap.service import CodeMap
+
+SCHEMA = "kcode.map/1"
+Row = tuple[str, int, str, str]  # path, line, kind, text
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.command(name="map")
+def show(
+    focus: Annotated[
+        list[str] | None,
+        typer.Option("--focus", metavar="WHAT", help="A path, folder or symbol; may be given several times."),
+    ] = None,
+    tokens: Annotated[
+        int, typer.Option("--tokens", metavar="N", min=100, help="The size of the map, about, in tokens.")
+    ] = 2_000,
+    symbol: Annotated[
+        str, typer.Option("--symbol", metavar="NAME", help="Where this is defined, instead of the map.")
+    ] = "",
+    uses: Annotated[
+        str, typer.Option("--uses", metavar="NAME", help="The lines that use this, instead of the map.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> int:
+    """Show the files that matter most and what they define: those that other files lean on."""
+    from pathlib import Path
+
+    from kcode.config.paths import project_root
+    from kcode.errors import EnvironmentProblem, UsageError
+
+    if bool(symbol) + bool(uses) + bool(focus) > 1:
+        raise UsageError(_("--focus, --symbol and --uses are three questions"), _("ask one at a time"))
+    map_ = _updated(project_root(Path.cwd()).resolve())
+    with map_.reading() as index:
+        if index is None:
+            raise EnvironmentProblem(
+                _("the code map cannot be read"), _("is the cache folder yours to read?")
+            )
+        if symbol or uses:
+            _print_rows(_rows(index, map_.root, symbol, uses), as_json)
+        else:
+            _print_map(index, tokens, focus or (), as_json)
+    return 0
+
+
+def _updated(root: Path) -> CodeMap:
+    """The map, brought up to date. Raises EnvironmentProblem where it cannot be."""
+    import asyncio
+
+    from kcode.codemap.service import BUILD_S, CodeMap
+    from kcode.errors import EnvironmentProblem
+
+    map_ = CodeMap(root)
+
+    async def update() -> bool:
+        try:
+            return await map_.refresh(BUILD_S)
+        finally:
+            await map_.close()
+
+    if not asyncio.run(update()):
+        raise EnvironmentProblem(
+            _("the code map cannot be made: {why}").format(why=map_.problem),
+            _("is the cache folder yours to write, and the disk not full?"),
+        )
+    return map_
+
+
+def _rows(index: sqlite3.Connection, root: Path, symbol: str, uses: str) -> list[Row]:
+    from kcode.codemap import asking
+    from kcode.errors import NotAchieved
+
+    if symbol:
+        found = asking.find_symbol(index, symbol, 200)
+        rows = [(p.path, p.definition.line, p.definition.kind, p.definition.signature) for p in found]
+    else:
+        lines, _total = asking.references(index, root, uses, 10_000)
+        rows = [(use.path, use.line, "definition" if use.defines else "use", use.text) for use in lines]
+    if not rows:
+        raise NotAchieved(
+            _("{name} is in no file that the map knows").format(name=repr(symbol or uses)),
+            _("the map knows code; text in other files is for grep"),
+        )
+    return rows
+
+
+def _print_rows(rows: Sequence[Row], as_json: bool) -> None:
+    import json
+
+    from kcode.ui.figures import one_line
+
+    if as_json:
+        found = [dict(zip(("path", "line", "kind", "text"), row, strict=True)) for row in rows]
+        print(json.dumps({"schema": SCHEMA, "found": found}, ensure_ascii=False, indent=2))
+        return
+    for path, line, kind, text in rows:
+        mark = "" if kind == "use" or kind in text.split() else f"{kind} "
+        print(f"{one_line(path)}:{line}: {mark}{one_line(text)}")
+
+
+def _print_map(index: sqlite3.Connection, tokens: int, focus: Sequence[str], as_json: bool) -> None:
+    import json
+    import sys
+
+    from kcode.codemap.asking import draw
+    from kcode.safety.sanitize import clean
+    from kcode.tools.mapping import measure
+
+    drawn = draw(index, tokens, measure, focus)
+    if as_json:
+        print(
+            json.dumps(
+                {"schema": SCHEMA, "tokens": measure(drawn), "map": drawn}, ensure_ascii=False, indent=2
+            )
+        )
+    elif drawn:
+        sys.stdout.write(clean(drawn))
+    else:
+        print(_("there is no code here that the map knows"), file=sys.stderr)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.ui.sitting import KCODE
+
+FILES = {
+    "core/money.py": "def add_tax(price, rate):\n    return price * rate\n",
+    "shop/cart.py": "from core.money import add_tax\n\n\nclass Cart:\n"
+    "    def total(self):\n        return add_tax(1, 2)\n",
+    "shop/till.py": "from core.money import add_tax\n\n\ndef pay(): return add_tax(3, 4)\n",
+}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    root = tmp_path / "shop"
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    return root
+
+
+def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([KCODE, "map", *arguments], cwd=root, capture_output=True, text=True, timeout=120)
+
+
+def test_what_others_lean_on_comes_first_when_room_is_short(shop: Path) -> None:
+    for number in range(30):
+        (shop / f"leaf{number}.py").write_text(f"def leaf{number}_function_of_its_own(): pass\n")
+    done = run(shop, "--tokens", "100")
+    assert done.returncode == 0, done.stderr
+    assert "core/money.py:\n  1: def add_tax(price, rate)\n" in done.stdout
+    assert "leaf29" not in done.stdout
+    assert run(shop, "--tokens", "100").stdout == done.stdout
+
+
+def test_a_focus_brings_its_neighbours(shop: Path) -> None:
+    for number in range(60):
+        (shop / f"other{number}.py").write_text(f"from x{number} import y\n\n\ndef other{number}(): pass\n")
+    near = run(shop, "--focus", "shop/till.py", "--tokens", "100").stdout
+    assert "shop/till.py" in near
+    assert "core/money.py" in near
+
+
+def test_where_a_symbol_is_defined_and_used(shop: Path) -> None:
+    assert run(shop, "--symbol", "Cart.total").stdout == "shop/cart.py:5: method def total(self)\n"
+    uses = json.loads(run(shop, "--uses", "add_tax", "--json").stdout)
+    assert uses["schema"] == "kcode.map/1"
+    assert ("core/money.py", "definition") in {(row["path"], row["kind"]) for row in uses["found"]}
+    assert len(uses["found"]) == 5
+    missing = run(shop, "--symbol", "nothing_of_this_name")
+    assert missing.returncode == 1
+    assert "in no file that the map knows" in missing.stderr
+
+
+def test_two_questions_at_once_are_refused(shop: Path) -> None:
+    assert run(shop, "--symbol", "a", "--uses", "b").returncode == 2
+
+
+def test_a_cache_that_cannot_be_written_is_said(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    done = run(shop)
+    assert done.returncode == 9
+    assert "the code map cannot be made" in done.stderr
+    assert "Traceback" not in done.stderr
