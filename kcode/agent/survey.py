@@ -94,20 +94,20 @@ def _layout(files: Sequence[str]) -> Iterator[Fact]:
 def _python(root: Path, files: Sequence[str]) -> Iterator[Fact]:
     for where in [name for name in files if name.rpartition("/")[2] == "pyproject.toml"][:3]:
         data = _toml(root / where)
-        project = data.get("project", {})
+        project = _part(data, "project")
         if wanted := project.get("requires-python"):
             yield Fact(f"Python {wanted}", where)
-        if backend := data.get("build-system", {}).get("build-backend"):
+        if backend := _part(data, "build-system").get("build-backend"):
             yield Fact(f"built with {backend}", where)
-        for script, target in list(project.get("scripts", {}).items())[:6]:
+        for script, target in list(_part(project, "scripts").items())[:6]:
             yield Fact(f"command `{script}` is {target}", where)
-        tools = data.get("tool", {})
+        tools = _part(data, "tool")
         for name, command in _TOOLS.items():
             if name in tools:
                 yield Fact(f"configures {name} (`{command}`)", where)
-        if length := tools.get("ruff", tools.get("black", {})).get("line-length"):
+        if length := _part(tools, "ruff" if "ruff" in tools else "black").get("line-length"):
             yield Fact(f"lines of at most {length} characters", where)
-        if tools.get("mypy", {}).get("strict"):
+        if _part(tools, "mypy").get("strict"):
             yield Fact("mypy is strict", where)
     for name, what in (
         ("tox.ini", "tox"),
@@ -124,7 +124,7 @@ def _javascript(root: Path, files: Sequence[str]) -> Iterator[Fact]:
     for where in [name for name in files if name.rpartition("/")[2] == "package.json"][:3]:
         folder = where.removesuffix("package.json")
         manager = next((tool for lock, tool in locks.items() if folder + lock in files), "npm")
-        for name, command in list(_json(root / where).get("scripts", {}).items())[:12]:
+        for name, command in list(_part(_json(root / where), "scripts").items())[:12]:
             yield Fact(f"`{manager} run {name}` runs `{_short(str(command))}`", where)
 
 
@@ -177,6 +177,12 @@ def _conventions(root: Path, files: Sequence[str]) -> Iterator[Fact]:
             yield Fact(f"version pinned: {_short(' '.join(_text(root / name).split()))}", name)
     if ".gitmodules" in files:
         yield Fact("has submodules", ".gitmodules")
+
+
+def _part(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """The table of that name; empty where it is something else."""
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _short(text: str) -> str:

@@ -111,13 +111,13 @@ async def _run(flags: Flags, wanted: Wanted) -> int:
         )
         result = await desk.during(_("reviewing…"), work)
         assert result is not None  # interrupted, it raises
-        cost = session.cost.text()
-    return _conclude(result, wanted, change.what, change.whole, cost)
+        return _conclude(result, wanted, change.what, change.whole, session.cost.text())
 
 
 def _conclude(result: Review, wanted: Wanted, what: str, whole: bool, cost: str) -> int:
     from kcode.errors import ExitCode
     from kcode.ui import reviewing
+    from kcode.ui.desk import ConsoleDesk
     from kcode.ui.terminal import look_at, make_console, tolerate
 
     failing = wanted.fail_on and result.at_least(cast("Severity", wanted.fail_on))
@@ -136,5 +136,5 @@ def _conclude(result: Review, wanted: Wanted, what: str, whole: bool, cost: str)
             make_console(sys.stdout, look).print(block)
     sys.stdout.flush()
     for line in reviewing.summary(result, what, whole):
-        print(line, file=sys.stderr)
+        ConsoleDesk().say(line, "dim")
     return int(code)

@@ -7,6 +7,7 @@ a commit that does not come about leaves the index and HEAD as they were.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -80,7 +81,7 @@ async def trial_index(root: Path, paths: Sequence[str] = ()) -> AsyncIterator[Ma
     with tempfile.TemporaryDirectory(prefix="kcode-index-") as folder:
         copy = Path(folder) / "index"
         if real.exists():
-            shutil.copyfile(real, copy)
+            shutil.copy2(real, copy)  # git compares files with the index's own time: a copy must have it, too
         more = {"GIT_INDEX_FILE": str(copy)}
         await _add(root, paths, more)
         yield more
@@ -161,11 +162,14 @@ class _Saved:
 
     path: Path
     content: bytes | None
+    at: int = 0  # nanoseconds: git tells changed files by the index's own time
 
     @classmethod
     def of(cls, root: Path) -> _Saved:
         path = _git_path(root, "index")
-        return cls(path, path.read_bytes() if path.exists() else None)
+        if not path.exists():
+            return cls(path, None)
+        return cls(path, path.read_bytes(), path.stat().st_mtime_ns)
 
     def restore(self) -> None:
         """Put it back as git itself would: written under the lock's name, then renamed."""
@@ -176,6 +180,7 @@ class _Saved:
         try:
             with lock.open("xb") as file:
                 file.write(self.content)
+            os.utime(lock, ns=(self.at, self.at))
             lock.replace(self.path)
         except OSError as error:
             raise EnvironmentProblem(
