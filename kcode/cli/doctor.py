@@ -1,17 +1,21 @@
-"""``kcode doctor``: what kcode finds on this machine, line by line. Asks no server."""
+"""``kcode doctor``: what kcode finds on this machine, line by line, and how to mend what is wrong."""
 
 from __future__ import annotations
 
-import os
+import json
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kcode.cli import examine, examine_service
 from kcode.cli.door import with_tilde
-from kcode.errors import KcodeError
+from kcode.cli.examine import Finding
+from kcode.errors import ExitCode, KcodeError
+from kcode.i18n import _, from_below
 
 if TYPE_CHECKING:
     from kcode.config.settings import Settings
@@ -23,38 +27,67 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-
-class Finding(NamedTuple):
-    """``ok`` is None where the thing is optional and not there."""
-
-    what: str
-    ok: bool | None
-    says: str
+_LEFT = 15  # columns of the mark and the name
 
 
 @app.command()
-def doctor(ctx: typer.Context) -> int:
-    """Check what kcode finds on this machine: Python, git, settings, provider, model, sandbox."""
-    findings = [_python(), _guarded("git", _git)]
-    settings: list[Settings] = []
+def doctor(
+    ctx: typer.Context,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask the provider too, as little as possible.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
+) -> int:
+    """Check what kcode finds on this machine: terminal, git, keys, model, sandbox, disk; how to fix it.
 
-    def read() -> Finding:
-        from kcode.cli.start import begin
+    Asks nobody without --online. Exit code 9 where something that is needed is missing.
+    """
+    from kcode.ui.terminal import tolerate
 
-        start = begin(ctx.find_root().obj)
-        settings.append(start.settings)
-        used = sorted({with_tilde_in(o) for o in start.loaded.origins.values() if o != "default"})
-        return Finding("settings", True, ", ".join(used) or "defaults")
+    tolerate(sys.stdout)
+    found: list[Finding] = []
+    for finding in _findings(ctx.find_root().obj, online):
+        found.append(finding)
+        if not as_json:
+            _print(finding)
+    needed = [finding for finding in found if finding.ok is False]
+    code = int(ExitCode.ENVIRONMENT) if needed else 0
+    if as_json:
+        print(json.dumps({"findings": [f._asdict() for f in found], "exit_code": code}, indent=2))
+    return code
 
-    findings.append(_guarded("settings", read))
-    if settings:
-        findings.append(_guarded("provider", lambda: _provider(settings[0])))
-        findings.append(_guarded("model", lambda: _model(settings[0])))
-        findings.append(_guarded("sandbox", lambda: _sandbox(settings[0])))
-    for finding in findings:
-        mark = {True: "ok", False: "no", None: "-"}[finding.ok]
-        print(f"{mark:<3} {finding.what:<9} {finding.says}")
-    return 0 if all(finding.ok is not False for finding in findings) else 9
+
+def _findings(flags: Any, online: bool) -> Iterator[Finding]:
+    yield from _guarded("python", examine.python)
+    yield from _guarded("terminal", examine.terminal)
+    yield from _guarded("git", examine.git)
+    read: list[Settings] = []
+    yield from _guarded("settings", lambda: _settings(flags, read))
+    if not read:
+        from kcode.config.settings import Settings as Defaults
+
+        read.append(Defaults())
+    settings = read[0]
+    yield from _guarded("provider", lambda: examine_service.provider(settings))
+    yield from _guarded("keys", lambda: examine_service.keys(settings))
+    yield from _guarded("network", examine_service.proxies)
+    if online:
+        yield from _guarded("online", lambda: examine_service.online(settings))
+    yield from _guarded("model", lambda: examine_service.embedded(settings))
+    yield from _guarded("sandbox", lambda: examine_service.sandbox(settings))
+    yield from _guarded("disk", examine.disk)
+    yield from _guarded("editor", examine.editor)
+    yield from _guarded("clipboard", examine.clipboard)
+    yield from _guarded("completion", examine.completion)
+
+
+def _settings(flags: Any, read: list[Settings]) -> Iterator[Finding]:
+    from kcode.cli.start import begin
+
+    loaded = begin(flags).loaded
+    read.append(loaded.settings)
+    used = sorted({with_tilde_in(origin) for origin in loaded.origins.values() if origin != "default"})
+    yield Finding("settings", True, ", ".join(used) or "defaults")
 
 
 def with_tilde_in(origin: str) -> str:
@@ -64,63 +97,40 @@ def with_tilde_in(origin: str) -> str:
     return origin
 
 
-def _guarded(what: str, check: Callable[[], Finding]) -> Finding:
+def _guarded(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """The findings of ``check``; whatever stops it is one: the other checks are made all the same."""
     try:
-        return check()
+        yield from check()
     except KcodeError as error:
-        return Finding(what, False, f"{error.message} {error.remedy}".strip())
+        yield Finding(what, False, from_below(error.message), from_below(error.remedy))
+    except OSError as error:
+        at = f"{error.filename}: " if error.filename else ""
+        yield Finding(what, False, f"{at}{error.strerror or error}", _("check the path and its permissions"))
+    except Exception as error:  # outer door
+        says = _("the check itself failed: {kind}: {words}").format(kind=type(error).__name__, words=error)
+        yield Finding(what, False, says, _("please report it"))
 
 
-def _python() -> Finding:
-    return Finding("python", True, f"{sys.version.split()[0]} ({with_tilde(Path(sys.executable))})")
+def _print(finding: Finding) -> None:
+    from kcode.safety.sanitize import clean
+    from kcode.ui.paint import painted
+    from kcode.ui.terminal import look_at, size_of
+    from kcode.ui.theme import theme_of
+
+    look = look_at(sys.stdout)
+    theme = theme_of(look)
+    width = size_of(sys.stdout)[0] if sys.stdout.isatty() else 0
+    mark, style = {True: ("ok", theme.good), False: ("no", theme.bad), None: ("-", theme.warn)}[finding.ok]
+    print(f"{painted(f'{mark:<3}', style, look)} {finding.what:<10} {_wrapped(clean(finding.says), width)}")
+    if finding.fix:
+        label = painted(f"{_('try:'):<4}", "bold", look)
+        print(f"{' ' * _LEFT}{label} {_wrapped(clean(finding.fix), width, 5)}", flush=True)
 
 
-def _git() -> Finding:
-    from kcode.config.paths import project_root
-    from kcode.safety.process import run_sync
-
-    version = run_sync(["git", "--version"], cwd=Path.cwd(), timeout_s=10).stdout.strip()
-    root = project_root(Path.cwd())
-    inside = f"repository {with_tilde(root)}" if os.path.lexists(root / ".git") else "no repository here"
-    return Finding("git", True, f"{version.removeprefix('git version ')}; {inside}")
-
-
-def _provider(settings: Settings) -> Finding:
-    from kcode.cli.start import endpoint_of
-
-    endpoint = endpoint_of(settings)
-    at = f" at {endpoint.host}" if endpoint.host else ""
-    key = f"; key from {endpoint.key_source}" if endpoint.key_source else ""
-    model = endpoint.model
-    if model.status == "retired" and endpoint.own_address:
-        instead = f": {model.replaced_by} replaces it" if model.replaced_by else ""
-        return Finding("provider", False, f"{model.id} was retired on {model.retired_on}{instead}")
-    return Finding(
-        "provider",
-        True,
-        f"{endpoint.profile.name}{at}, model {endpoint.model.id or 'from its list'}; {endpoint.why}{key}",
-    )
-
-
-def _model(settings: Settings) -> Finding:
-    """The embedded model matters where it is the provider; elsewhere it may be missing."""
-    from kcode.cli.start import endpoint_of
-    from kcode.providers.base import EmbeddedUnavailable
-    from kcode.providers.embedded.store import locate
-
-    needed = endpoint_of(settings).profile.embedded
-    chosen = settings.provider.model if needed and settings.provider.model else settings.embedded.model
-    try:
-        path = locate(settings.embedded.model_copy(update={"model": chosen}))
-    except EmbeddedUnavailable as error:
-        return Finding("model", False if needed else None, f"{error.message}: {error.remedy}")
-    return Finding("model", True, f"{chosen} ({with_tilde(path)})")
-
-
-def _sandbox(settings: Settings) -> Finding:
-    if settings.safety.sandbox == "off":
-        return Finding("sandbox", None, "off by the settings: commands run unconfined")
-    from kcode.safety.sandbox import status
-
-    found = status()
-    return Finding("sandbox", True if found.holds else None, found.detail)
+def _wrapped(text: str, width: int, more: int = 0) -> str:
+    """``text`` behind the left columns and ``more``; as it is where no terminal gives a width."""
+    room = width - _LEFT - more - 1
+    if room < 30:
+        return text
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * (_LEFT + more)}".join(lines) or text

@@ -170,7 +170,7 @@ def checked(endpoint: Endpoint, settings: Settings) -> Endpoint:
     from kcode.providers.base import AuthError, ProviderError, QuotaExhausted, RateLimited
 
     try:
-        ids = _listed(endpoint)
+        ids = listed(endpoint)
     except (QuotaExhausted, RateLimited) as error:
         print(f"{endpoint.profile.title} knows the key, and says: {error.message}", file=sys.stderr)
         return endpoint
@@ -194,7 +194,8 @@ def checked(endpoint: Endpoint, settings: Settings) -> Endpoint:
     return endpoint
 
 
-def _listed(endpoint: Endpoint) -> list[str]:
+def listed(endpoint: Endpoint) -> list[str]:
+    """The models that the service names for the key. Raises what it answers instead."""
     import asyncio
 
     from kcode.providers.registry import wire_class
