@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kcode.agent import timeline
@@ -111,8 +112,20 @@ async def plan_files(session: Session, position: int) -> FilePlan:
         return FilePlan()
     if mark is not None and store.has(mark.commit):
         with suppress(KcodeError):
-            return await _planned(session, mark)
+            planned = await _planned(session, mark)
+            return _beside(planned, _from_images(session, position))
     return _from_images(session, position)
+
+
+def _beside(planned: FilePlan, by_images: FilePlan) -> FilePlan:
+    """``planned``, and what edits changed in folders that were added: snapshots do not cover them."""
+    added = {path: content for path, content in by_images.images.items() if Path(path).is_absolute()}
+    return replace(
+        planned,
+        restored=(*planned.restored, *(path for path in by_images.restored if path in added)),
+        kept=(*planned.kept, *(path for path in by_images.kept if path in added)),
+        images=added,
+    )
 
 
 async def _planned(session: Session, mark: timeline.Mark) -> FilePlan:
@@ -234,17 +247,18 @@ async def plan_undo(session: Session) -> tuple[int, FilePlan]:
     assert isinstance(note, Note)
     if note.data.get("what") == "conversation":
         return position, FilePlan()
-    commit = note.data.get("from", "")
-    if commit and session.workspace.snapshots.has(commit):
-        mark = timeline.Mark(position, "before", commit, "")
-        return position, await _planned(session, mark)
     images: dict[str, Stored | None] = {}
     for entry in session.ledger[position:]:
         if isinstance(entry, Note) and entry.kind == "rewind-files" and entry.data.get("of") == str(position):
             record = session.workspace.checkpoints.load(entry.data.get("checkpoint", ""))
             for number, each in enumerate(record.entries):
                 images[each.path] = session.workspace.checkpoints.content(record, number)
-    return position, FilePlan(tuple(images), (), False, images=images)
+    by_images = FilePlan(tuple(images), (), False, images=images)
+    commit = note.data.get("from", "")
+    if commit and session.workspace.snapshots.has(commit):
+        mark = timeline.Mark(position, "before", commit, "")
+        return position, _beside(await _planned(session, mark), by_images)
+    return position, by_images
 
 
 async def undo(session: Session, position: int, plan: FilePlan, *, force: bool = False) -> Rewound:
@@ -269,10 +283,11 @@ async def undo(session: Session, position: int, plan: FilePlan, *, force: bool =
 async def _restore(session: Session, plan: FilePlan, forced: Sequence[str], of: str) -> Rewound:
     """``forced`` are paths that the user changed and has given up: what they changed since stays."""
     kept = tuple(path for path in plan.kept if path not in set(forced))
-    if not plan.exact:
-        wanted = {path: content for path, content in plan.images.items() if path not in kept}
+    wanted = {path: content for path, content in plan.images.items() if path not in kept}
+    if wanted or not plan.exact:
         checkpoint = session.workspace.put(wanted, label="rewind") if wanted else ""
         session.record(Note("rewind-files", data={"checkpoint": checkpoint, "of": of}))
+    if not plan.exact:
         return Rewound(tuple(wanted), tuple((path, "you changed it") for path in kept))
     wanted_back = [d for d in plan.differences if d.path not in kept]
     left = restore(session.workspace, wanted_back, plan.modes)
@@ -281,7 +296,7 @@ async def _restore(session: Session, plan: FilePlan, forced: Sequence[str], of: 
     with suppress(SnapshotProblem):
         await session.files.record_now("restored")
     not_done = {path for path, _ in left}
-    restored = dict.fromkeys([*(d.path for d in wanted_back), *modes])
+    restored = dict.fromkeys([*(d.path for d in wanted_back), *modes, *wanted])
     return Rewound(
         tuple(path for path in restored if path not in not_done),
         (*((path, "you changed it") for path in kept), *left),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeGuard, cast
 
 from kcode.agent.events import (
     AnswerDiscarded,
+    BackgroundEnded,
     CallFinished,
     CallStarted,
     Event,
@@ -145,6 +146,8 @@ class _Report:
             self._held_for = event.why
         elif isinstance(event, RequestStarted):
             self._held_for = ""
+        elif isinstance(event, BackgroundEnded):
+            self._err.write_text(f"[background] {figures.one_line(event.command)}: exit {event.code}\n")
         elif isinstance(event, Notice):
             self._err.write_text(f"[{event.level}] {figures.one_line(event.text)}\n")
         elif isinstance(event, TurnFinished):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kcode.agent.memory import with_note
+from kcode.agent.rewind import moments, plan_files, plan_undo, rewind, undo
 from kcode.agent.session import Session
 from kcode.errors import KcodeError, UsageError
 from kcode.workspace.errors import StaleFile
@@ -213,6 +214,33 @@ def test_an_added_folder_is_read_searched_and_edited_by_absolute_and_relative_pa
     assert session.undo() == [f"{beside}/new/deep.txt", core]
     assert "return 1" in Path(core).read_text()
     assert not (beside / "new").exists()
+
+
+def test_a_rewind_brings_back_edits_there_and_forth_again(
+    k2sim: Any, open_session: Open, repo: Path, beside: Path
+) -> None:
+    core = beside / "src" / "core.py"
+    before = core.read_text()
+    edits = [
+        call("write_file", path=str(core), content="new\n"),
+        call("write_file", path="a.txt", content="a"),
+    ]
+    sim = k2sim([use(call("read_file", path=str(core))), use(*edits), say("1")])
+    session = open_session(sim, **EDITS)
+    session.add_dir(beside)
+    run_turn(session, "first")
+
+    async def back_and_forth() -> None:
+        position = moments(session.ledger)[0].position
+        done = await rewind(session, position, "both", await plan_files(session, position))
+        assert set(done.restored) == {str(core), "a.txt"}
+        assert core.read_text() == before
+        position, plan = await plan_undo(session)
+        done = await undo(session, position, plan)
+        assert set(done.restored) == {str(core), "a.txt"}
+        assert core.read_text() == "new\n"
+
+    asyncio.run(back_and_forth())
 
 
 def test_the_model_is_told_and_a_resumed_session_still_has_it(

@@ -48,6 +48,8 @@ def steps(draw: st.DrawFn, ids: list[int]) -> list[Entry]:
                 [
                     UsageEntry("kimi-k2", 300, 256, 10, cost="0.0012", currency="CNY", at=1.0),
                     Note("retry", "503"),
+                    Note("news", "<news>so it is</news>"),
+                    Note("user-command", "<user-command>", {"code": "0"}),
                     Checkpoint("c1", ("a.py",)),
                 ]
             ),
@@ -65,6 +67,9 @@ def conversations(draw: st.DrawFn, epochs: bool = True) -> list[Entry]:
         ledger.append(User(draw(TEXT.filter(bool)), "typed"))
         for _ in range(draw(st.integers(0, 3))):
             ledger.extend(draw(steps(ids)))
+            for text in draw(st.lists(TEXT.filter(bool), max_size=2)):  # steered: they join the running turn
+                ledger.extend([Note("steer", text, {"id": "1"}), User(text, text)])
+                ledger.append(Note("steer-joined", data={"id": "1"}))
         if epochs and draw(st.integers(0, 5)) == 0:
             kind = draw(st.sampled_from(["rewind", "restore", "clear", "model"]))
             if kind == "rewind":
