@@ -78,6 +78,8 @@ class Opening:
     async def _prepare(self, session: Session, settings: Settings) -> None:
         from kcode.providers.base import Preparable
 
+        if session.workspace.is_git:  # elsewhere the folder may be a whole disk: the map waits to be asked
+            session.map.start()
         endpoint = getattr(session.provider, "endpoint", None)  # the embedded model has none
         if endpoint is not None and endpoint.notice:
             await self._notice(endpoint.notice, "dim")
