@@ -78,7 +78,7 @@ async def ask_line(message: str) -> str | None:
     bindings = KeyBindings()
     bindings.add("escape", eager=True)(lambda event: event.app.exit(exception=EOFError()))
     session: PromptSession[str] = PromptSession(
-        key_bindings=bindings, erase_when_done=not is_dumb(), output=_quiet_output()
+        key_bindings=bindings, erase_when_done=True, output=None if is_dumb() else _quiet_output()
     )
     try:
         return (await session.prompt_async(message, handle_sigint=False)).strip()
@@ -104,7 +104,7 @@ def drop_unread() -> None:
 async def _ask_on_a_line(message: str, keys: str, escape: str) -> str:
     from prompt_toolkit import PromptSession
 
-    session: PromptSession[str] = PromptSession(output=_quiet_output())
+    session: PromptSession[str] = PromptSession()  # which knows of dumb terminals
     while True:
         try:
             said = (await session.prompt_async(message, handle_sigint=False)).strip()[:1]
@@ -117,7 +117,7 @@ async def _ask_on_a_line(message: str, keys: str, escape: str) -> str:
 
 
 def _key(pressed: str, keys: str) -> str:
-    if len(pressed) != 1:  # nothing, or a paste
+    if len(pressed) != 1:
         return ""
     return next((key for key in (pressed, pressed.lower()) if key in keys), "")
 
@@ -140,7 +140,8 @@ def _bindings(keys: str, keep: Keep | None, escape: str) -> KeyBindings:
     @bindings.add(Keys.Any, eager=True)
     @bindings.add("enter", eager=True)
     def _ignore_or_take(event: KeyPressEvent) -> None:
-        if not still_typing(event) and (key := _key(event.data, keys)):
+        pasted = event.key_sequence[0].key == Keys.BracketedPaste
+        if not still_typing(event) and not pasted and (key := _key(event.data, keys)):
             event.app.exit(result=key)
 
     @bindings.add("c-c", eager=True)

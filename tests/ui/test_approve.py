@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -56,9 +57,9 @@ def ask(tmp_path: Path) -> Iterator[Ask]:
     """A one-shot program that asks one question on a terminal."""
     with ExitStack() as running:
 
-        def start(intent: str, columns: int = 80) -> Sitting:
+        def start(intent: str, columns: int = 80, term: str = "xterm-256color") -> Sitting:
             argv = [sys.executable, "-c", ASK, intent]
-            env = {"HOME": str(tmp_path), "LANG": "C.UTF-8", "TERM": "xterm-256color"}
+            env = {"HOME": str(tmp_path), "LANG": "C.UTF-8", "TERM": term}
             return running.enter_context(Sitting(argv, cwd=tmp_path, env=env, columns=columns))
 
         yield start
@@ -172,3 +173,103 @@ def test_without_a_terminal_the_answer_is_no_at_once(tmp_path: Path) -> None:
     )
     assert '"no"' in ended.stdout
     assert "without a person" in ended.stdout
+
+
+def test_a_command_shows_what_it_touches_what_it_runs_in_and_the_part_that_decides(ask: Ask) -> None:
+    text = ask("part").see(r"Run this\?.*help")
+    rows = [row.split(None, 1) for row in text.splitlines() if row.startswith("  ")]
+    assert ["writes", "src/out.txt"] in rows
+    assert ["touches", "a, b"] in rows
+    assert ["reaches", "api.test"] in rows
+    assert ["runs", "confined: writes only here"] in rows
+
+
+def test_the_part_that_decides_is_underlined(ask: Ask) -> None:
+    person = ask("part")
+    person.see(r"Run this\?.*help")
+    screen = person.terminal.screen
+    (row,) = (n for n, line in enumerate(screen.display) if line.startswith("$ ls"))
+    marked = "".join(screen.buffer[row][n].data for n in range(80) if screen.buffer[row][n].underscore)
+    assert marked == "touch a 'b'"
+
+
+def test_without_a_way_to_underline_the_part_is_written_out(ask: Ask) -> None:
+    assert "decides  touch a b" in ask("part", term="dumb").see(r"Run this\?.*help")
+
+
+def test_a_dumb_terminal_takes_lines(ask: Ask) -> None:
+    person = ask("hunks", term="dumb")
+    person.see(r"Apply this\?")
+    person.type("x\r")
+    person.type("h\r")
+    person.see(r"\(1/2\)")
+    person.type("r\r")
+    person.see("because:")
+    person.type("not so\r")
+    person.see(r"\(2/2\)")
+    person.type("y\r")
+    person.see("EDITS")
+    assert verdict(person) == ["yes", "not so"]
+    assert not re.search(r"\x1b\[\d*[A-KSTm]", "".join(person.terminal.raw))  # nothing moved or coloured
+
+
+@pytest.mark.parametrize("intent", ["edit", "long", "hunks", "files", "touch", "push"])
+def test_the_question_fits_sixty_columns(ask: Ask, intent: str) -> None:
+    person = ask(intent, columns=60)
+    person.see(r"(Run|Apply) this\? .*\?( help)?$")
+    last = person.terminal.lines()[-1]
+    assert last.startswith(("Run this? y yes", "Apply this? y yes"))
+    assert last.endswith("? help")
+
+
+def test_several_files_are_listed_with_their_counts_first(ask: Ask) -> None:
+    text = ask("files").see(r"Apply this\?")
+    assert "3 files:\n  edit a.py +1 -1\n  edit src/b.txt +3 -3\n  delete src/d -1\n" in text
+
+
+def test_a_moved_file_is_decided_on_as_one(ask: Ask) -> None:
+    person = ask("move")
+    assert "  move a → b +1 -1\n" in person.see(r"Apply this\?")
+    person.type("f")
+    person.see(r"\(1/2\) Apply this file\?")
+    person.type("y")
+    person.see(r"\(2/2\)")
+    person.type("n")
+    assert verdict(person) == ["yes", ""]
+    (line,) = (line for line in person.terminal.lines() if line.startswith("EDITS"))
+    assert json.loads(line.removeprefix("EDITS")) == [["a", None], ["b", "1\n3\n"]]
+
+
+def test_a_deleted_file_is_not_taken_apart(ask: Ask) -> None:
+    person = ask("files", columns=100)
+    person.see(r"Apply this\?")
+    person.type("h")
+    person.see(r"\(1/4\) Apply this hunk\? \[y,n,q,a,d,j,J,g,/,e,r,\?\]")
+    for number in (2, 3):
+        person.type("y")
+        person.see(rf"\({number}/4\)")
+    person.type("y")
+    person.see(r"\(4/4\) Apply this file\? \[y,n,q,a,d,K,g,/,r,\?\]")
+    person.type("n")
+    assert verdict(person) == ["yes", ""]
+
+
+def test_side_by_side_at_160_columns(ask: Ask) -> None:
+    person = ask("wide", columns=160)
+    text = person.see(r"Apply this\?")
+    rows = [row for row in text.splitlines() if " │ " in row]
+    assert rows == [
+        "1 - def f(a):".ljust(78) + " │ 1 + def f(a, b):",
+        "2 -     return '宽' + a".ljust(77) + " │ 2 +     return '宽宽' + a",
+    ]
+
+
+def test_a_paste_is_no_answer(ask: Ask) -> None:
+    person = ask("edit")
+    person.see(r"Apply this\?")
+    person.type("\x1b[200~yn\x1b[201~")
+    person.type("\x1b[200~y\x1b[201~")
+    person.settle()
+    assert person.process.poll() is None
+    person.type("n")
+    assert verdict(person) == ["no", ""]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.k2sim import Simulator, call, say, use
-from tests.ui.sitting import Sitting
+from tests.ui.sitting import KCODE, Sitting
 
 Sim = Callable[..., Simulator]
 Kcode = Callable[..., subprocess.CompletedProcess[str]]
@@ -97,3 +97,118 @@ def test_the_rule_holds_in_a_session_too(
     person.type("go\r")
     person.see("It is over.")
     assert (repo / "made").exists() is (flag == "--allow")
+
+
+PAUSED = 0.6  # longer than a person pauses between two keys, so that a key counts as an answer
+
+
+def always(person: Sitting, number: str) -> None:
+    """The question is answered by the offer with this number."""
+    person.see(r"(Run|Apply) this\?")
+    person.settle(PAUSED)
+    person.type("a")
+    person.see(r"Which one\?")
+    person.type(number)
+
+
+def permissions(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [KCODE, "permissions", *arguments], cwd=cwd, capture_output=True, encoding="utf-8", timeout=60
+    )
+
+
+def test_always_in_this_project_survives_a_restart_and_can_be_forgotten(
+    sit: Callable[..., Sitting], kcode: Kcode, k2sim: Sim, repo: Path, home: Path
+) -> None:
+    sim = k2sim([use(TOUCH), say("It is over.")])
+    person = sit(sim)
+    person.type("go\r")
+    always(person, "2")
+    text = person.see("It is over.")
+    assert "2  this command: touch made, in this project from now on" in text
+    assert "rule: allow command: touch made" in text
+    assert "this project: allow command: touch made" in text
+    person.type("\x04")
+    assert person.end() == 0
+    assert (home / "permissions.toml").stat().st_mode & 0o777 == 0o600
+    assert not (repo / ".kcode").exists()
+
+    (repo / "made").unlink()
+    sim = k2sim([use(TOUCH), say("It is over.")])
+    person = sit(sim)
+    person.type("go\r")
+    person.see("It is over.")
+    assert "Run this?" not in person.terminal.text()
+    assert (repo / "made").exists()
+    explained = permissions("explain", "--", "touch made", cwd=repo)
+    assert explained.returncode == 0
+    assert "layer  folder" in explained.stdout
+    assert "folder    allow command: touch made" in permissions("list", cwd=repo).stdout
+
+    forgotten = permissions("forget", "allow command: touch made", cwd=repo)
+    assert "forgotten for this folder: allow command: touch made" in forgotten.stderr
+    assert permissions("explain", "--", "touch made", cwd=repo).returncode == 10
+    assert permissions("forget", "allow command: touch made", cwd=repo).returncode == 2
+
+
+def test_always_in_this_session_ends_with_it(
+    sit: Callable[..., Sitting], k2sim: Sim, repo: Path, home: Path
+) -> None:
+    sim = k2sim([use(TOUCH), use(TOUCH), use(call("run_command", command="touch other")), say("It is over.")])
+    person = sit(sim)
+    person.type("go\r")
+    always(person, "1")
+    text = person.see(r"\$ touch other[\s\S]*Run this\?")
+    assert text.count("$ touch made\n") - text.count("✓ $ touch made") <= 1
+    person.settle(PAUSED)
+    person.type("n")
+    person.see("It is over.")
+    assert (repo / "made").exists()
+    assert not (repo / "other").exists()
+    assert not (home / "permissions.toml").exists()
+    assert permissions("explain", "--", "touch made", cwd=repo).returncode == 10
+
+
+def test_edits_below_a_folder_are_not_asked_about_again(
+    sit: Callable[..., Sitting], k2sim: Sim, repo: Path, home: Path
+) -> None:
+    writes = [call("write_file", path=f"src/deep/{name}.py", content="x = 1\n") for name in "ab"]
+    outside = call("write_file", path="top.py", content="x = 1\n")
+    sim = k2sim([*map(use, writes), use(outside), say("It is over.")])
+    person = sit(sim)
+    person.type("go\r")
+    always(person, "2")
+    person.see(r"create top\.py[\s\S]*Apply this\?")
+    assert (repo / "src/deep/a.py").exists()
+    assert (repo / "src/deep/b.py").exists()
+    person.settle(PAUSED)
+    person.type("n")
+    person.see("It is over.")
+    assert not (repo / "top.py").exists()
+
+
+def test_nothing_is_offered_for_what_is_always_asked_about(
+    sit: Callable[..., Sitting], k2sim: Sim, repo: Path
+) -> None:
+    sim = k2sim([use(call("run_command", command="git push origin main")), say("It is over.")])
+    person = sit(sim)
+    person.type("go\r")
+    text = person.see(r"Run this\?.*help")
+    assert "always" not in text
+    person.settle(PAUSED)
+    person.type("a")
+    person.settle()
+    person.type("n")
+    person.see("It is over.")
+
+
+def test_a_rule_that_cannot_be_written_holds_for_the_session_and_that_is_said(
+    sit: Callable[..., Sitting], k2sim: Sim, repo: Path, home: Path
+) -> None:
+    sim = k2sim([use(TOUCH), use(TOUCH), say("It is over.")])
+    person = sit(sim)
+    person.type("go\r")
+    person.see(r"Run this\?")
+    (home / "permissions.toml").mkdir()
+    always(person, "2")
+    person.see("holds for this session only")
