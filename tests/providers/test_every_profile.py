@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kcode.agent.events import AnswerText, Event, ReasoningText
+from kcode.agent.events import AnswerText, CallStarted, Event, ReasoningText
 from kcode.agent.session import Session
 from kcode.conversation.ledger import Assistant, Note, ToolResult, UsageEntry
 from kcode.providers.base import ContextOverflow
@@ -138,6 +138,34 @@ def test_a_loop_of_ten_steps_with_thinking_streams_and_is_never_refused(case, tm
     assert [u.prompt for u in usage] == [r.prompt_tokens for r in requests]
     assert [u.cached for u in usage] == [r.cached_tokens for r in requests]
     assert [u.completion for u in usage] == [r.completion_tokens for r in requests]
+
+
+@cases
+def test_messages_that_join_a_turn_are_never_refused_and_extend_the_request(case, tmp_path):
+    both = use(call("list_dir"), call("read_file", path="7.py"), reasoning="Both.")
+    last = [say("The first.", reasoning="So."), say("The last.", reasoning="Done.")]
+    moments = [(CallStarted, ["in French, 请", "and shorter"]), (AnswerText, ["still shorter"])]
+
+    async def run(session: Session) -> list[Event]:
+        events, left = [], list(moments)
+        async for event in session.turn("look around"):
+            events.append(event)
+            if left and isinstance(event, left[0][0]):
+                assert all(session.steer(text) for text in left.pop(0)[1])
+        await session.close()
+        return events
+
+    with case.start([both, *last, say("More.", reasoning="")]) as sim:
+        session = case.session(sim, tmp_path)
+        events = asyncio.run(asyncio.wait_for(run(session), 60))
+        requests = asked(sim)
+        assert [(r.status, r.refusal) for r in requests] == [(200, "")] * 3
+        assert all(step.extends for step in sim.prefix_report())
+        assert b"and shorter" in requests[1].raw
+        assert b"still shorter" in requests[2].raw
+        assert b"still shorter" not in requests[1].raw
+    assert finished(events).text == "The last."
+    assert session.steering.unanswered() == []
 
 
 @cases
