@@ -109,3 +109,19 @@ def test_a_switch_that_cannot_be_recorded_closes_the_new_provider_and_keeps_the_
     assert session.provider is old
     assert session.settings is settings
     assert session.window == old.model.context
+
+
+def test_model_offers_the_models_that_the_provider_listed(sit: Sit, k2sim: Sim) -> None:
+    person = sit(k2sim([], model_ids=["kimi-k2-0905-preview", "kimi-k2.6", "kimi-special"]), rows=40)
+    person.see(READY)
+    person.type("/model kimi-k2")
+    person.see(r"\n +kimi-k2\.6 *\n")
+    person.type("\x03")
+    person.see(r"\n +kimi-k2\.6 *\n", gone=True)
+    person.type("/model\r")
+    person.see(r"listed now .*kimi-special")
+    person.settle()
+    person.type("/model kimi-sp")
+    person.see(r"\n +kimi-special *\n")
+    person.type("\x09")
+    person.see(r"❯ /model kimi-special")

@@ -250,8 +250,9 @@ def test_theme_lists_and_switches_until_the_end(at: Callable[..., Sitting], own_
 
 def test_doctor_makes_the_checks_of_kcode_doctor(at: Callable[..., Sitting]) -> None:
     person = at()
-    text = ask(person, "/doctor", r"sandbox")
-    assert re.search(r"provider.*moonshot", text)
+    text = ask(person, "/doctor", r"sandbox[\s\S]+completion[\s\S]+❯")
+    assert re.search(r"ok +provider +moonshot at 127\.0\.0\.1", text)
+    assert re.search(r"ok +terminal +xterm-256color, 140x60", text)
     assert TEST_KEY not in text
 
 

@@ -47,6 +47,7 @@ async def take(sitting: Sitting, now: Session) -> None:
     before = sitting.session
     now.mode = sitting.mode  # type: ignore[assignment]  # a mode, as the sitting checked
     sitting.session = now
+    sitting.details.reset()
     sitting.refresh_status()
     if before is not None:
         await before.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kcode.errors import UsageError
 from kcode.i18n import _
-from kcode.ui.commands.base import Command, interruptible, not_known, table, words_of
+from kcode.ui.commands.base import Command, not_known, table, words_of
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
@@ -246,25 +247,29 @@ def _config_choices(sitting: Sitting) -> list[tuple[str, str]]:
 
 
 async def _doctor(sitting: Sitting, session: Session, argument: str) -> None:
-    """The checks of ``kcode doctor``, made by it: a fresh process finds what this one has cached."""
-    from kcode.safety import process
-    from kcode.safety.sanitize import clean
-
-    sitting.say(_("checking…"), "dim")
+    """The checks of ``kcode doctor``, made by it on this terminal: a fresh process has nothing cached."""
+    words = words_of(argument, 1, "/doctor [online]")
+    if words and words[0] != "online":
+        raise not_known(words[0], "/doctor [online]")
     # -P: a folder called kcode in the project is not the program.
-    command = [sys.executable, "-P", "-m", "kcode.cli.entry", "doctor"]
-    environment = _with_settings(process.child_environment(keep_keys=True), session)
-    work = process.run(
-        command, cwd=Path.cwd(), env=environment, timeout_s=DOCTOR_PATIENCE_S, merge_stderr=True
-    )
-    done = await interruptible(sitting, work)
-    if done is None:
-        return sitting.say(_("interrupted"), "dim")
-    for line in clean(done.stdout).rstrip().splitlines():
-        sitting.say(line)
-    if done.timed_out:
+    command = [sys.executable, "-P", "-m", "kcode.cli.entry", "doctor", *(f"--{word}" for word in words)]
+    in_time = await sitting.aside(lambda: asyncio.to_thread(_checked, command, session))
+    if not in_time:
         sitting.say(_("the checks took too long and were ended"), "yellow")
-    return None
+
+
+def _checked(command: list[str], session: Session) -> bool:
+    """Run the checks with their output on the terminal; whether they came to their end in time."""
+    from kcode.safety import process
+
+    environment = _with_settings(process.child_environment(keep_keys=True), session)
+    child = process.spawn(command, env=environment, stdin=subprocess.DEVNULL, stdout=None, stderr=None)
+    try:
+        child.process.wait(DOCTOR_PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        child.kill_group()
+        return False
+    return True
 
 
 def _with_settings(environment: dict[str, str], session: Session) -> dict[str, str]:

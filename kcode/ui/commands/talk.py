@@ -79,7 +79,10 @@ async def _clear(sitting: Sitting, session: Session, argument: str) -> None:
 
 
 async def _exit(sitting: Sitting, session: Session, argument: str) -> None:
+    if session.busy:  # typed while the model works: the turn is ended, its history is true
+        return sitting.leave()
     sitting.leaving = True
+    return None
 
 
 def _modes(sitting: Sitting) -> list[tuple[str, str]]:
