@@ -9,7 +9,9 @@ from pathlib import Path
 
 from kcode.errors import UsageError
 from kcode.workspace import repo
-from kcode.workspace.staging import LARGEST_DIFF, diff_arguments, trial_index
+from kcode.workspace.staging import LARGEST_DIFF, diff_arguments, head, trial_index
+
+_SMALL_FILES = ("-c", "core.bigFileThreshold=2m")  # larger ones are binary to git: no diff, no time
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,9 @@ async def named_change(
         done = await repo.git(root, *diff_arguments(revision), *limits, max_output=LARGEST_DIFF)
     else:
         what = f"everything since {revision}" if revision else "everything that is not committed"
-        async with trial_index(root) as more:
-            since = [revision] if revision else []
-            arguments = diff_arguments("--cached", *since)
+        since = revision or ("HEAD" if head(root) else _empty_tree(root))
+        async with trial_index(root, names_only=True) as more:
+            arguments = [*_SMALL_FILES, *diff_arguments(since)]
             done = await repo.git(root, *arguments, *limits, max_output=LARGEST_DIFF, more=more)
     repo.check(done, "git diff")
     if paths:
@@ -79,6 +81,11 @@ def _is_revision(root: Path, word: str) -> bool:
     return bool(ends) and all(
         repo.git_sync(root, "rev-parse", "--quiet", "--verify", f"{end}^{{commit}}").code == 0 for end in ends
     )
+
+
+def _empty_tree(root: Path) -> str:
+    """What a repository without commits is compared with."""
+    return repo.git_sync(root, "hash-object", "-t", "tree", "--stdin", input=b"").stdout.strip()
 
 
 def _was_there(root: Path, path: str) -> bool:

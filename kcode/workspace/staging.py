@@ -75,15 +75,21 @@ def changes(root: Path) -> Changes:
 
 
 @contextlib.asynccontextmanager
-async def trial_index(root: Path, paths: Sequence[str] = ()) -> AsyncIterator[Mapping[str, str]]:
-    """Variables for git that name a copy of the index with ``paths`` (empty: all changes) added to it."""
+async def trial_index(
+    root: Path, paths: Sequence[str] = (), *, names_only: bool = False
+) -> AsyncIterator[Mapping[str, str]]:
+    """Variables for git that name a copy of the index with ``paths`` (empty: all changes) added to it.
+
+    ``names_only`` adds only that new files are there, so that ``git diff`` shows them: no content, however
+    large, is written to the repository for a mere look.
+    """
     real = _git_path(root, "index")
     with tempfile.TemporaryDirectory(prefix="kcode-index-") as folder:
         copy = Path(folder) / "index"
         if real.exists():
             shutil.copy2(real, copy)  # git compares files with the index's own time: a copy must have it, too
         more = {"GIT_INDEX_FILE": str(copy)}
-        await _add(root, paths, more)
+        await _add(root, paths, more, "--intent-to-add" if names_only else "--all")
         yield more
 
 
@@ -189,9 +195,9 @@ class _Saved:
             ) from None
 
 
-async def _add(root: Path, paths: Sequence[str], more: Mapping[str, str]) -> None:
+async def _add(root: Path, paths: Sequence[str], more: Mapping[str, str], how: str = "--all") -> None:
     chosen = [f":(top,literal){path}" for path in paths] or [":/"]
-    await _git(root, "add", "--all", "--", *chosen, more=more)
+    await _git(root, "add", how, "--", *chosen, more=more)
 
 
 async def _git(root: Path, *arguments: str, more: Mapping[str, str] | None = None) -> Finished:

@@ -269,3 +269,14 @@ def test_outside_a_repository_it_says_so(project: Project, k2sim: Sim, tmp_path:
     done = elsewhere.kcode(k2sim([]), "commit")
     assert done.returncode == ExitCode.USAGE
     assert "no git repository" in done.stderr
+
+
+def test_a_small_window_gets_a_short_question(project: Project, k2sim: Sim) -> None:
+    for number in range(20):
+        project.stage(f"part{number}.py", "".join(f"value_{n} = {n}\n" for n in range(200)))
+    sim = k2sim([say("Add parts")])
+    done = project.kcode(sim, "commit", "--yes", env={"KCODE_PROVIDER__CONTEXT": "4096"})
+    assert done.returncode == 0, done.stderr
+    assert len(asked(sim)) < 8_000
+    assert len(sim.chats) == 1
+    assert "the change is large: the draft was made from" in done.stderr

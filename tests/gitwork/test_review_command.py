@@ -207,3 +207,28 @@ def test_a_review_is_billed_and_is_no_session_to_continue(changed: Project, k2si
     done = changed.kcode(sim, "-c", "-p", "go on")
     assert done.returncode == ExitCode.USAGE
     assert "no session to continue" in done.stderr
+
+
+def test_a_look_writes_nothing_into_the_repository(project: Project, k2sim: Sim) -> None:
+    project.write("data.bin", b"\0" + b"x" * 3_000_000)
+    project.write("large.txt", "line\n" * 600_000)
+    project.write("new.py", "new = 1\n")
+    blobs = [project.git("hash-object", name) for name in ("data.bin", "large.txt", "new.py")]
+    sim = k2sim([found()])
+    done = project.kcode(sim, "review")
+    assert done.returncode == 0, done.stderr
+    assert "    1 +new = 1" in asked(sim)
+    assert "not looked at: data.bin, large.txt" in done.stderr
+    kept = project.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)").split()
+    assert not set(blobs) & set(kept)
+    assert project.git("status", "--short") == "?? data.bin\n?? large.txt\n?? new.py"
+
+
+def test_before_the_first_commit_everything_is_new(empty: Project, k2sim: Sim) -> None:
+    empty.stage("staged.py", "a = 1\n")
+    empty.write("new.py", "b = 1\n")
+    sim = k2sim([found()])
+    done = empty.kcode(sim, "review")
+    assert done.returncode == 0, done.stderr
+    assert "=== staged.py (added" in asked(sim)
+    assert "=== new.py (added" in asked(sim)
