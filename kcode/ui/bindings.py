@@ -247,14 +247,15 @@ def _more_follows(event: KeyPressEvent) -> bool:
 def _back_in_history(event: KeyPressEvent) -> None:
     buffer = event.current_buffer
     history: History = buffer.history
-    if not (isinstance(history, ProjectHistory) and history.refresh()):
+    if isinstance(history, ProjectHistory) and history.refresh():
+        buffer.reset()
+    if buffer._load_history_task is not None:  # of the input as it was painted
         buffer.auto_up(count=event.arg)
         return
-    buffer.reset()
     buffer.load_history_if_not_yet_loaded()
 
     async def go() -> None:  # begins after the loading, which needs one step of the event loop
-        buffer.history_backward()
+        buffer.history_backward(count=event.arg)
 
     event.app.create_background_task(go())
 

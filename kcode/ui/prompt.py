@@ -88,7 +88,7 @@ class Prompt:
         return names.get(app.vi_state.input_mode, "normal")
 
     def _sign(self) -> FormattedText:
-        kind = kind_of(self.session.default_buffer.text)
+        kind = kind_of(self.session.default_buffer.text + "x")  # the sign alone tells already
         if kind == "shell":
             return FormattedText([("class:warn", "! ")])
         if kind == "note":
@@ -106,6 +106,6 @@ def kind_of(text: str) -> Kind:
     command, anything else a message."""
     if text.startswith("!") and text[1:].strip():
         return "shell"
-    if text.startswith("#") and "\n" not in text.strip() and not text.startswith("##"):
+    if text.startswith("#") and text[1:].strip() and "\n" not in text.strip():
         return "note"
     return "command" if text.startswith("/") else "message"

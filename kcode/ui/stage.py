@@ -18,6 +18,7 @@ from prompt_toolkit.layout import HSplit, Layout, VerticalAlign
 
 from kcode.ui.bindings import fill
 from kcode.ui.frames import FrameOutput, open_output, reflows
+from kcode.ui.jobcontrol import heeded, stop_group, taken_over
 from kcode.ui.keys import keys_of, quiet
 from kcode.ui.livelines import LiveWindow, rows_after_reflow, text_window
 from kcode.ui.stagestream import StageStream
@@ -81,7 +82,11 @@ class Stage:
             shown = asyncio.create_task(self.app.run_async(handle_sigint=False, set_exception_handler=False))
             shown.add_done_callback(lambda _: self._on_end())
             try:
-                with contextlib.redirect_stdout(self.stream), contextlib.redirect_stderr(self.stream):
+                with (
+                    heeded(self.suspend, self._continued),
+                    contextlib.redirect_stdout(self.stream),
+                    contextlib.redirect_stderr(self.stream),
+                ):
                     return await work()
             finally:
                 if begun := self.stream.take_begun():
@@ -158,6 +163,7 @@ class Stage:
 
     def suspend(self) -> None:
         """Stop the process group as the shell expects it, and come back when it is continued."""
+        self._context.copy().run(self._suspend)
 
     def refresh(self) -> None:
         """Something that is shown has changed."""
@@ -222,6 +228,28 @@ class Stage:
         if app.is_running and not app.is_done:
             app.key_processor.send_sigint()
         return app.is_running
+
+    def _suspend(self) -> None:
+        app = get_app()
+        paints = app.is_running and not (app is self.app and self._away)
+        if paints:
+            app.renderer.erase()
+        stop_group(self._input.fileno(), self.suspend, self._continued)
+        if paints:
+            app.renderer.reset()
+            app.invalidate()
+
+    def _continued(self) -> None:
+        """A SIGCONT after a stop that could not be prepared for: the screen is not as it was left."""
+        if taken_over(self._input.fileno()):
+            self._context.copy().run(self._come_back)
+
+    def _come_back(self) -> None:
+        app = get_app()
+        if app.is_running and not (app is self.app and self._away):
+            self._input.raw_mode().__enter__()  # for good: the block that the application is in, ends it
+            app.renderer.reset()
+            app.invalidate()
 
     @contextlib.contextmanager
     def _handed_over(self) -> Iterator[None]:

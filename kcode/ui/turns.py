@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from kcode.agent.events import Event, UsageReported
+from kcode.i18n import _
 from kcode.safety.sanitize import clean
+from kcode.ui import figures
 from kcode.ui.commands import table as commands
 from kcode.ui.prompt import kind_of, sign_of
 
@@ -17,21 +20,24 @@ if TYPE_CHECKING:
     from kcode.agent.session import Session
     from kcode.ui.sitting import Sitting
 
-SHELL_ROWS = 8  # of a running command that are shown live
-SHELL_FRAME_S = 0.05
-
 
 async def answer(sitting: Sitting, message: str) -> None:
     """Do what ``message`` says. Raises KcodeError where that cannot be done."""
     kind = kind_of(message)
-    if kind == "command" and commands.looks_like_command(message):
-        session = await sitting.ready()
-        echo(sitting, message)
+    session = await sitting.ready()
+    echo(sitting, message)
+    if kind == "shell":
+        from kcode.ui.shellview import run_shell
+
+        await run_shell(sitting, session, message[1:].strip())
+    elif kind == "note":
+        path = session.remember(message[1:].strip())
+        sitting.say(_("noted in {path}").format(path=figures.one_line(path)), sitting.theme.dim)
+        sitting.say()
+    elif kind == "command" and commands.looks_like_command(message):
         await commands.run(sitting, message)
         sitting.say()
     else:
-        session = await sitting.ready()
-        echo(sitting, message)
         await take_turn(sitting, session, message)
 
 
@@ -59,6 +65,7 @@ def echo(sitting: Sitting, message: str) -> None:
 
 async def take_turn(sitting: Sitting, session: Session, message: str) -> None:
     """Run one turn and show it."""
+    from kcode.ui.notify import turn_ended
     from kcode.ui.render import make_renderer, show
 
     renderer = make_renderer(
@@ -72,7 +79,16 @@ async def take_turn(sitting: Sitting, session: Session, message: str) -> None:
     session.approver = asking(sitting, session, renderer.paused)
     sitting.say()
     events = _watched(sitting, session.turn(message))
+    began = time.monotonic()
     await sitting.during(lambda: show(events, renderer), session.interrupt)
+    turn_ended(
+        sitting.stage.terminal,
+        sitting.look,
+        time.monotonic() - began,
+        sitting.settings,
+        sitting.focused,
+        project=sitting.root.name,
+    )
     sitting.say()
     if session.mode == "plan":
         from kcode.ui.commands.planning import offer
@@ -96,6 +112,7 @@ def asking(
                 pause=pause,
                 on_interrupt=session.interrupt,
                 keep=sitting.stage.keep,
+                layout=sitting.settings.ui.diff,
             )
             return await sitting.aside(lambda: asker.ask(question))
 

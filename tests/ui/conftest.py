@@ -44,14 +44,15 @@ def environment(sim: Simulator) -> dict[str, str]:
 
 @pytest.fixture
 def sit(repo: Path) -> Iterator[Callable[..., Sitting]]:
-    """``sit(sim, *arguments)``: a person in front of ``kcode`` in the repository."""
+    """``sit(sim, *arguments)``: a person in front of ``kcode`` (or of ``argv``) in the repository."""
     with ExitStack() as running:
 
         def start(
             sim: Simulator, *arguments: str, env: dict[str, str] | None = None, **options: Any
         ) -> Sitting:
             settings = {**environment(sim), **(env or {})}
-            return running.enter_context(Sitting([KCODE, *arguments], cwd=repo, env=settings, **options))
+            argv = options.pop("argv", [KCODE, *arguments])
+            return running.enter_context(Sitting(argv, cwd=repo, env=settings, **options))
 
         yield start
 
