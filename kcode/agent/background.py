@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kcode.agent.events import BackgroundEnded
 from kcode.agent.told import news, quoted
 from kcode.conversation.ledger import Entry, Note
+from kcode.errors import KcodeError
 from kcode.safety.sanitize import clean
 from kcode.tools.background import Background
 from kcode.tools.background import BackgroundTask as BackgroundTask
@@ -27,7 +29,12 @@ def background_of(session: Session) -> Background:
         session.record(Note(_STARTED, task.command, {"id": task.id}))
 
     count = sum(isinstance(entry, Note) and entry.kind == _STARTED for entry in session.ledger)
-    return Background(started, lambda: notice_ended(session), count)
+
+    def ended() -> None:
+        with suppress(KcodeError):  # the disk is full: it is tried again with the next message
+            notice_ended(session)
+
+    return Background(started, ended, count)
 
 
 def notice_ended(session: Session) -> None:

@@ -16,7 +16,7 @@ from kcode.agent.approval import Approver, RefuseAll
 from kcode.agent.background import background_of, notice_ended
 from kcode.agent.compaction import compact
 from kcode.agent.dialogue import Dialogue
-from kcode.agent.events import Event
+from kcode.agent.events import Event, TurnFinished
 from kcode.agent.filehistory import FileHistory
 from kcode.agent.folders import add_folder
 from kcode.agent.handoff import todo_of
@@ -130,8 +130,14 @@ class Session(Dialogue):
         if not text.strip():
             raise UsageError("the message is empty", "type what you want done")
         events: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._emit = events.put_nowait
-        task = asyncio.create_task(run_turn(self, text, events.put_nowait))
+
+        def emit(event: Event) -> None:
+            if isinstance(event, TurnFinished):
+                self._emit = None  # nothing comes behind it
+            events.put_nowait(event)
+
+        self._emit = emit
+        task = asyncio.create_task(run_turn(self, text, emit))
         task.add_done_callback(lambda _: events.put_nowait(None))
         self._running = task
         try:
@@ -285,6 +291,8 @@ class Session(Dialogue):
     async def close(self) -> None:
         if self.context.background is not None:
             await self.context.background.close()
+            notice_ended(self)
+            self.context.background = None
         if self.context.scratch is not None:
             shutil.rmtree(self.context.scratch, ignore_errors=True)
         await self.map.close()

@@ -153,12 +153,17 @@ class _Live:
         self._rest = ""
         self.finished: dict[str, Status] = {}
         self.running = ""
+        self._last = ""  # the test that ended last
         self._total = 0
+        self._news = False
 
     def feed(self, chunk: bytes) -> None:
         *lines, self._rest = (self._rest + chunk.decode("utf-8", "replace")).split("\n")
         for line in lines:
             self._line(line)
+        if self._news:
+            self._news = False
+            self._tell()
         if "::" in self._rest and (match := _LIVE.match(self._rest.strip())) and not match["s2"]:
             self.running = match["id"]
 
@@ -166,7 +171,7 @@ class _Live:
         if collected := _COLLECTED.match(line.strip()):
             selected = _SELECTED.search(line)
             self._total = int(selected[1] if selected else collected[1] or collected[2])
-            self._tell("")
+            self._news = True
             return
         match = _LIVE.match(line.strip())
         if not match or "::" not in match["id"]:
@@ -177,10 +182,10 @@ class _Live:
             return
         self.finished[match["id"]] = status
         self.running = "" if self.running == match["id"] else self.running
-        self._tell(match["id"])
+        self._news, self._last = True, match["id"]
 
-    def _tell(self, name: str) -> None:
+    def _tell(self) -> None:
         if self._on_progress:
             ended = list(self.finished.values())
             failed = sum(one in ("failed", "error") for one in ended)
-            self._on_progress(TestProgress(name, ended.count("passed"), failed, self._total))
+            self._on_progress(TestProgress(self._last, ended.count("passed"), failed, self._total))
