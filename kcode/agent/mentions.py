@@ -63,6 +63,12 @@ def _octal(char: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
+def names(text: str) -> list[str]:
+    """What ``text`` writes behind an ``@``, there or not."""
+    found = _MENTION.finditer(text)
+    return [match["plain"] if match["quoted"] is None else unescape(match["quoted"]) for match in found]
+
+
 def mentions(text: str, workspace: Workspace) -> list[Mention]:
     """What ``text`` mentions and is there, each once, in its order."""
     found: dict[Mention, None] = {}

@@ -16,7 +16,7 @@ from prompt_toolkit.completion import Completion as Row
 from prompt_toolkit.layout import CompletionsMenu, Dimension, Window
 from prompt_toolkit.utils import get_cwidth
 
-from kcode.agent.mentions import SYMBOLS, spell, unescape
+from kcode.agent.mentions import SYMBOLS, names, spell, unescape
 from kcode.i18n import _
 from kcode.safety.sanitize import clean
 from kcode.ui.fuzzy import Query, fold, rank
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MENU_ROWS = 8  # that are seen at once
 MOST = 50  # that are offered
+_REMEMBERED = 50  # earlier messages whose mentions are offered first
 _POLL_S = 0.05  # while files are being read
 _MENTION = re.compile(r'(?<![A-Za-z0-9._%+\-@/])@(?:"(?P<quoted>(?:[^"\n\\]|\\.)*)|(?P<plain>[^\s"]*))$')
 _UNSAFE = re.compile(r"([^\w./+,:@%=-])")  # what a shell would not read as itself
@@ -83,7 +84,7 @@ class Completion(Completer):
         self._symbols = symbols
         self._choices = choices
         self._earlier = earlier
-        self._begun = False
+        self._begun = self._remembers = False
         self._following: asyncio.Task[None] | None = None
         self._asked_at: Document | None = None
         self._had_rows = False
@@ -94,6 +95,7 @@ class Completion(Completer):
         if not self._begun:  # somebody types: the input is painted, and a mention may come
             self._begun = True
             self._files.start()
+        self._remember()
         asked = asked_for(document.text_before_cursor)
         return asked is not None and asked.kind != "shell"
 
@@ -121,6 +123,12 @@ class Completion(Completer):
         for row in rows:
             yield row
 
+    def _remember(self) -> None:
+        """Offer first what earlier messages mentioned, as soon as the history has been read."""
+        if not self._remembers and (said := [*self._earlier()]):
+            self._remembers = True
+            self._files.mention(name for text in said[-_REMEMBERED:] for name in names(text))
+
     def _version(self) -> tuple[int, int]:
         return self._files.version, self._symbols.version
 
@@ -129,6 +137,7 @@ class Completion(Completer):
         reading = True
         while reading:
             reading = self._files.reading or self._symbols.reading  # asked first: the last news counts too
+            self._remember()
             if self._version() != self._seen:
                 self._seen = self._version()
                 self._show_again(app.current_buffer)
@@ -254,7 +263,11 @@ def completion_of(sitting: Sitting) -> Completion:
 
     files = FileIndex(sitting.root, added=added)
     known = partial(table.commands_of, sitting.root)
-    return Completion(sitting.root, known, files, SymbolScan(files), choices=choices)
+
+    def earlier() -> Iterable[str]:
+        return sitting.stage.prompt.session.history.get_strings()
+
+    return Completion(sitting.root, known, files, SymbolScan(files), choices=choices, earlier=earlier)
 
 
 def keep_small(layout: Layout) -> None:

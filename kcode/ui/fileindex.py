@@ -62,6 +62,7 @@ class FileIndex:
         with self._lock:
             if self._haystack is not None:
                 self._haystack = self._haystack.boosted(self._boosts())
+                self.version += 1
 
     @property
     def reading(self) -> bool:

@@ -60,7 +60,7 @@ def test_a_folder_is_offered_first_and_completing_goes_on_inside(
     person.type("\t\r")
     person.see(r"pricing/a\.py +\d+ B")
     person.type("b.")
-    person.see(r"pricing/a\.py +\d+ B", gone=True)
+    person.see(r"^(?![\s\S]*pricing/a\.py)[\s\S]*pricing/b\.py +\d+ B")
     person.type("\t\r\r")
     person.see("understood")
     assert '<mentioned path="pricing/b.py"' in last_message(answering)
@@ -157,3 +157,30 @@ def test_an_address_is_no_mention(answering: Simulator, repo: Path, sit: Sit) ->
     assert "test_shop.py" not in person.settle()
     person.type(" @shop")
     person.see(r"test_shop\.py")
+
+
+def test_what_was_mentioned_before_is_offered_first_and_shell_lines_again(
+    answering: Simulator, repo: Path, sit: Sit
+) -> None:
+    add(repo, "a/util.py", "b/util.py")
+    person = sit(answering)
+    person.see("❯")
+    person.type("@b/util.py please\r")
+    person.see("understood")
+    person.type("!echo once more\r")
+    person.see(r"once more\n")
+    person.type("\x04")
+    person.end()
+    person = sit(answering)
+    person.see("❯")
+    person.type("@util")
+    person.see(r"b/util\.py[^\n]*\n +a/util\.py")
+    person.type("\x15!ec\t")
+    person.see(r"! ?!?echo once more|echo once more")
+
+
+def test_one_shot_runs_understand_mentions_too(
+    answering: Simulator, repo: Path, kcode: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    assert kcode(answering, "-p", "explain @shop.py").returncode == 0
+    assert "1\tdef total(prices):" in last_message(answering)
