@@ -44,6 +44,17 @@ def ensure_model(settings: Settings) -> None:
         store.pull(name, progress=progress)
 
 
+def fetch(settings: Settings) -> None:
+    """Fetch the embedded model of the settings, without asking. Raises what the download raises."""
+    from kcode.cli.progress import downloading
+    from kcode.config.paths import data_dir
+    from kcode.providers.embedded.store import ModelStore
+
+    name = settings.embedded.model
+    with downloading(name) as progress:
+        ModelStore(data_dir()).pull(name, progress=progress)
+
+
 def _agreed(question: str) -> bool:
     if not (sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()):
         return False

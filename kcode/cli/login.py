@@ -57,7 +57,7 @@ def login(
     endpoint = endpoint_with(chosen, settings, key)
     if check:
         endpoint = checked(endpoint, settings)
-    _keep(endpoint, settings)
+    _say_what_comes_first(endpoint, settings, keep(endpoint))
     return 0
 
 
@@ -115,14 +115,9 @@ def _asked(hosted: list[Profile]) -> Profile:
 
 def read_key(profile: Profile, *, from_stdin: bool) -> str:
     """The key without anything around it. Raises UsageError for none or what no key can be."""
-    key = (sys.stdin.readline(_LONGEST_KEY) if from_stdin else _hidden(profile)).strip()
-    if not key:
-        raise UsageError("no key was given", "paste it where it is asked for; it is not shown")
-    if len(key) >= _LONGEST_KEY - 1 or not re.fullmatch(r"[!-~]+", key):
-        raise UsageError(
-            "that is no key: it has a space, a control character or a letter outside ASCII, or no end",
-            "copy it again, without anything around it",
-        )
+    made = f" (keys are made at {profile.console})" if profile.console else ""
+    question = f"Key for {profile.title}{made}, not shown: "
+    key = right_form(sys.stdin.readline(_LONGEST_KEY) if from_stdin else hidden(question))
     if profile.name.startswith("moonshot") and key.startswith("sk-kimi-"):
         raise UsageError(
             f"this is a key of a Kimi Code subscription, and {profile.title} takes none",
@@ -131,15 +126,28 @@ def read_key(profile: Profile, *, from_stdin: bool) -> str:
     return key
 
 
-def _hidden(profile: Profile) -> str:
+def right_form(key: str) -> str:
+    """The key without blanks around it. Raises UsageError for none or what no key can be."""
+    key = key.strip()
+    if not key:
+        raise UsageError("no key was given", "paste it where it is asked for; it is not shown")
+    if len(key) >= _LONGEST_KEY - 1 or not re.fullmatch(r"[!-~]+", key):
+        raise UsageError(
+            "that is no key: it has a space, a control character or a letter outside ASCII, or no end",
+            "copy it again, without anything around it",
+        )
+    return key
+
+
+def hidden(question: str) -> str:
+    """What is typed after ``question``, which is not shown. Raises Interrupted for the end of input."""
     import getpass
     import warnings
 
-    made = f" (keys are made at {profile.console})" if profile.console else ""
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:
-            return getpass.getpass(f"Key for {profile.title}{made}, not shown: ", stream=sys.stderr)
+            return getpass.getpass(question, stream=sys.stderr)
         except getpass.GetPassWarning:
             raise EnvironmentProblem(
                 "this terminal cannot hide what is typed", "pipe the key in: kcode login … --stdin"
@@ -199,9 +207,10 @@ def listed(endpoint: Endpoint) -> list[str]:
     import asyncio
 
     from kcode.providers.registry import wire_class
+    from kcode.providers.retry import RetryPolicy
 
     async def ask() -> list[str]:
-        provider = wire_class(endpoint)(endpoint, timeout_s=20.0)
+        provider = wire_class(endpoint)(endpoint, timeout_s=20.0, policy=RetryPolicy(1))
         try:
             ids: list[str] = await provider.list_models()
             return ids
@@ -225,7 +234,11 @@ def _other_platform(endpoint: Endpoint) -> Endpoint | None:
 # --- where it is kept --------------------------------------------------------------------------
 
 
-def _keep(endpoint: Endpoint, settings: Settings) -> None:
+def keep(endpoint: Endpoint) -> str:
+    """Store the endpoint's key, in a file only after a yes; the account it is stored under.
+
+    Raises Interrupted after a no.
+    """
     from kcode.config import credentials
 
     profile = endpoint.profile
@@ -249,7 +262,7 @@ def _keep(endpoint: Endpoint, settings: Settings) -> None:
             raise Interrupted("the key was not stored", f"set {variable} in the environment instead")
         credentials.store_key(account, endpoint.api_key, "file")
     print(f"The key for {account} is stored in {keyring or file}.", file=sys.stderr)
-    _say_what_comes_first(endpoint, settings, account)
+    return account
 
 
 def _say_what_comes_first(endpoint: Endpoint, settings: Settings, account: str) -> None:

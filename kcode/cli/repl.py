@@ -19,9 +19,12 @@ def run(flags: Flags) -> int:
     from kcode.cli.firstrun import ensure_model
     from kcode.cli.resume import settle
     from kcode.cli.start import begin, open_session
+    from kcode.cli.welcome import welcome
     from kcode.ui.repl import run_repl
 
     start = begin(flags)
+    if welcome(start.settings):
+        start = begin(flags)
     flags = settle(flags, start.root, person=True)
     ensure_model(start.settings)  # asks a person, so before the prompt owns the terminal
     return run_repl(

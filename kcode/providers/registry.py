@@ -180,7 +180,7 @@ def _automatic(wanted: ProviderSettings, environ: Mapping[str, str]) -> tuple[Pr
         return PROFILES["anthropic-compatible"], "provider.base_url ends in /anthropic"
     given = wanted.api_key.strip()
     if given and not wanted.base_url and given in (environ.get(v, "").strip() for v in ENVIRONMENT):
-        return PROFILES[_owner(given)], "a key is in the environment"
+        return PROFILES[owner_of(given)], "a key is in the environment"
     for variable, name in _KEY_PROFILES:
         key = environ.get(variable, "").strip()
         if key:
@@ -193,7 +193,7 @@ def _automatic(wanted: ProviderSettings, environ: Mapping[str, str]) -> tuple[Pr
         if profile.name in stored:
             return profile, "its key is stored"
     if given:
-        return PROFILES[_owner(given)], "provider.api_key is set"
+        return PROFILES[owner_of(given)], "provider.api_key is set"
     model = wanted.model
     if model and not _is_embedded(model):
         raise AuthError(
@@ -204,7 +204,7 @@ def _automatic(wanted: ProviderSettings, environ: Mapping[str, str]) -> tuple[Pr
     return PROFILES["embedded"], "no key and no base URL is set"
 
 
-def _owner(key: str) -> str:
+def owner_of(key: str) -> str:
     """Whose key it is, by its form: Kimi Code's prefix, Ark's UUIDs, else Moonshot's open platform."""
     if key.startswith("sk-kimi-"):
         return "kimi-code"

@@ -32,11 +32,18 @@ class Choice:
 
 
 async def pick(
-    choices: Sequence[Choice], look: Look, *, title: str, start: int = 0, search: bool = False
+    choices: Sequence[Choice],
+    look: Look,
+    *,
+    title: str,
+    start: int = 0,
+    search: bool = False,
+    digits: bool = False,
 ) -> int | None:
     """The index of the chosen row; None where the person left with Esc or Ctrl-C.
 
-    With ``search``, typing narrows the list down. Nothing of it stays on the terminal.
+    With ``search``, typing narrows the list down; with ``digits``, 1 to 9 choose a row at once. Nothing of
+    it stays on the terminal.
     """
     from prompt_toolkit.application import Application
     from prompt_toolkit.layout import Layout, Window
@@ -51,7 +58,7 @@ async def pick(
         layout=Layout(
             Window(FormattedTextControl(state.render, focusable=True, show_cursor=False), wrap_lines=False)
         ),
-        key_bindings=_bindings(state),
+        key_bindings=_bindings(state, digits),
         style=style,
         erase_when_done=True,
         full_screen=False,
@@ -127,7 +134,7 @@ class _State:
         return 2 if any(choice.facts or choice.detail for choice in self.choices) else 1
 
 
-def _bindings(state: _State) -> KeyBindings:
+def _bindings(state: _State, digits: bool) -> KeyBindings:
     from prompt_toolkit.key_binding import KeyBindings
     from prompt_toolkit.keys import Keys
 
@@ -156,6 +163,10 @@ def _bindings(state: _State) -> KeyBindings:
     @bindings.add("<sigint>", eager=True)
     def _leave(event: KeyPressEvent) -> None:
         event.app.exit(result=None)
+
+    if digits:
+        for number in range(min(len(state.choices), 9)):
+            bindings.add(str(number + 1))(lambda event, number=number: event.app.exit(result=number))
 
     if state.search:
 
