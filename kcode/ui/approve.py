@@ -89,14 +89,10 @@ class _Asking:
 
         offers = offers_for(question)
         left_out = self._show(question)
+        ways = _ways(question)
         while True:
-            key = await choose_key(
-                _heading(question),
-                _options(question, left_out, bool(offers)),
-                self._look,
-                escape="n",
-                keep=self._keep,
-            )
+            options = _options(ways, left_out, bool(offers))
+            key = await choose_key(_heading(question), options, self._look, escape="n", keep=self._keep)
             self._keep = None
             answer: Answer | str | None = None
             if key in "yn":
@@ -116,7 +112,7 @@ class _Asking:
                 self._show(question, whole=True)
                 left_out = 0
             else:
-                self._print(_help(_options(question, left_out, bool(offers))))
+                self._print(_help(options))
             if answer == INTERRUPTED:
                 on_interrupt()
                 return Answer("no", "interrupted by the user")
@@ -247,7 +243,9 @@ class _Asking:
         return answer
 
     def _print(self, text: str) -> None:
-        self._stream.write(text + "\n")
+        from rich.text import Text
+
+        make_console(self._stream, self._look).print(Text(text))
         self._stream.flush()
 
 
@@ -256,25 +254,32 @@ def _heading(question: Question) -> str:
     return heads.get(question.intent.kind, _("Allow this?"))
 
 
-def _options(question: Question, left_out: int, offers: bool) -> list[tuple[str, str]]:
+def _options(ways: list[tuple[str, str]], left_out: int, offers: bool) -> list[tuple[str, str]]:
     """The keys with their labels; those that come last give way first where the terminal is narrow."""
-    intent = question.intent
     found = [("y", _("yes")), ("n", _("no")), ("r", _("no, because…"))]
     if offers:
         found.append(("a", _("always…")))
     if left_out:
         found.append(("v", _("view all")))
-    if intent.partly:
-        from kcode.ui.choosing import pieces_of
+    return [*found, *ways, ("?", _("help"))]
 
-        pieces = pieces_of(intent)
-        if len(pieces) > 1 or any(len(piece.parts()) > 1 for piece in pieces):
-            found.append(("h", _("hunks")))
-        if len({piece.path for piece in pieces}) > 1:
-            found.append(("f", _("files")))
-        if len(intent.edits) == 1 and intent.edits[0].after is not None:
-            found.append(("e", _("edit")))
-    return [*found, ("?", _("help"))]
+
+def _ways(question: Question) -> list[tuple[str, str]]:
+    """The keys that take the change apart."""
+    intent = question.intent
+    if not intent.partly:
+        return []
+    from kcode.ui.choosing import pieces_of
+
+    found = []
+    pieces = pieces_of(intent)
+    if len(pieces) > 1 or any(len(piece.parts()) > 1 for piece in pieces):
+        found.append(("h", _("hunks")))
+    if len({piece.path for piece in pieces}) > 1:
+        found.append(("f", _("files")))
+    if len(intent.edits) == 1 and intent.edits[0].after is not None:
+        found.append(("e", _("edit")))
+    return found
 
 
 def _help(options: list[tuple[str, str]]) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SPLIT_FROM = 140  # columns of the terminal from which `auto` shows both sides side by side
+LINE_LIMIT = 5_000  # characters of one line that are shown
 COLOUR_LIMIT = 150_000  # characters of both texts: larger changes are shown without syntax colour
 
 
@@ -172,9 +173,12 @@ class _Painter:
         from rich.text import Text
 
         line = self._line(row, old=old)
+        if more := max(0, len(line) - LINE_LIMIT):
+            line = line[:LINE_LIMIT]
+            line.append(_(" … (+{count} characters)").format(count=f"{more:,}"), style=self._dim)
         background = self._styles.get(row.sign, "")
         line.stylize(background)
-        if len(line.plain) == len(row.text):  # cleaning may have changed the positions
+        if not more and len(line.plain) == len(row.text):  # cleaning may have changed the positions
             for start, end in row.spans:
                 line.stylize(self._words[row.sign], start, end)
         if row.end:

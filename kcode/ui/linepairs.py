@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
 SIMILAR = 0.5  # below this share of equal text two lines are not shown as one that changed
@@ -23,7 +23,7 @@ def pairs(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
     from rapidfuzz.fuzz import ratio
 
     best = [[0.0] * (len(new) + 1) for _ in range(len(old) + 1)]
-    alike = [[_alike(ratio(a.strip(), b.strip()) / 100) for b in new] for a in old]
+    alike = [[_alike(a, b, ratio) for b in new] for a in old]
     for i in range(len(old) - 1, -1, -1):
         for j in range(len(new) - 1, -1, -1):
             together = best[i + 1][j + 1] + alike[i][j] if alike[i][j] else 0.0
@@ -41,7 +41,11 @@ def pairs(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
     return found
 
 
-def _alike(share: float) -> float:
+def _alike(a: str, b: str, ratio: Callable[[str, str], float]) -> float:
+    """The share of equal text, 0 where it is too small to matter or a line is too long to tell."""
+    if max(len(a), len(b)) > WORDS_LIMIT:
+        return 0.0
+    share = ratio(a.strip(), b.strip()) / 100
     return share if share >= SIMILAR else 0.0
 
 

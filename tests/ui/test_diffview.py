@@ -227,3 +227,10 @@ def test_a_change_of_megabytes_is_shown_in_part_without_delay() -> None:
     left = print_edits(make_console(stream, COLOUR, width=80), [edit], COLOUR, max_rows=120)
     assert left > 30_000
     assert headline(edit).plain == "edit a.py +13334 -13334"
+
+
+def test_one_endless_line_is_shown_in_part_without_delay() -> None:
+    edit = FileEdit("a.json", f'["{"x" * 2_000_000}"]\n', f'["{"y" * 2_000_000}"]\n')
+    stream = io.StringIO()
+    print_edits(make_console(stream, PLAIN, width=80), [edit], PLAIN, max_rows=1_000)
+    assert stream.getvalue().replace("\n    ", "").count("(+1,995,004 characters)") == 2
