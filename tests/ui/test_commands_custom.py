@@ -54,7 +54,7 @@ def test_a_command_of_the_users_runs_as_a_turn_with_arguments_and_files(
     person.see(r"Explained\.")
     sent = last_message(sim)
     assert sent.startswith('Explain `shop.py` to a child.\n\nAll: shop.py "a child"\n\nSee @rules.md')
-    assert "Prices are integers." in sent
+    assert sent.count("Prices are integers.") == 1
 
 
 def test_a_projects_command_runs_only_when_the_folder_is_trusted(sit: Sit, k2sim: Sim, repo: Path) -> None:
@@ -147,8 +147,21 @@ def test_a_projects_command_reaches_no_file_outside(sit: Sit, k2sim: Sim, repo: 
     person = sit(sim, rows=40, columns=160)
     person.see(READY)
     person.type("/steal\r")
-    person.see("outside the workspace")
+    person.see(r"steal\.md:1: @\.\./outside\.txt is not a file of this project")
     assert not sim.chats
+
+
+def test_a_command_of_the_users_may_name_a_file_outside(
+    sit: Sit, k2sim: Sim, own_home: Path, repo: Path
+) -> None:
+    (own_home / "style.md").write_text("Short words.\n")
+    user(own_home, "styled", "Write as in @~/style.md says.\n")
+    sim = k2sim([say("Written.")])
+    person = sit(sim, rows=40)
+    person.see(READY)
+    person.type("/styled\r")
+    person.see(r"Written\.")
+    assert "Short words." in last_message(sim)
 
 
 # --- without a terminal ------------------------------------------------------------------------

@@ -54,35 +54,43 @@ async def _run(custom: Custom, sitting: Sitting, session: Session, argument: str
 
 
 async def _attach(custom: Custom, filled: customs.Filled, sitting: Sitting, session: Session) -> bool:
-    """Attach the files that the text names; False where the user interrupted it."""
+    """See that the files are there which the text names. Those of the workspace go with the message as its
+    mentions, others of a user's own command are attached; False where the user interrupted that."""
+    from kcode.agent.mentions import mentions, spell
+
+    for path, line in dict(filled.files).items():
+        if mentions(spell(path), session.workspace):
+            continue
+        outside = _outside(custom, path, session)
+        if outside is not None:
+            if not await _attach_one(custom, outside, line, sitting, session):
+                return False
+        elif customs.is_meant(path):
+            what = _("is not a file") if custom.origin == "user" else _("is not a file of this project")
+            raise UsageError(
+                f"{custom.path}:{line}: @{path} {what}",
+                _("name a file that is there, or put the word in backticks"),
+            )
+    return True
+
+
+def _outside(custom: Custom, path: str, session: Session) -> Path | None:
+    """The file elsewhere on the disk that a user's own command names."""
+    file = session.root / Path(path).expanduser()
+    return file if custom.origin == "user" and file.is_file() else None
+
+
+async def _attach_one(custom: Custom, file: Path, line: int, sitting: Sitting, session: Session) -> bool:
     from kcode.agent.attach import attach
     from kcode.errors import KcodeError
     from kcode.ui.turns import asking
 
-    for path, line in dict(filled.files).items():
-        file = _place(custom, path, session)
-        if not file.is_file():
-            if not customs.is_meant(path):
-                continue
-            raise UsageError(
-                _("{file}:{line}: @{path} is not a file").format(file=custom.path, line=line, path=path),
-                _("name a file that is there, or put the word in backticks"),
-            )
-        session.approver = asking(sitting, session)
-        said = attach(session, str(file), lambda text: sitting.say(figures.one_line(text), "dim"))
-        try:
-            if await interruptible(sitting, said) is None:
-                return False
-        except KcodeError as error:
-            raise UsageError(f"{custom.path}:{line}: {error.message}", error.remedy) from error
-    return True
-
-
-def _place(custom: Custom, path: str, session: Session) -> Path:
-    """The file of ``@path``; a project's command reaches no file outside the workspace (PathOutside)."""
-    if custom.origin == "project":
-        return session.workspace.resolve(path)
-    return session.root / Path(path).expanduser()
+    session.approver = asking(sitting, session)
+    work = attach(session, str(file), lambda text: sitting.say(figures.one_line(text), "dim"))
+    try:
+        return await interruptible(sitting, work) is not None
+    except KcodeError as error:
+        raise UsageError(f"{custom.path}:{line}: {error.message}", error.remedy) from error
 
 
 async def _in_its_way(custom: Custom, text: str, sitting: Sitting, session: Session) -> None:
