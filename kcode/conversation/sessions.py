@@ -12,7 +12,7 @@ from typing import Any
 
 from kcode.config.paths import state_dir
 from kcode.conversation.journal import SessionBusy, find_session, held, session_files
-from kcode.conversation.records import KINDS
+from kcode.conversation.records import KINDS, TOGETHER
 from kcode.errors import UsageError
 
 _SHOWN = ("User", "Assistant", "UsageEntry", "Note", "Fee")
@@ -71,10 +71,12 @@ def summary(path: Path) -> Summary:
                     if number == 1:
                         head = dict(json.loads(line))
                     elif line.startswith(_STARTS):
-                        facts.take(json.loads(line.decode("utf-8", "surrogatepass")))
+                        record = json.loads(line.decode("utf-8", "surrogatepass"))
+                        for each in record["entries"] if record["t"] == TOGETHER else [record]:
+                            facts.take(each)
                     elif not line.startswith(_KINDS) or not line.endswith(b"}\n"):
                         damage = damage or f"line {number} is damaged"
-                except (ValueError, TypeError, AttributeError):
+                except (ValueError, TypeError, AttributeError, KeyError):
                     damage = damage or f"line {number} is damaged"
     except OSError as error:
         return Summary(path.stem, path, "", 0, changed, 0, damage=f"cannot be read: {error.strerror}")
@@ -99,7 +101,7 @@ def summary(path: Path) -> Summary:
     )
 
 
-_STARTS = tuple(f'{{"t":"{kind}"'.encode() for kind in _SHOWN)
+_STARTS = tuple(f'{{"t":"{kind}"'.encode() for kind in (*_SHOWN, TOGETHER))
 _KINDS = tuple(f'{{"t":"{kind}"'.encode() for kind in KINDS)
 
 

@@ -10,6 +10,7 @@ import pytest
 from kcode.agent.guide import Guide
 from kcode.agent.session import Session
 from kcode.config.paths import config_dir
+from kcode.conversation.sessions import summaries
 from tests.agent.conftest import run_turn, tool_texts
 from tests.k2sim import Simulator, call, say, use
 
@@ -219,6 +220,16 @@ def test_before_the_first_message_it_is_known_which_will_be_given(
     session = open_session(k2sim([]))
     assert session.guides == (Guide("AGENTS.md", "project", 10, session.guides[0].tokens, False),)
     assert 0 < session.guides[0].tokens < 10
+
+
+def test_a_session_whose_first_message_carried_guides_is_listed_by_what_was_typed(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    put(repo, AGENTS_md="rule: root")
+    session = open_session(k2sim([say("ok")]))
+    run_turn(session, "hello")
+    (listed,) = summaries(session.root)
+    assert (listed.title, listed.last, listed.messages) == ("hello", "ok", 1)
 
 
 def test_a_rewind_takes_a_guide_back_and_its_folder_gives_it_again(
