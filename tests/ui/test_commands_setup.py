@@ -84,7 +84,15 @@ def test_messages_that_begin_with_a_slash_stay_messages(message: str) -> None:
 
 @pytest.mark.parametrize(
     "message",
-    ["/undo it", "/redo all", "/memory read", "/permissions revoke x", "/theme blue", "/add-dir a b"],
+    [
+        "/undo it",
+        "/redo all",
+        "/memory read",
+        "/permissions revoke x",
+        "/theme blue",
+        "/add-dir a b",
+        "/doctor me",
+    ],
 )
 def test_an_argument_that_is_not_known_is_refused_with_the_right_form(
     at: Callable[..., Sitting], message: str

@@ -39,6 +39,7 @@ async def offer(sitting: Sitting, session: Session) -> None:
 
 async def _asked(sitting: Sitting) -> str:
     """The mode to carry the plan out in, ``edit``, or ``""`` for going on with planning."""
+    from kcode.ui.ask import choose_key, is_dumb
     from kcode.ui.picker import Choice
 
     answers = {
@@ -47,6 +48,10 @@ async def _asked(sitting: Sitting) -> str:
         "ask": Choice(_("carry it out, asked each time"), _("edits and commands are asked about")),
         "edit": Choice(_("edit the plan first"), _("in your editor; what you leave there counts")),
     }
+    if is_dumb():  # no list there: a line with a key in it
+        keys = [(str(number), choice.text) for number, choice in enumerate(answers.values(), 1)]
+        key = await sitting.aside(lambda: choose_key(_("The plan:"), keys, sitting.look, escape="1"))
+        return [*answers][int(key) - 1] if key.isdigit() else ""
     number = await choose(sitting, [*answers.values()], title=_("The plan:"))
     return "" if number is None else [*answers][number]
 

@@ -312,10 +312,10 @@ COMMANDS = (
     ),
     Command(
         "doctor",
-        "",
-        "check terminal, git, settings, provider, model and sandbox",
+        "[online]",
+        "check terminal, git, keys, model, sandbox, disk; online asks the provider too",
         _doctor,
         "looking",
-        "/doctor",
+        "/doctor online",
     ),
 )
