@@ -17,7 +17,7 @@ from kcode.ui.theme import syntax_theme, theme_of
 if TYPE_CHECKING:
     from rich.text import Text
 
-CONTEXT_LINES = 60  # of a code block, kept so that the lexer knows where it is
+CONTEXT_LINES = 40  # of a code block, kept so that the lexer knows where it is
 CODE_INDENT = 2
 
 
@@ -42,15 +42,14 @@ class Drawer:
 
     def code(self, context: list[str], lines: list[str], language: str, width: int) -> list[str]:
         """Colour ``lines`` of a code block, ``context`` being the lines before them."""
-        from rich.padding import Padding
+        from rich.text import Text
 
-        coloured = highlight_lines("\n".join([*context, *lines, ""]), language, self._look)
-        out: list[str] = []
-        for text in coloured[len(context) :]:
+        shown = highlight_lines("\n".join([*context, *lines, ""]), language, self._look)[len(context) :]
+        for text in shown:
             text.expand_tabs(4)
-            text.overflow = "fold"
-            out += self._lines(Padding(text, (0, 0, 0, CODE_INDENT)), width) if text.plain.strip() else [""]
-        return out
+        whole = Text("\n", overflow="fold").join(shown)  # one print for all: each costs as much as a line
+        whole.overflow = "fold"
+        return [row and " " * CODE_INDENT + row for row in self._lines(whole, width - CODE_INDENT)]
 
     def dim(self, line: str, width: int) -> list[str]:
         from rich.text import Text
@@ -63,7 +62,7 @@ class Drawer:
     def _lines(self, renderable: object, width: int) -> list[str]:
         with self._console.capture() as captured:
             self._console.print(renderable, width=max(10, width - 1), markup=False)
-        lines = captured.get().rstrip("\n").split("\n")
+        lines = captured.get().removesuffix("\n").split("\n")
         return [row for line in lines for row in widths.fold(line.rstrip(" "), max(10, width - 1))]
 
 

@@ -50,13 +50,13 @@ def streamed(text: str, sizes: list[int], width: int) -> list[str]:
     return lines + stream.finish(width)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(TEXTS, st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(20, 200))
 def test_how_the_text_was_cut_does_not_show(text: str, sizes: list[int], width: int) -> None:
     assert streamed(text, sizes, width) == streamed(text, [10_000], width)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(TEXTS, st.lists(st.integers(1, 60), min_size=1, max_size=5), st.integers(20, 200))
 def test_no_line_is_wider_than_any_terminal_would_show_it(text: str, sizes: list[int], width: int) -> None:
     stream = MarkdownStream(Drawer(Look(plain=False)))
@@ -70,7 +70,7 @@ def test_no_line_is_wider_than_any_terminal_would_show_it(text: str, sizes: list
             assert columns(shown) < width
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(TEXTS, st.integers(1, 40), st.integers(20, 200), st.integers(6, 30), st.sampled_from((True, False)))
 def test_what_has_scrolled_away_is_never_painted_again(
     text: str, size: int, width: int, rows: int, colour: bool
@@ -93,7 +93,7 @@ def test_what_has_scrolled_away_is_never_painted_again(
     assert all(frame.count(FRAME_BEGIN) == 1 for frame in terminal.raw)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(
     st.lists(st.sampled_from(("语", "word", "é", "🎉", "שלום")), min_size=1, max_size=60),
     st.integers(20, 200),
