@@ -129,7 +129,8 @@ def _blocks(records: Sequence[Record], redact: Redact) -> Iterator[tuple[str, st
             yield "tool", f"{title}: {brief}" if brief else title, redact(entry.text), ""
         elif isinstance(entry, Approval):
             because = f" ({redact(entry.reason)})" if entry.reason else ""
-            yield "note", f"you said {entry.answer}{because}", "", None
+            said = "you accepted a part" if entry.answer == "part" else f"you said {entry.answer}"
+            yield "note", f"{said}{because}", "", None
         elif isinstance(entry, Epoch) and entry.reason in _EPOCHS:
             yield "note", _EPOCHS[entry.reason], "", None
 

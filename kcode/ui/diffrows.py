@@ -14,6 +14,7 @@ from kcode.workspace.diff import split_lines
 from kcode.workspace.linediff import Opcode, opcodes
 
 CONTEXT = parts.CONTEXT
+NO_END = "no newline"
 Sign = Literal[" ", "-", "+"]
 
 
@@ -158,7 +159,7 @@ def bare(line: str) -> str:
 
 
 def _end(line: str) -> str:
-    return "CRLF" if line.endswith("\r\n") else "LF" if line.endswith("\n") else "no newline"
+    return "CRLF" if line.endswith("\r\n") else "LF" if line.endswith("\n") else NO_END
 
 
 def _bare_lines(text: str | None) -> list[str]:

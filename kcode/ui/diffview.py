@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kcode.i18n import _
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
-from kcode.ui.diffrows import Row, Shown, counts, shown_hunks, shown_part
+from kcode.ui.diffrows import NO_END, Row, Shown, counts, shown_hunks, shown_part
 from kcode.ui.hunks import Hunk
 from kcode.ui.linepairs import word_marks as word_marks
 from kcode.ui.terminal import Look
@@ -182,7 +182,8 @@ class _Painter:
             for start, end in row.spans:
                 line.stylize(self._words[row.sign], start, end)
         if row.end:
-            line.append(f"  [{_(row.end)}]", style=self._dim)
+            told = _("no newline") if row.end == NO_END else row.end
+            line.append(f"  [{told}]", style=self._dim)
         line.expand_tabs(4)
         room = max(10, width - self._gutter - 4)
         number = str(row.index + 1).rjust(self._gutter)

@@ -82,8 +82,9 @@ def _for_command(question: Question) -> Iterator[Offer]:
     if not asked or any(finding.sensitive or finding.effect != "write" for finding in asked):
         return
     if exact := _exact(asked):
-        words = _("this command") if len(exact) == 1 else _("these commands")
-        yield from _both(f"{words}: {'; '.join(_unplain(pattern) for _kind, pattern in exact)}", exact)
+        named = "; ".join(_unplain(pattern) for _kind, pattern in exact)
+        words = _("this command: {named}") if len(exact) == 1 else _("these parts: {named}")
+        yield from _both(words.format(named=named), exact)
     if prefix := _prefix(asked):
         words = _("{command} with anything behind it").format(command=prefix)
         yield from _both(words, [("command", f"{_plain(prefix)} *")])
