@@ -50,7 +50,8 @@ def test_calls_at_once_stand_together_in_the_order_they_were_made(sit: Sit, k2si
 
 def test_the_todo_list_is_written_once_for_a_turn(sit: Sit, k2sim: Any, repo: Path) -> None:
     def items(*states: str) -> list[dict[str, str]]:
-        return [{"text": text, "status": state} for text, state in zip(("读代码", "repair"), states, strict=True)]
+        texts = ("读代码", "repair")
+        return [{"text": text, "status": state} for text, state in zip(texts, states, strict=True)]
 
     steps = [
         use(call("update_todo", items=items("in_progress", "pending"))),
