@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 
-@app.command(epilog='Example: kcode commit -m "closes the race in the queue"')
+@app.command()
 def commit(
     ctx: typer.Context,
     all_changes: Annotated[

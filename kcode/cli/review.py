@@ -33,7 +33,7 @@ class Wanted:
     fail_on: str = ""
 
 
-@app.command(epilog="Example: kcode review main...HEAD --fail-on high")
+@app.command()
 def review(
     ctx: typer.Context,
     words: Annotated[

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kcode.agent.committing import Draft
     from kcode.agent.session import Session
     from kcode.githooks.checks import Finding
+    from kcode.ui.terminal import Look
     from kcode.workspace.staging import Changes, Draftable
 
 SCISSORS = "# ------------------------ >8 ------------------------"
@@ -223,10 +224,8 @@ class _Dialogue:
     def _show(self, drafted: Draft) -> None:
         desk = self._desk
         desk.say()
-        first, *rest = drafted.message.split("\n")
-        desk.say(f"  {first}", "bold")
-        for line in rest:
-            desk.say(f"  {line}" if line else "")
+        for number, line in enumerate(drafted.message.split("\n")):
+            desk.say(_indented(line, desk.look, "" if number else "bold"))
         desk.say()
         lines = self._change.stat.split("\n")
         for line in lines if len(lines) <= _LISTED else [*lines[: _LISTED - 1], "  …", lines[-1]]:
@@ -274,6 +273,14 @@ class _Dialogue:
         if changed:
             self._desk.say(_("a hook changed what was committed: git show"), "yellow")
         return Outcome(short, message, self._files, changed)
+
+
+def _indented(line: str, look: Look, style: str) -> object:
+    """A line of the message; where somebody reads it, what is wrapped stays indented."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    return f"  {line}".rstrip() if look.plain or not line else Padding(Text(line, style), (0, 0, 0, 2))
 
 
 def _choices() -> list[tuple[str, str]]:

@@ -282,3 +282,31 @@ def test_init_improves_what_is_there(sit: Sit, k2sim: Sim, project: Project) -> 
     person.type("/init\r")
     person.see("Nothing to improve")
     assert "Do not replace it as a whole" in last_user(sim)
+
+
+def test_a_dumb_terminal_takes_the_answer_to_a_plan_as_a_line(sit: Sit, k2sim: Sim, project: Project) -> None:
+    sim = k2sim([say("1. Write cart.py"), say("Carried out.")])
+    person = sit(sim, rows=40, columns=160, env={"TERM": "dumb"})
+    person.see(">|❯")
+    person.type("/plan make a cart\r")
+    person.see(r"1 keep planning  2 carry it out, edits accepted")
+    person.settle(PAUSED)
+    person.type("2\r")
+    person.see("Carried out")
+    assert "I accept this plan." in last_user(sim)
+
+
+def test_what_commands_ask_is_in_the_sessions_cost_and_not_in_its_context(
+    sit: Sit, k2sim: Sim, project: Project
+) -> None:
+    project.write("shop.py", "def total(prices):\n    return sum(prices[:-1])\n")
+    sim = k2sim([found(), say("Hello.")])
+    person = sit(sim, rows=40)
+    person.see("ask mode")
+    person.type("/review\r")
+    person.see("nothing was found")
+    person.type("/cost\r")
+    person.see(r"requests +1\b")
+    person.type("hello\r")
+    person.see(r"Hello\.")
+    assert "prices[:-1]" not in json.dumps(sim.chats[-1].json["messages"])
