@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
+from kcode.ui.background import ask_background, read_background, seen
 from kcode.ui.keys import quiet, read_waiting
 from kcode.ui.terminal import Look, look_at, tolerate
 
@@ -35,11 +36,13 @@ def run_repl(
     with quiet(sys.stdin.fileno()):
         typed = read_waiting(sys.stdin.fileno())
         with _first_sign(look):
+            replies = ask_background(look)
             import asyncio
 
             from kcode.ui.sitting import Sitting
 
-            sitting = Sitting(open_session, root, settings, look, attach, typed)
+            typed += read_background(replies)
+            sitting = Sitting(open_session, root, settings, seen(look, replies), attach, typed, replies)
         return int(asyncio.run(sitting.run()))
 
 

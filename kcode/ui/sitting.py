@@ -22,6 +22,7 @@ from kcode.ui.theme import Theme, theme_of
 if TYPE_CHECKING:
     from kcode.agent.session import Session
     from kcode.config.settings import Settings
+    from kcode.ui.background import Replies
     from kcode.ui.details import Details
     from kcode.ui.plainstage import PlainStage
     from kcode.ui.stage import Stage
@@ -39,7 +40,8 @@ class Sitting:
     """The state of one sitting. ``session`` is there from the first message on; ``queue`` are messages that
     wait for the turn to end; ``draft`` is what the next prompt begins with.
 
-    ``typed`` are the keys that were pressed before the terminal was taken over.
+    ``typed`` are the keys that were pressed before the terminal was taken over, ``replies`` what takes the
+    terminal's own answers out of the later ones.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Sitting:
         look: Look,
         attach: Sequence[str] = (),
         typed: str = "",
+        replies: Replies | None = None,
     ) -> None:
         from kcode.ui import staging, status
 
@@ -62,6 +65,7 @@ class Sitting:
         self.draft = ""
         self.focused: bool | None = None  # whether the terminal's window is in use; None: it does not say
         self.queue: list[str] = []
+        self.awaiting = ""  # the message for which the session is being opened
         self.status = status.Status()
         self.branch = status.branch_of(root)
         self._attach = attach  # files for the first message
@@ -71,7 +75,7 @@ class Sitting:
         self._failure: BaseException | None = None
         self._ended_by: signal.Signals | None = None
         self._opening = Opening(open_session, opened=self._opened, failed=self._failed, notice=self.notice)
-        self.stage: Stage | PlainStage = staging.make_stage(self, self._opening.begin, typed)
+        self.stage: Stage | PlainStage = staging.make_stage(self, self._opening.begin, typed, replies)
 
     @cached_property
     def details(self) -> Details:
@@ -200,8 +204,13 @@ class Sitting:
         from kcode.ui.turns import answer
 
         try:
+            if self.session is None:
+                self.awaiting = message
+                await self.ready()
+            self.awaiting = ""
             await answer(self, message)
         except OpeningInterrupted:
+            self.awaiting = ""
             self.stage.put(message)
         except KcodeError as error:
             if self.session is None:

@@ -21,6 +21,7 @@ from kcode.ui.frames import FrameOutput, open_output, reflows
 from kcode.ui.jobcontrol import heeded, stop_group, taken_over
 from kcode.ui.keys import keys_of, quiet
 from kcode.ui.livelines import LiveWindow, rows_after_reflow, text_window
+from kcode.ui.replyinput import input_without
 from kcode.ui.stagestream import StageStream
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.input import Input
     from prompt_toolkit.key_binding import KeyPress
 
+    from kcode.ui.background import Replies
     from kcode.ui.live import Region
     from kcode.ui.prompt import Prompt
     from kcode.ui.terminal import Look
@@ -55,9 +57,10 @@ class Stage:
         on_first_paint: Callable[[], None],
         on_end: Callable[[], None],
         typed: str = "",
+        replies: Replies | None = None,
     ) -> None:
         self._stdout, self._stderr = sys.stdout, sys.stderr
-        self._input = create_input(sys.stdin)
+        self._input = input_without(replies) if replies is not None else create_input(sys.stdin)
         self._output = open_output(self._stdout, look)
         self.terminal = self._stdout
         self.stream = StageStream(self._stdout, self.write)

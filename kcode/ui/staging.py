@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kcode.i18n import _, n_
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.input import Input
     from prompt_toolkit.output import Output
 
+    from kcode.ui.background import Replies
     from kcode.ui.plainstage import PlainStage
     from kcode.ui.prompt import Prompt
     from kcode.ui.sitting import Sitting
@@ -22,10 +24,12 @@ if TYPE_CHECKING:
 QUEUED_ROWS = 4  # of messages that wait
 
 
-def make_stage(sitting: Sitting, on_first_paint: Callable[[], None], typed: str) -> Stage | PlainStage:
+def make_stage(
+    sitting: Sitting, on_first_paint: Callable[[], None], typed: str, replies: Replies | None = None
+) -> Stage | PlainStage:
     """The application that lives for the whole sitting; on a terminal that cannot move its cursor, a prompt
     between the turns. ``on_first_paint`` is called once, when the input is there; ``typed`` are keys that
-    were pressed before."""
+    were pressed before, ``replies`` takes the terminal's own answers out of the later ones."""
 
     if sitting.look.plain or sys.platform == "win32":
         from kcode.ui.plainstage import PlainStage
@@ -38,7 +42,7 @@ def make_stage(sitting: Sitting, on_first_paint: Callable[[], None], typed: str)
         )
     from kcode.ui.stage import Stage
 
-    return Stage(
+    stage = Stage(
         sitting.look,
         make_prompt=lambda input, output: _prompt(sitting, input, output),
         queued=lambda columns: _queued(sitting, columns),
@@ -46,7 +50,24 @@ def make_stage(sitting: Sitting, on_first_paint: Callable[[], None], typed: str)
         on_first_paint=on_first_paint,
         on_end=sitting.leave,
         typed=typed,
+        replies=replies,
     )
+    if replies is not None:
+        replies.on_background = lambda dark: _in_another_light(sitting, stage, dark)
+    return stage
+
+
+def _in_another_light(sitting: Sitting, stage: Stage, dark: bool) -> None:
+    """The terminal's background came to be known when the first colours were there already."""
+    from prompt_toolkit.styles import Style
+
+    from kcode.ui.theme import prompt_rules
+
+    if dark == sitting.look.dark:
+        return
+    sitting.look = replace(sitting.look, dark=dark)
+    stage.app.style = Style(prompt_rules(sitting.theme))
+    stage.app.invalidate()
 
 
 def _prompt(sitting: Sitting, input: Input | None = None, output: Output | None = None) -> Prompt:
@@ -67,16 +88,21 @@ def _prompt(sitting: Sitting, input: Input | None = None, output: Output | None 
 
 def _queued(sitting: Sitting, columns: int) -> StyleAndTextTuples:
     """The messages that wait, the first ones where there are many, and how to get at them."""
-    if not sitting.queue:
-        return []
     folds = sitting.stage.prompt.folds
-    rows = [
+    rows = []
+    if sitting.awaiting:
+        words = _("starting, then: {message}")
+        rows.append(words.format(message=figures.one_line(folds.refold(sitting.awaiting))))
+    rows += [
         _("queued: {message}").format(message=figures.one_line(folds.refold(text)))
         for text in sitting.queue[:QUEUED_ROWS]
     ]
     if (more := len(sitting.queue) - QUEUED_ROWS) > 0:
         rows.append(n_("… and {count} more", "… and {count} more", more).format(count=more))
-    rows.append(_("Up takes the last one back · Ctrl-S sends the first one now"))
+    if sitting.queue:
+        rows.append(_("Up takes the last one back · Ctrl-S sends the first one now"))
+    if not rows:
+        return []
     return [("class:dim", "\n".join("  " + figures.cut(row, columns - 3) for row in rows))]
 
 
