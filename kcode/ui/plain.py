@@ -10,6 +10,7 @@ from typing import TextIO
 from kcode.agent.events import (
     AnswerDiscarded,
     AnswerText,
+    BackgroundEnded,
     CallFinished,
     CallProgress,
     CallStarted,
@@ -110,6 +111,8 @@ class PlainRenderer:
         elif isinstance(event, Notice):
             levels = {"info": _("info"), "warning": _("warning"), "error": _("error")}
             self._line("notice", f"[{levels[event.level]}] {figures.one_line(from_below(event.text))}")
+        elif isinstance(event, BackgroundEnded):
+            self._line("notice", f"[{words.background_ended(event)}]")
         elif isinstance(event, Steered):
             self._line("notice", f"[{_('you')}] {figures.one_line(event.text)}")
 

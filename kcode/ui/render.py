@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 from kcode.agent.events import (
     AnswerDiscarded,
     AnswerText,
+    BackgroundEnded,
     CallFinished,
     CallProgress,
     CallStarted,
@@ -178,6 +179,10 @@ class LiveRenderer:
             style = {"info": self._theme.dim, "warning": self._theme.warn, "error": self._theme.bad}
             self._end_texts()
             self._say("notice", figures.one_line(from_below(event.text)), style[event.level])
+        elif isinstance(event, BackgroundEnded):
+            self._end_texts()
+            bad = self._theme.warn if event.code else self._theme.dim
+            self._say("notice", words.background_ended(event), bad)
         elif isinstance(event, Steered):
             self._end_texts()
             self._say("steered", f"{self._marks.joined} {clean(event.text)}", self._theme.user)

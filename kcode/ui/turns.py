@@ -6,9 +6,10 @@ import contextlib
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from kcode.agent.events import Event, UsageReported
+from kcode.agent.events import BackgroundEnded, Event, UsageReported
 from kcode.i18n import _
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
@@ -25,6 +26,7 @@ async def answer(sitting: Sitting, message: str) -> None:
     """Do what ``message`` says. Raises KcodeError where that cannot be done."""
     kind = kind_of(message)
     session = await sitting.ready()
+    session.on_event = partial(between_turns, sitting)
     echo(sitting, message)
     if kind == "shell":
         from kcode.ui.shellview import run_shell
@@ -39,6 +41,17 @@ async def answer(sitting: Sitting, message: str) -> None:
         sitting.say()
     else:
         await take_turn(sitting, session, message)
+
+
+def between_turns(sitting: Sitting, event: Event) -> None:
+    """Show what happens while no turn runs."""
+    if isinstance(event, BackgroundEnded):
+        from kcode.ui import words
+
+        sitting.say(
+            words.background_ended(event), sitting.theme.dim if event.code == 0 else sitting.theme.warn
+        )
+        sitting.refresh_status()
 
 
 def only_looks(message: str) -> bool:
@@ -81,6 +94,8 @@ async def take_turn(sitting: Sitting, session: Session, message: str) -> None:
     events = _watched(sitting, session.turn(message))
     began = time.monotonic()
     await sitting.during(lambda: show(events, renderer), session.interrupt)
+    if unanswered := session.unanswered():
+        sitting.stage.put("\n".join(unanswered))
     turn_ended(
         sitting.stage.terminal,
         sitting.look,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kcode.agent.events import AnswerDiscarded, CallFinished, TurnFinished, WaitingToSend
+from kcode.agent.events import AnswerDiscarded, BackgroundEnded, CallFinished, TurnFinished, WaitingToSend
 from kcode.i18n import _, from_below
 from kcode.ui import figures
 
@@ -26,6 +26,13 @@ def discarded(event: AnswerDiscarded, *, shown: bool) -> str:
     if shown:
         return _("what was said above does not count ({why}); trying again").format(why=why)
     return _("{why}; trying again").format(why=why)
+
+
+def background_ended(event: BackgroundEnded) -> str:
+    """``in the background ended with exit code 1 after 12s: npm run dev``."""
+    return _("in the background ended with exit code {code} after {time}: {command}").format(
+        code=event.code, time=figures.seconds(event.seconds), command=figures.one_line(event.command)
+    )
 
 
 def trying_again(wait_s: float) -> str:

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.k2sim import Chunking, Simulator, call, say, use
+from tests.ui.sitting import Sitting
+
+Sit = Callable[..., Sitting]
+Sim = Callable[..., Simulator]
+CTRL_S = "\x13"
+ESC = "\x1b"
+
+
+def test_a_message_that_did_not_join_the_interrupted_turn_comes_back_as_the_draft(
+    sit: Sit, k2sim: Sim
+) -> None:
+    sim = k2sim([say("word " * 200, chunking=Chunking(delay_ms=40)), say("Shorter then.")])
+    person = sit(sim)
+    person.see("ask mode · kimi")
+    person.type("tell\r")
+    person.see("word word")
+    person.type("shorter please" + CTRL_S)
+    person.see("❯ ?\n")
+    person.type(ESC)
+    person.see(r"❯ shorter please\n")
+    person.type("\r")
+    person.see(r"Shorter then\.")
+    said = [m["content"] for m in sim.chats[-1].json["messages"] if m["role"] == "user"]
+    assert [text.split("\n")[0] for text in said] == ["tell", "shorter please"]
+
+
+def test_the_end_of_a_command_in_the_background_is_shown_at_the_prompt(sit: Sit, k2sim: Sim) -> None:
+    build = call("run_command", command="while [ ! -e go ]; do sleep 0.1; done; exit 7", background=True)
+    sim = k2sim([use(build), say("It builds.")])
+    person = sit(sim, "--mode", "auto")
+    person.see("auto mode · kimi")
+    person.type("build it\r")
+    person.see(r"It builds\.")
+    person.see(r"out[\s\S]+❯ ?\n")
+    person.type("!touch go\r")
+    person.see(r"in the background ended with exit code 7")
