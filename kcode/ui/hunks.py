@@ -229,7 +229,7 @@ def like_before(text: str, edited: str) -> str:
         if tag == "equal":
             for was, number in zip(old[a0:a1], range(b0, b1), strict=True):
                 cut = was if was.endswith("\n") or number == len(new) - 1 else was + ending
-                out.append(cut if new[number].endswith("\n") else _bare(was))
+                out.append(_bare(was) if was.endswith("\n") and not new[number].endswith("\n") else cut)
         else:
             out += [_bare(line) + ending if line.endswith("\n") else line for line in new[b0:b1]]
     return "".join(out)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcode.ui.hunks import DoesNotApply, Hunk, as_patch, from_patch, hunks_of, split, with_hunks
+from kcode.ui.hunks import DoesNotApply, Hunk, as_patch, from_patch, hunks_of, like_before, split, with_hunks
 from kcode.workspace.change import FileEdit
 from kcode.workspace.diff import split_lines
 
@@ -168,3 +168,15 @@ def test_a_large_rewrite_is_cut_into_hunks_without_delay() -> None:
     assert text_with(edit, list(hunks_of(edit))) == after
     unlike = FileEdit("a", "x\ny\n" * 20_000, "y\nz\n" * 20_000)
     assert text_with(unlike, list(hunks_of(unlike))) == unlike.after
+
+
+@given(edits())
+def test_an_editor_that_makes_every_line_end_its_own_changes_none(edit: FileEdit) -> None:
+    text = edit.before or ""
+    assert like_before(text, text.replace("\r\n", "\n")) == text
+
+
+def test_new_lines_from_an_editor_take_the_usual_end() -> None:
+    assert like_before("a\r\nb\nc", "a\nnew\nb\nc\n") == "a\r\nnew\r\nb\nc"
+    assert like_before("a\nb", "a\nb\nc\n") == "a\nb\nc\n"
+    assert like_before("a\nb\n", "a\nb") == "a\nb"
