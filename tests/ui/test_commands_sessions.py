@@ -19,7 +19,7 @@ from kcode.conversation.journal import Journal, session_files
 from kcode.errors import EnvironmentProblem, UsageError
 from kcode.ui import clipboard, exporting
 from kcode.ui.commands.sessions import answers_of
-from tests.k2sim import Simulator, say
+from tests.k2sim import Simulator, call, say, use
 from tests.ui.sitting import Sitting
 
 Sit = Callable[..., Sitting]
@@ -83,6 +83,22 @@ def test_resume_with_words_that_fit_one_session_needs_no_picker(two: tuple[Simul
     person.see(r"this is \S+ now: repair the shop")
     ask(person, "go on", r"Answer to go on\.")
     assert users(sim) == ["repair the shop", "go on"]
+
+
+def test_what_the_command_line_denies_stays_denied_in_the_session_that_is_resumed(
+    k2sim: Sim, sit: Sit, repo: Path
+) -> None:
+    touch = use(call("run_command", command="touch made"))
+    first = sit(k2sim([say("Noted.")]))
+    first.see(READY)
+    ask(first, "repair the shop", r"Noted\.")
+    first.type("/exit\r")
+    assert first.end() == 0
+    person = sit(k2sim([touch, say("Not done.")]), "--deny", "command: touch *", "--mode", "auto", rows=40)
+    person.see("auto mode")
+    ask(person, "/resume shop", r"this is \S+ now")
+    ask(person, "make it", r"Not done\.")
+    assert not (repo / "made").exists()
 
 
 def test_leaving_the_picker_of_resume_stays_where_one_is(two: tuple[Simulator, Sitting]) -> None:

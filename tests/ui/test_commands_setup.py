@@ -210,7 +210,7 @@ def test_config_lists_gets_sets_and_unsets(at: Callable[..., Sitting], own_home:
     file = own_home / ".config/kcode/config.toml"
     person = at()
     text = ask(person, "/config", r"more are defaults")
-    assert re.search(r'provider\.model = "kimi-k2-0905-preview" +environment KCODE_MODEL', text)
+    assert re.search(r'provider\.model +"kimi-k2-0905-preview" \(environment KCODE_MODEL\)', text)
     assert TEST_KEY not in text
     text = ask(person, "/config agent.max_turns", r"a change counts +at once")
     assert re.search(r"agent\.max_turns +60\n", text)
@@ -233,6 +233,14 @@ def test_config_lists_gets_sets_and_unsets(at: Callable[..., Sitting], own_home:
         "/config agent.max_turn",
         r"no setting 'agent\.max_turn'\n +try: did you mean 'agent\.max_turns'",
     )
+
+
+def test_a_key_is_not_set_where_it_would_stay_in_the_history(
+    at: Callable[..., Sitting], own_home: Path
+) -> None:
+    person = at()
+    ask(person, f"/config provider.api_key {TEST_KEY}", r"stay in the history[^\n]*\n +try: kcode login")
+    assert not (own_home / ".config/kcode/config.toml").exists()
 
 
 def test_a_limit_set_in_the_session_holds_at_once(at: Callable[..., Sitting]) -> None:

@@ -97,7 +97,9 @@ def _open(session: Session, path: Path) -> Session:
     from kcode.agent.session import Session as Kind
     from kcode.ui.switching import opened
 
-    return Kind.open(session.root, session.settings, opened(session.settings), resume=path.stem)
+    now = Kind.open(session.start, session.settings, opened(session.settings), resume=path.stem)
+    now.flag_rules = session.flag_rules  # what the command line denied stays denied
+    return now
 
 
 def _show_end(sitting: Sitting, session: Session) -> None:

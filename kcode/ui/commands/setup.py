@@ -33,6 +33,7 @@ _AT_ONCE = (  # settings, or whole sections, that are read each time they matter
     "safety",
     "commit",
 )
+_AT_START = ("ui.editing_mode", "ui.paste_fold_lines")  # of the sections above: the input is made with them
 
 
 # --- config ------------------------------------------------------------------------------------
@@ -62,7 +63,7 @@ def _list(sitting: Sitting, session: Session) -> None:
     defaults = flatten(Settings())
     values = flatten(session.settings)
     rows = [
-        (f"{key} = {_shown(key, values[key])}", origins.get(key, ""))
+        (key, f"{_shown(key, values[key])} ({origins.get(key, '')})")
         for key in values
         if values[key] != defaults[key] or origins.get(key, "default") != "default"
     ]
@@ -78,7 +79,7 @@ def _get(sitting: Sitting, session: Session, key: str) -> None:
     if key in sections():
         values = {k: v for k, v in flatten(session.settings).items() if k.startswith(f"{key}.")}
         origins = _origins(session)
-        return sitting.say(table([(f"{k} = {_shown(k, v)}", origins.get(k, "")) for k, v in values.items()]))
+        return sitting.say(table([(k, f"{_shown(k, v)} ({origins.get(k, '')})") for k, v in values.items()]))
     field = field_of(key)
     rows = [
         (key, _shown(key, flatten(session.settings)[key])),
@@ -93,11 +94,16 @@ def _get(sitting: Sitting, session: Session, key: str) -> None:
 async def _set(sitting: Sitting, session: Session, key: str, text: str | None) -> None:
     """Change the user's file, and the session where that setting is read each time."""
     from kcode.config.edit import set_value, unset
-    from kcode.config.keys import field_of
+    from kcode.config.keys import SECRET_KEYS, field_of
     from kcode.config.layers import load_settings
     from kcode.config.paths import user_config_file
 
     field_of(key)
+    if key in SECRET_KEYS and text is not None:
+        raise UsageError(
+            _("a key typed here would stay in the history and on the screen"),
+            _("kcode login stores it where it belongs"),
+        )
     path = user_config_file()
     if text is None:
         await asyncio.to_thread(lambda: unset(path, key, project=False))
@@ -118,7 +124,8 @@ async def _set(sitting: Sitting, session: Session, key: str, text: str | None) -
 
 
 def at_once(key: str) -> bool:
-    return key in _AT_ONCE or key.partition(".")[0] in _AT_ONCE
+    """Whether a change of the setting counts in a session that runs."""
+    return key not in _AT_START and (key in _AT_ONCE or key.partition(".")[0] in _AT_ONCE)
 
 
 def apply(sitting: Sitting, session: Session, key: str, value: Any) -> None:
