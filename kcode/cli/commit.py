@@ -63,8 +63,11 @@ def run(flags: Flags, wanted: Wanted, as_json: bool) -> int:
 async def _run(flags: Flags, wanted: Wanted, as_json: bool) -> int:
     from kcode.cli.errand import errand
     from kcode.ui.committing import commit as commit_
+    from kcode.ui.committing import committable
     from kcode.ui.desk import ConsoleDesk
+    from kcode.workspace.workspace import Workspace
 
+    committable(Workspace.open(Path.cwd()))  # told before a provider is opened, or a key asked for
     desk = ConsoleDesk()
     desk.person = desk.person and not as_json
     async with errand(flags, "commit", Path.cwd()) as session:

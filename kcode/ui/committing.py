@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kcode.githooks.checks import Finding
     from kcode.ui.terminal import Look
     from kcode.workspace.staging import Changes, Draftable
+    from kcode.workspace.workspace import Workspace
 
 SCISSORS = "# ------------------------ >8 ------------------------"
 _LISTED = 30
@@ -63,7 +64,7 @@ async def commit(desk: Desk, session: Session, wanted: Wanted) -> Outcome:
     from kcode.workspace.staging import draftable
 
     root = session.root
-    found = _committable(session)
+    found = committable(session.workspace)
     some, paths = await _chosen(desk, found, wanted)
     if not some:
         desk.say(_("nothing was committed"), "dim")
@@ -74,20 +75,20 @@ async def commit(desk: Desk, session: Session, wanted: Wanted) -> Outcome:
     return await dialogue.run(wanted)
 
 
-def _committable(session: Session) -> Changes:
+def committable(workspace: Workspace) -> Changes:
     """What there is to commit; raises UsageError where no commit can be made here now."""
     from kcode.githooks.place import find_place
     from kcode.workspace.staging import changes
 
-    if not session.workspace.is_git:
+    if not workspace.is_git:
         raise UsageError(_("this folder is no git repository"), "git init")
-    place = find_place(session.root)
+    place = find_place(workspace.root)
     if place.unfinished:
         raise UsageError(
             _("a {what} is under way here").format(what=place.unfinished),
             _("finish it with git first: `git status` says how"),
         )
-    found = changes(session.root)
+    found = changes(workspace.root)
     if found.conflicts:
         named = ", ".join(figures.one_line(path) for path in found.conflicts[:5])
         raise UsageError(_("conflicts are not resolved: {files}").format(files=named), "git status")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -93,7 +94,7 @@ def test_a_draft_of_all_changes_leaves_the_index_as_it_was(project: Project, k2s
 
 
 def test_a_clean_tree_has_nothing_to_commit(project: Project, k2sim: Sim) -> None:
-    done = project.kcode(k2sim([]), "commit", "--yes")
+    done = project.kcode(k2sim([]), "commit", "--yes", env={"KCODE_PROVIDER": "no-such-provider"})
     assert done.returncode == ExitCode.NOT_ACHIEVED
     assert "the work tree is clean" in done.stderr
 
@@ -280,3 +281,33 @@ def test_a_small_window_gets_a_short_question(project: Project, k2sim: Sim) -> N
     assert len(asked(sim)) < 8_000
     assert len(sim.chats) == 1
     assert "the change is large: the draft was made from" in done.stderr
+
+
+def test_commits_are_signed_as_configured(project: Project, k2sim: Sim, tmp_path: Path) -> None:
+    signer = tmp_path / "signer"
+    signed = "-----BEGIN PGP SIGNATURE-----\\n\\nabc\\n-----END PGP SIGNATURE-----\\n"
+    signer.write_text(f"#!/bin/sh\ncat >/dev/null\nprintf %b '{signed}'\necho '[GNUPG:] SIG_CREATED D' >&2\n")
+    signer.chmod(0o755)
+    project.git("config", "commit.gpgsign", "true")
+    project.git("config", "gpg.program", str(signer))
+    sim = k2sim([say("Add a"), say("Add b")])
+    project.stage("a.py", "x = 1\n")
+    done = project.kcode(sim, "commit", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert "BEGIN PGP SIGNATURE" in project.git("cat-file", "commit", "HEAD")
+    project.git("config", "gpg.program", "false")
+    project.stage("b.py", "x = 1\n")
+    before = project.state()
+    refused = project.kcode(sim, "commit", "--yes")
+    assert refused.returncode == ExitCode.NOT_ACHIEVED
+    assert "gpg failed to sign" in refused.stderr
+    assert project.state() == before
+
+
+def test_kcodes_own_hook_runs_like_any_other(project: Project, k2sim: Sim) -> None:
+    sim = k2sim([say("Add a")])
+    assert project.kcode(sim, "hook", "install", "pre-commit").returncode == 0
+    project.stage("a.py", "x = 1\n")
+    done = project.kcode(sim, "commit", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert project.message() == "Add a"
