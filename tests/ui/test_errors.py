@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from kcode.errors import UsageError
-from kcode.ui.errors import report
+from kcode.ui.errors import cells, report
 from tests.ui.screen import Terminal
 
 
@@ -38,3 +40,22 @@ def test_without_colour_the_label_is_bold(monkeypatch) -> None:  # type: ignore[
     terminal = Terminal()
     report(UsageError("no such model"), stream=terminal)  # type: ignore[arg-type]
     assert "".join(terminal.raw) == "\x1b[1merror:\x1b[0m no such model\n"
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+@pytest.mark.parametrize(
+    "text", ["the model answers " * 12, "模型没有回答，请稍后再试。" * 6, "路径 src/main.py 不存在 " * 6]
+)
+def test_on_a_terminal_lines_end_between_words_and_stand_behind_the_label(
+    monkeypatch: pytest.MonkeyPatch, columns: int, text: str
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    terminal = Terminal(columns)
+    report(UsageError(text.strip(), "try again"), stream=terminal)  # type: ignore[arg-type]
+    lines = terminal.lines()
+    assert lines[0].startswith("error: ")
+    assert all(line.startswith(" " * 7) for line in lines[1:-1])
+    assert "".join(line[7:] for line in lines[:-1]).replace(" ", "") == text.replace(" ", "")
+    assert lines[-1] == "  try: try again"
+    assert max(map(cells, lines)) <= columns

@@ -261,3 +261,9 @@ def test_names_that_are_no_file_names_are_not_listed(write: Any) -> None:
     write("", "dark")
     write("", "solarised")
     assert list_themes() == ["auto", "dark", "light", "high-contrast", "none", "solarised"]
+
+
+def test_the_page_about_themes_names_every_style_and_every_theme() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "themes.md").read_text()
+    for name in (*STYLES, "auto", "dark", "light", "high-contrast", "none"):
+        assert f"`{name}`" in page
