@@ -43,7 +43,7 @@ class Run:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rates", type=int, nargs="+", default=[100, 2_000])
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=3.5)
     parser.add_argument("--size", default="100x40", help="columns x rows of the terminal")
     options = parser.parse_args()
     columns, rows = (int(part) for part in options.size.split("x"))
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def stream(rate: int, seconds: float, columns: int, rows: int) -> Run:
-    """One turn whose answer lasts about ``seconds``."""
+    """One turn whose answer lasts about ``seconds``; it has to fit one answer of the model (8,000 tokens)."""
     text = PARAGRAPH * (int(rate * seconds * TOKEN) // len(PARAGRAPH) + 1)
     per_piece = max(1, rate // 200)  # tokens: the simulator's own pauses are not exact below some ms
     chunking = Chunking(text_chars=TOKEN * per_piece, delay_ms=1000 * per_piece / rate)
