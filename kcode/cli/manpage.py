@@ -40,8 +40,11 @@ VARIABLES = (
 
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "done",
-    ExitCode.NOT_ACHIEVED: "tried and not done: no repair found, a patch not applied, a check found "
-    "something, the provider's content filter ended the answer",
+    ExitCode.NOT_ACHIEVED: (
+        "tried and not done: no repair found, a patch not applied, a check found something, "
+        "kcode review found something at or above --fail-on, kcode commit made no commit, the "
+        "provider's content filter ended the answer"
+    ),
     ExitCode.USAGE: "a wrong flag, a wrong setting, a path that is not there",
     ExitCode.AUTH: "no key, a wrong key, a key of another platform",
     ExitCode.QUOTA: "the balance or the plan's quota is used up",
