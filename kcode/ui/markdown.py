@@ -60,8 +60,9 @@ class Drawer:
         return self._lines(text, width)
 
     def _lines(self, renderable: object, width: int) -> list[str]:
+        self._console.width = max(10, width - 1)  # a print may be narrower than its console, not wider
         with self._console.capture() as captured:
-            self._console.print(renderable, width=max(10, width - 1), markup=False)
+            self._console.print(renderable, markup=False)
         lines = captured.get().removesuffix("\n").split("\n")
         return [row for line in lines for row in widths.fold(line.rstrip(" "), max(10, width - 1))]
 

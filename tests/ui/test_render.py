@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from rich.text import Text
 
 from kcode.agent.events import (
     AnswerDiscarded,
@@ -18,6 +19,8 @@ from kcode.agent.events import (
 from kcode.errors import LimitReached
 from kcode.tools.base import ToolOutcome
 from kcode.ui.live import FRAME_BEGIN
+from kcode.ui.markdown import Drawer
+from kcode.ui.terminal import CONTROL_SEQUENCE, Look
 from tests.ui.player import Player, turn
 
 ANSWER = """\
@@ -289,3 +292,16 @@ def test_a_narrower_window_leaves_no_remains_of_the_live_region() -> None:
     text = player.play(*streamed("end.")).end()
     assert text.count("end.") == 1
     assert "interrupts" not in text
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 160])
+def test_the_whole_width_of_the_terminal_is_used(columns: int) -> None:
+    drawer = Drawer(Look(plain=False))
+    words = "word " * 200
+    for lines in (
+        drawer.markdown(words, columns),
+        drawer.dim(words, columns),
+        drawer.text(Text(words), columns),
+    ):
+        longest = max(len(CONTROL_SEQUENCE.sub("", line)) for line in lines)
+        assert columns - 6 <= longest <= columns - 1
