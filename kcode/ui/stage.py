@@ -186,6 +186,8 @@ class Stage:
         async with self._turns:
             token = _is_aside.set(True)
             try:
+                with self._output.frame():
+                    self.app.erase()
                 async with in_terminal():
                     with quiet(self._input.fileno()), self._handed_over():
                         return await work()
@@ -214,7 +216,7 @@ class Stage:
             self._stdout.flush()
             return
         with self._output.frame():
-            self.app.renderer.erase()
+            self.app.erase()
             self._output.write_raw(text.replace("\n", "\r\n"))
             self.app.repaint()
 
@@ -236,7 +238,7 @@ class Stage:
         app = get_app()
         paints = app.is_running and not (app is self.app and self._away)
         if paints:
-            app.renderer.erase()
+            (self.app.erase if app is self.app else app.renderer.erase)()
         stop_group(self._input.fileno(), self.suspend, self._continued)
         if paints:
             app.renderer.reset()
@@ -319,22 +321,28 @@ class StageApplication(Application[Any]):
         """Repaint now."""
         self._redraw()
 
+    def erase(self) -> None:
+        """Take the stage off, with the rows that a reflow has made of its own."""
+        painted, columns = self.renderer.last_rendered_screen, self.output.get_size().columns
+        if painted is not None and columns < self._painted_columns and reflows(os.environ):
+            cursor = painted.get_cursor_position(self.layout.current_window)
+            self.output.write_raw("\r")
+            self.output.cursor_up(rows_after_reflow(painted, cursor, columns) - cursor.y)
+        self.renderer.erase()
+
     def _redraw(self, render_as_done: bool = False) -> None:
         size = self.output.get_size()
         with self.output.frame():
             painted = self.renderer.last_rendered_screen
             if painted is not None and not self._running_in_terminal:
                 wanted = self.layout.container.preferred_height(size.columns, size.rows).preferred
-                if min(wanted, size.rows) < painted.height:
-                    self.renderer.erase()
+                # The size may have changed before the signal for it has been heard.
+                if min(wanted, size.rows) < painted.height or size.columns != self._painted_columns:
+                    self.erase()
             super()._redraw(render_as_done)
         self._painted_columns = size.columns
 
     def _on_resize(self) -> None:
         with self.output.frame():
-            painted, columns = self.renderer.last_rendered_screen, self.output.get_size().columns
-            if painted is not None and columns < self._painted_columns and reflows(os.environ):
-                cursor = painted.get_cursor_position(self.layout.current_window)
-                self.output.write_raw("\r")
-                self.output.cursor_up(rows_after_reflow(painted, cursor, columns) - cursor.y)
+            self.erase()
             super()._on_resize()
