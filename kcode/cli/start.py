@@ -33,9 +33,12 @@ def begin(flags: Flags, more: dict[str, object] | None = None) -> Start:
     """Read the settings for the current folder. ``more`` are further flags by dotted key."""
     from kcode.config.layers import load_settings
     from kcode.config.paths import project_root
+    from kcode.i18n import choose
 
     root = project_root(Path.cwd())
-    return Start(root, load_settings(root, {**flags.overrides(), **(more or {})}))
+    start = Start(root, load_settings(root, {**flags.overrides(), **(more or {})}))
+    choose(start.settings.ui.language)
+    return start
 
 
 def endpoint_of(settings: Settings) -> Endpoint:

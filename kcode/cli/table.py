@@ -149,11 +149,22 @@ def spelled(row: OptionRow) -> str:
 def translator() -> Callable[[str], str]:
     """Puts texts of these tables into the interface's language; English needs no import for that."""
     names = ("KCODE_UI__LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
-    if any(os.environ.get(name, "")[:2].lower() == "zh" for name in names):
+    if any(os.environ.get(name, "")[:2].lower() == "zh" for name in names) or _settings_name_one():
         from kcode.i18n import _
 
         return _
     return str
+
+
+def _settings_name_one() -> bool:
+    """Whether the user's settings file may name a language, by a look that needs no library."""
+    file = os.environ.get("KCODE_CONFIG", "")
+    folder = os.environ.get("XDG_CONFIG_HOME", "") or os.path.expanduser("~/.config")  # noqa: PTH111
+    try:
+        with open(file or f"{folder}/kcode/config.toml", "rb") as opened:  # noqa: PTH123
+            return b"language" in opened.read()
+    except OSError:
+        return False
 
 
 def _short(row: OptionRow) -> str:

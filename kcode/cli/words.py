@@ -300,6 +300,8 @@ SETTINGS: Any = {'provider.name': ('provider profile; auto: the first with a key
  'ui.notify': ('how the end of a long turn is told: auto adds a notification to the bell',
                ('auto', 'bell', 'off')),
  'ui.notify_after_s': ('seconds a turn has to last for its end to be told; 0: never', ()),
+ 'ui.language': ('of the interface: English or Simplified Chinese; auto: as the locale says',
+                 ('auto', 'en', 'zh')),
  'ui.theme': ('colours; auto: dark or light, as the terminal is', ()),
  'ui.diff': ('diffs: split shows both sides side by side; auto does from 140 columns',
              ('auto', 'unified', 'split')),

@@ -100,6 +100,9 @@ class UiSettings(Section):
     notify_after_s: float = Field(
         20.0, ge=0, description="seconds a turn has to last for its end to be told; 0: never"
     )
+    language: Literal["auto", "en", "zh"] = Field(
+        "auto", description="of the interface: English or Simplified Chinese; auto: as the locale says"
+    )
     theme: ThemeName = Field("auto", description="colours; auto: dark or light, as the terminal is")
     diff: Literal["auto", "unified", "split"] = Field(
         "auto", description="diffs: split shows both sides side by side; auto does from 140 columns"

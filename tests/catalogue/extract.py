@@ -1,0 +1,201 @@
+"""The interface's words, found in the source: what the catalogue has to translate.
+
+Three kinds. What ``ui``, ``cli`` and hooks say by ``_("…")`` and ``n_("…", "…", n)``; the texts of help
+tables and parsers, which are translated where the help is shown; and what lower layers say in English to
+people, as templates: ``f"no key for {name}"`` is ``no key for {name}`` here.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.catalogue import templates
+
+REPOSITORY = Path(__file__).parents[2]
+OUTER = ("cli", "ui", "githooks")
+HELP_TABLES = ("kcode/cli/table.py", "kcode/cli/examples.py", "kcode/ui/commands/table.py")
+# Modules below whose phrases are all meant for people, in tables and returned pairs.
+FOR_PEOPLE = (
+    "kcode/agent/allowance.py",
+    "kcode/config/keys.py",
+    "kcode/providers/check.py",
+    "kcode/providers/registry.py",
+    "kcode/safety/gitcommands.py",
+    "kcode/safety/invocations.py",
+    "kcode/safety/programs.py",
+    "kcode/safety/sandbox.py",
+    "kcode/safety/sensitive.py",
+    "kcode/safety/wrappers.py",
+)
+DESCRIBED = "kcode/config/settings.py"
+# Texts that the code puts together of parts, as templates.
+PUT_TOGETHER = {
+    "kcode/config/keys.py": (
+        "one of {choices}",
+        "a whole number, at least {bound}",
+        "a whole number, at least {bound}, at most {bound2}",
+        "a number, at least {bound}",
+        "a number, more than {bound}",
+        "a number, at least {bound}, at most {bound2}",
+    ),
+    "kcode/providers/http_errors.py": ("no reason given",),
+    "kcode/safety/sandbox.py": ("commands run unconfined: {why}; {why2}",),
+}
+HTTP_ERRORS = "kcode/providers/http_errors.py"
+
+
+@dataclass
+class Message:
+    """One entry of the catalogue: ``plural`` is empty where there is none; ``below`` marks a template."""
+
+    text: str
+    plural: str = ""
+    below: bool = False
+    places: list[str] = field(default_factory=list)  # "kcode/ui/repl.py", in order
+
+    @property
+    def key(self) -> tuple[bool, str]:
+        return self.below, self.text
+
+
+def messages() -> dict[tuple[bool, str], Message]:
+    """All messages of the package by their keys, in the order of files and lines."""
+    found: dict[tuple[bool, str], Message] = {}
+
+    def add(text: str, where: str, plural: str = "", below: bool = False) -> None:
+        message = found.setdefault((below, text), Message(text, plural, below))
+        message.plural = message.plural or plural
+        if where not in message.places:
+            message.places.append(where)
+
+    modules = {path: ast.parse(path.read_text(encoding="utf-8")) for path in _sources()}
+    errors = _error_classes(modules.values())
+    for path, tree in modules.items():
+        where = path.relative_to(REPOSITORY).as_posix()
+        outer = where.split("/")[1] in OUTER
+        if where == DESCRIBED:
+            for text in _descriptions(tree):
+                add(text, where)
+        if where == HTTP_ERRORS:
+            for text in _http_errors(tree):
+                add(text, where, below="{" in text)
+        for text in PUT_TOGETHER.get(where, ()):
+            add(text, where, below="{" in text)
+        if outer:
+            for text, plural in _called(tree):
+                add(text, where, plural)
+            for text in _help_texts(tree, where):
+                add(text, where)
+        for text in templates.said(tree, errors, everything=where in FOR_PEOPLE, outer=outer):
+            has_places = "{" in text.replace("{{", "")
+            plain = text if has_places else text.replace("{{", "{").replace("}}", "}")
+            add(plain, where, below=has_places)
+    return found
+
+
+def _sources() -> list[Path]:
+    found = sorted((REPOSITORY / "kcode").rglob("*.py"))
+    return [path for path in found if "inside" not in path.parts and path.name != "i18n.py"]
+
+
+def _error_classes(trees: object) -> set[str]:
+    bases = {
+        node.name: {ast.unparse(base).split(".")[-1] for base in node.bases}
+        for tree in trees  # type: ignore[attr-defined]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    found = {"KcodeError"}
+    while more := {name for name, above in bases.items() if above & found} - found:
+        found |= more
+    return found
+
+
+def _called(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+            if node.func.id == "_" and (text := _literal(node.args[0])):
+                yield text, ""
+            if node.func.id == "n_" and (text := _literal(node.args[0])):
+                yield text, _literal(node.args[1])
+
+
+def _literal(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _help_texts(tree: ast.Module, where: str) -> Iterator[str]:
+    """What parsers and tables show: ``help=``, docstrings of commands, the words of the tables."""
+    if where in HELP_TABLES:
+        yield from _table_texts(tree, where)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from (text for k in node.keywords if k.arg == "help" and (text := _literal(k.value)))
+            if isinstance(node.func, ast.Name) and node.func.id == "Command" and len(node.args) > 2:
+                yield from filter(None, [_literal(node.args[2])])
+        if isinstance(node, ast.FunctionDef) and "/cli/" in where and _is_command(node):
+            yield from filter(None, [ast.get_docstring(node)])
+
+
+def _is_command(node: ast.FunctionDef) -> bool:
+    words = [ast.unparse(each) for each in node.decorator_list]
+    return any(".command(" in each or ".callback(" in each for each in words)
+
+
+def _table_texts(tree: ast.Module, where: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            position = {"OptionRow": 3, "CommandRow": 2}.get(node.func.id)
+            if position is not None:
+                yield _literal(node.args[position])
+            elif node.func.id == "say":
+                yield _literal(node.args[0])
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            name = target.id if isinstance(target, ast.Name) else ""
+            if name in ("SUMMARY", "GROUPS", "OPTION_GROUPS", "SHARED", "EXAMPLES"):
+                yield from _values(node.value, last=name in ("SHARED", "EXAMPLES"))
+
+
+def _values(node: ast.expr, last: bool) -> Iterator[str]:
+    """The strings of a table's values; of a pair of them only the last where ``last`` says so."""
+    if isinstance(node, ast.Dict):
+        for value in node.values:
+            yield from _values(value, last)
+    elif isinstance(node, ast.Tuple):
+        chosen = node.elts
+        if last and all(isinstance(each, ast.Constant) for each in chosen):
+            chosen = chosen[-1:]
+        for each in chosen:
+            yield from _values(each, last)
+    elif text := _literal(node):
+        yield text
+
+
+def _descriptions(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield from (text for k in node.keywords if k.arg == "description" and (text := _literal(k.value)))
+
+
+def _http_errors(tree: ast.Module) -> Iterator[str]:
+    """A provider's refusal is put together of its label, what happened, and the server's own words."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "_HAPPENED":
+            assert isinstance(node.value, ast.Dict)
+            for kind, happened in zip(node.value.keys, node.value.values, strict=True):
+                model = " `{model}`" if kind is not None and ast.unparse(kind) == "ModelNotFound" else ""
+                yield f"{{label}} {_literal(happened)}{model}: {{said}}"
+        given: list[ast.expr] = []
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("_Rule", "_error"):
+            given = node.args
+        if isinstance(node, ast.Tuple):
+            given = node.elts
+        if isinstance(node, ast.Assign):
+            given = [node.value]
+        for text in (_literal(each).removeprefix("{successor}") for each in given):
+            if text.endswith(".") and " " in text:
+                yield text
