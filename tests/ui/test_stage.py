@@ -130,6 +130,25 @@ def test_ctrl_s_with_nothing_typed_takes_the_first_that_waits(sit: Sit, k2sim: S
     assert sent(sim)[-1] == "second message"
 
 
+def test_waiting_messages_are_listed_and_taken_away_while_the_model_works(sit: Sit, k2sim: Sim) -> None:
+    sim = k2sim([slowly("word " * 200), say("never asked")])
+    person = sit(sim, rows=50)
+    person.see(READY)
+    person.type("one\r")
+    person.see("word word")
+    for text in ("two", "three"):
+        person.type(f"{text}\r")
+        person.see(f"queued: {text}")
+    person.type("/queue\r")
+    person.see(r"1 +two\n2 +three\n")
+    person.type("/queue clear\r")
+    person.see("2 messages do not wait any more")
+    person.see("queued: ", gone=True)
+    person.type(ESC)
+    person.see(r"interrupted[\s\S]+❯ ?\n")
+    assert len(sim.chats) == 1
+
+
 def test_commands_that_look_answer_while_the_model_works_and_others_wait(sit: Sit, k2sim: Sim) -> None:
     sim = k2sim([slowly("word " * 100), say("never asked")])
     person = sit(sim, rows=50)
