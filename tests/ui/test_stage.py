@@ -5,11 +5,12 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.k2sim import Chunking, Simulator, call, say, use
+from tests.k2sim import Answer, Chunking, Simulator, call, say, use
 from tests.ui.sitting import KCODE, Sitting
 
 Sit = Callable[..., Sitting]
@@ -178,6 +179,45 @@ def test_esc_while_waiting_for_the_first_word(sit: Sit, k2sim: Sim) -> None:
     person.type("two\r")
     person.see(r"Here\.")
     assert sent(sim) == ["one", "two"]
+
+
+def test_esc_while_the_model_thinks(sit: Sit, k2sim: Sim) -> None:
+    thinking = say("never", reasoning="hmm " * 400, chunking=Chunking(delay_ms=50))
+    sim = k2sim([thinking, say("Here.")])
+    person = sit(sim)
+    person.see(READY)
+    person.type("one\r")
+    person.see("thinking")
+    person.type(ESC)
+    person.see(r"interrupted[\s\S]+❯ ?\n")
+    person.type("two\r")
+    person.see(r"Here\.")
+    assert sent(sim) == ["one", "two"]
+
+
+def test_a_question_leaves_the_draft_alone_and_takes_no_key_of_somebody_who_types(
+    sit: Sit, k2sim: Sim, repo: Path
+) -> None:
+    edit = call("write_file", path="new.py", content="x = 1\n")
+    sim = k2sim([slow_then(use(edit)), say("Understood.")])
+    person = sit(sim)
+    person.see(READY)
+    person.type("work\r")
+    person.see(r"writing|waiting")
+    person.type("my draft ")
+    while "Apply this" not in person.terminal.text():
+        person.type("y")
+        person.settle(0.02)
+    person.type("y")
+    person.settle(0.6)
+    assert not (repo / "new.py").exists()
+    person.type("n")
+    person.see(r"Understood\.[\s\S]+❯ my draft y+\n")
+    assert not (repo / "new.py").exists()
+
+
+def slow_then(answer: Answer) -> Answer:
+    return replace(answer, text="word " * 30, chunking=Chunking(delay_ms=40))
 
 
 def test_esc_while_a_tool_runs_ends_it_and_tells_the_truth(sit: Sit, k2sim: Sim, repo: Path) -> None:
