@@ -111,12 +111,12 @@ def _report_defect(error: BaseException, debug: bool) -> int:
 def _keep(trace: str) -> str:
     """Write the trace under the state folder; returns its path, or "" where that is not possible."""
     from kcode import __version__
-    from kcode.config.paths import state_dir
+    from kcode.config.paths import make_private, state_dir
 
     name = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}.txt"
     path = state_dir() / "crash" / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as stream:
             stream.write(f"kcode {__version__}, Python {sys.version.split()[0]}, {sys.platform}\n{trace}")

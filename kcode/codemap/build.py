@@ -23,6 +23,7 @@ from kcode.codemap.languages import language_for
 from kcode.codemap.rank import SHORTEST, UNRANKED, edges, neighbours, ranks
 from kcode.codemap.tags import Definition, Tags
 from kcode.codemap.worker import Result, read
+from kcode.config.paths import make_private
 from kcode.safety.process import child_environment, run_sync
 
 CHUNK = 2_000  # files a worker process is given at a time
@@ -47,7 +48,7 @@ def build(root: Path, *, workers: int = 0) -> Built:
 
     started = time.monotonic()
     path = store.index_path(root)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(path.parent)
     with FileLock(path.with_suffix(".lock")):
         connection = store.open_for_writing(path)
         try:
@@ -59,12 +60,9 @@ def build(root: Path, *, workers: int = 0) -> Built:
 
 def files_of(root: Path) -> list[str]:
     """The files the map reads, sorted: not ignored, and of a language it knows."""
-    from kcode.workspace.ignore import walk
-    from kcode.workspace.repo import list_files
+    from kcode.workspace.listing import list_files
 
-    listed = list_files(root) if (root / ".git").exists() else None
-    found = listed if listed is not None else walk(root)
-    return [path for path in found if language_for(path) and _spelled(path)]
+    return [path for path in list_files(root) if language_for(path) and _spelled(path)]
 
 
 def _spelled(path: str) -> bool:

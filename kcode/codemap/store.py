@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kcode.codemap.tags import Definition, Tags, number
-from kcode.config.paths import cache_dir
+from kcode.config.paths import cache_dir, make_private
 from kcode.config.project import workspace_key
 
 T = TypeVar("T", int, float)
@@ -82,7 +82,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
     Raises sqlite3.Error and OSError.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(path.parent)
     if path.exists() and (old := open_for_reading(path)) is None:
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kcode.config import keys, layers, tomlfile
+from kcode.config.paths import make_private
 from kcode.errors import ConfigError, EnvironmentProblem
 
 
@@ -68,7 +69,7 @@ def write_atomically(path: Path, text: str) -> None:
     """Through a temporary file beside it; a symlink keeps pointing where it points. Mode 600."""
     target = path.resolve()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(target.parent)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(handle, "wb") as stream:

@@ -42,6 +42,21 @@ def cache_dir() -> Path:
     return _folder("XDG_CACHE_HOME", ".cache", "AppData/Local")
 
 
+def make_private(folder: Path) -> None:
+    """Make ``folder`` and all that is missing above it, each for its owner alone. Raises OSError.
+
+    ``mkdir(parents=True, mode=…)`` gives the mode to the last folder only.
+    """
+    try:
+        folder.mkdir(mode=0o700)
+    except FileNotFoundError:
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
 def user_config_file() -> Path:
     """The user's TOML; ``KCODE_CONFIG`` names another."""
     named = os.environ.get("KCODE_CONFIG", "")

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from kcode.config.paths import make_private
 from kcode.config.project import remember, session_folders, sessions_dir
 from kcode.conversation.ledger import Entry
 from kcode.conversation.records import (
@@ -114,7 +115,7 @@ class Journal:
         folder = sessions_dir(root)
         path = folder / f"{header.session}.jsonl"
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         except OSError as error:
             raise _cannot_write(path, error) from error
@@ -189,7 +190,7 @@ def fork(path: Path, root: Path) -> Path:
     new = Header(new_session_id(), str(root), time.time(), parent=header.session)
     target = sessions_dir(root) / f"{new.session}.jsonl"
     try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(target.parent)
     except OSError as error:
         raise _cannot_write(target, error) from error
     _write_whole(target, new, records).close()

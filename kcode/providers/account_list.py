@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kcode.config.paths import cache_dir
+from kcode.config.paths import cache_dir, make_private
 from kcode.providers.base import ModelNotFound, ProviderError, WrongAddress
 from kcode.providers.endpoint import Endpoint
 from kcode.providers.error_facts import without_login
@@ -172,7 +172,7 @@ def keep(endpoint: Endpoint, listing: Listing) -> None:
         "rows": [{name: row[name] for name in _KEPT if name in row} for row in listing.rows],
     }
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         descriptor, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)  # mode 600
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kcode.config.paths import state_dir
+from kcode.config.paths import make_private, state_dir
 from kcode.providers.ark_chain import Chain, Link
 
 _VERSION = 1
@@ -45,7 +45,7 @@ def save(session_id: str, chain: Chain) -> None:
     path = _path(session_id)
     text = json.dumps({"version": _VERSION, **asdict(chain)})
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         descriptor, beside = tempfile.mkstemp(dir=path.parent, suffix=".new")  # made with mode 600
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from kcode.config.paths import state_dir
+from kcode.config.paths import make_private, state_dir
 from kcode.providers.error_facts import without_login
 
 
@@ -28,7 +28,7 @@ def remember(base_url: str, reasoning_name: str) -> None:
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps({**known, server: reasoning_name}, indent=1, sort_keys=True)
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         staging.write_text(text + "\n", "utf-8")
         staging.replace(path)
 

@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kcode.config.paths import state_dir
+from kcode.config.paths import make_private, state_dir
 from kcode.providers.base import HttpFacts, Request, Usage, Waiting
 from kcode.providers.limiter_state import WINDOW_S, AccountState, Kind, Ticket, Verdict
 from kcode.providers.process_id import alive, this_process
@@ -155,7 +155,7 @@ class Limiter:
         from filelock import FileLock, Timeout
 
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.file.parent)
             lock = FileLock(self.file.with_suffix(".lock"), timeout=LOCK_S, mode=0o600, poll_interval=0.005)
             lock.acquire()
         except (OSError, Timeout, NotImplementedError) as problem:

@@ -14,7 +14,7 @@ from typing import Any
 
 from kcode.config import tomlfile
 from kcode.config.edit import write_atomically
-from kcode.config.paths import state_dir
+from kcode.config.paths import make_private, state_dir
 from kcode.errors import EnvironmentProblem
 from kcode.safety.rules import FOLDERS, Rule, file_rules, folder_rules, user_rules_file
 
@@ -110,7 +110,7 @@ def _locked() -> Iterator[None]:
 
     folder = state_dir()
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder)
         with FileLock(folder / "permissions.lock", timeout=_PATIENCE_S, mode=0o600):
             yield
     except Timeout:

@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from kcode.config.paths import state_dir
+from kcode.config.paths import make_private, state_dir
 from kcode.errors import EnvironmentProblem
 
 
@@ -69,7 +69,7 @@ def _write(folders: set[str]) -> None:
     path = _file()
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             json.dump({"folders": sorted(folders)}, stream, indent=1)

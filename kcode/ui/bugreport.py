@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kcode import __version__
-from kcode.config.paths import state_dir
+from kcode.config.paths import make_private, state_dir
 from kcode.errors import EnvironmentProblem
 from kcode.i18n import _
 from kcode.ui import redaction
@@ -37,7 +37,7 @@ def write(session: Session, look: Look, *, full: bool) -> Path:
     text = report(session, look, redaction.of_this_machine(_own_keys(session), session.root), full=full)
     path = state_dir() / "reports" / time.strftime("kcode-%Y%m%d-%H%M%S.md")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         number = 1
         while path.exists():
             number += 1

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from prompt_toolkit.history import History, InMemoryHistory
 
-from kcode.config.paths import state_dir
+from kcode.config.paths import make_private, state_dir
 
 LARGEST = 4_000_000  # bytes of a project's file
 KEPT = 1_500_000  # bytes of the newest entries that stay when it grows larger
@@ -83,7 +83,7 @@ def open_history(root: Path, shown: Callable[[str], str] = str) -> History:
     name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
     path = folder / f"{root.name or 'root'}-{name}"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
         path.chmod(0o600)
     except OSError:

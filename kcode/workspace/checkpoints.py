@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kcode.config.paths import state_dir
+from kcode.config.paths import make_private, state_dir
 from kcode.config.project import workspace_key
 from kcode.errors import EnvironmentProblem
 from kcode.workspace.errors import NotThere
@@ -85,7 +85,8 @@ class CheckpointStore:
         record = CheckpointRecord(identity, label, time.time(), entries, folders)
         target = self.folder / identity
         try:
-            target.mkdir(parents=True, mode=0o700)
+            make_private(self.folder)
+            target.mkdir(mode=0o700)
             for number, content in enumerate(before.values()):
                 if content is not None:
                     _write(target / f"{number}.blob", content.data)

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kcode.config.paths import cache_dir, data_dir, state_dir
+from kcode.config.paths import cache_dir, data_dir, make_private, state_dir
 from kcode.config.project import workspace_key
 from kcode.errors import EnvironmentProblem
 from kcode.workspace.ignore import walk
@@ -157,7 +157,8 @@ class SnapshotStore:
 
     def _create(self, kind: str) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, mode=0o700)
+        make_private(self.folder.parent)
+        self.folder.mkdir(mode=0o700)
         template = self.folder / "no-template"
         template.mkdir()
         more = [f"--object-format={kind}"] if kind != "sha1" else []
@@ -189,7 +190,7 @@ class SnapshotStore:
 
     def _bound_plain(self) -> None:
         size = 0
-        for count, path in enumerate(walk(self.root, PLAIN_FILES + 1), 1):
+        for count, path in enumerate(walk(self.root, PLAIN_FILES + 1, own=False), 1):
             with contextlib.suppress(OSError):
                 size += (self.root / path).lstat().st_size
             if count > PLAIN_FILES or size > PLAIN_BYTES:
@@ -333,7 +334,7 @@ class SnapshotStore:
     def write(self, name: str, data: bytes) -> None:
         """A file of the store's own, whole or not at all."""
         target = self.folder / name
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(target.parent)
         temporary = target.with_name(f"{target.name}.{os.getpid()}.new")
         temporary.write_bytes(data)
         temporary.replace(target)
@@ -342,7 +343,7 @@ class SnapshotStore:
     def _locked(self) -> Iterator[None]:
         """One at a time, over threads and processes."""
         with self._thread_lock:
-            self.folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.folder.parent)
             with self.folder.with_name(f"{self.folder.name}.lock").open("wb") as file:
                 _wait_for_lock(file.fileno())
                 yield

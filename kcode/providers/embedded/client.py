@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from kcode.config.paths import state_dir
+from kcode.config.paths import make_private, state_dir
 from kcode.providers.base import ContextOverflow, EmbeddedUnavailable, InvalidRequest
 from kcode.providers.embedded.frames import BrokenFrame, encode, read_frame
 from kcode.safety.process import Spawned, child_environment, spawn
@@ -166,7 +166,7 @@ class WorkerClient:
 
 def _open_place(log: Path) -> Path:
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_private(log.parent)
         if log.exists() and log.stat().st_size > LOG_KEPT:
             log.replace(log.with_suffix(".log.1"))
     except OSError as error:

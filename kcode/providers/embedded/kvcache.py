@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from kcode.config.paths import cache_dir
+from kcode.config.paths import cache_dir, make_private
 from kcode.providers.base import EmbeddedUnavailable
 
 SUFFIX = ".kv"
@@ -29,7 +29,7 @@ class KvCache:
     def prepare(self) -> Path:
         """Make the folder and bring it under its limit."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.folder)
         except OSError as error:
             raise EmbeddedUnavailable(
                 f"the folder {self.folder} cannot be made: {error.strerror}",

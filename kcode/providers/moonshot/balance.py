@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-from kcode.config.paths import cache_dir
+from kcode.config.paths import cache_dir, make_private
 from kcode.config.settings import Settings
 from kcode.errors import KcodeError, UsageError
 from kcode.providers.base import Provider, ServerFailed
@@ -163,7 +163,7 @@ def _remember(endpoint: Endpoint, balance: Balance | None) -> None:
         }
     draft = path.with_suffix(f".{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             json.dump(record, stream)
         draft.replace(path)
