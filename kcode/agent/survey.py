@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kcode.workspace import repo
+from kcode.workspace import listing
 
 LARGEST_FILE = 200_000  # characters of one read
 _LISTED = 25
@@ -52,8 +52,9 @@ class Fact:
 
 def survey(root: Path) -> list[Fact]:
     """The facts of the repository at ``root``, bounded; a file that cannot be read or parsed says nothing."""
-    files = repo.list_files(root) if (root / ".git").exists() else None
-    if files is None:
+    if (root / ".git").exists():
+        files = listing.list_files(root)
+    else:
         files = sorted(path.relative_to(root).as_posix() for path in _walk(root))
     readers = (_python, _javascript, _makefiles, _others, _ci, _conventions)
     found = [*_languages(files), *_layout(files)]

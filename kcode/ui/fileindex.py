@@ -114,9 +114,9 @@ class FileIndex:
 
     def _publish(self, files: Sequence[str]) -> None:
         from kcode.ui.fuzzy import Haystack
-        from kcode.workspace.ignore import walk
+        from kcode.workspace.ignore import SEARCH, Rules, kept_out, walk
 
-        everything = [*files]
+        everything = kept_out(self.root).visible(Rules(self.root, SEARCH).visible(files))
         for folder in self._added():
             everything.append(f"{folder.as_posix().rstrip('/')}/")
             everything += (f"{folder.as_posix().rstrip('/')}/{file}" for file in walk(folder, _WALKED))

@@ -15,6 +15,10 @@ class PathOutside(WorkspaceError):
     """The path leads out of the workspace, directly or through a symlink."""
 
 
+class KeptOut(WorkspaceError):
+    """``.kcodeignore`` keeps it from models."""
+
+
 class NotThere(WorkspaceError):
     """No such file or folder; the message names the nearest ones."""
 

@@ -1,31 +1,168 @@
-"""Which files of a folder count: a walk by ``.gitignore`` rules where git cannot be asked."""
+"""Which files of a folder count: the rule files that git, ripgrep and kcode know, read alike everywhere.
+
+``.gitignore`` leaves out what git does not keep. ``.ignore`` and ``.rgignore`` are ripgrep's: they leave
+out, or bring back, beyond what git says, tracked files too. ``.kcodeignore`` keeps files out entirely: they
+are not listed, not searched and not read, and nothing brings them back.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from pathspec import GitIgnoreSpec
-
-# Never of interest, even where no .gitignore says so.
+# Never of interest where no repository says what is.
 ALWAYS_SKIPPED = frozenset({".git", ".hg", ".svn", "__pycache__", ".venv", "node_modules", ".mypy_cache"})
 
-_Rules = list[tuple[str, "GitIgnoreSpec"]]  # (folder with trailing slash or "", its rules), outermost first
+GIT = ".gitignore"
+SEARCH = (".rgignore", ".ignore")  # the stronger first, as ripgrep has it
+KEPT_OUT = ".kcodeignore"
+_LARGEST = 1_000_000  # bytes of one rule file
 
 
-def walk(root: Path, limit: int = 500_000) -> Iterator[str]:
-    """Files under ``root`` that no ``.gitignore`` excludes, relative with forward slashes, sorted.
+class Rule(NamedTuple):
+    """One line of a rule file in ``folder`` (with a slash at its end, or empty)."""
 
-    Symlinks to folders are named, not entered. Unreadable folders are left out.
+    folder: str
+    matches: re.Pattern[str]
+    hides: bool
+    source: str  # file:line
+
+    def speaks_of(self, path: str) -> bool:
+        """Whether it matches this path itself, not merely a folder above it."""
+        path = path[len(self.folder) :]
+        found = self.matches.match(path)
+        if found is None:
+            return False
+        end = found.end("ps_d") if "ps_d" in self.matches.groupindex else -1
+        return end in (-1, len(path))
+
+
+_Layer = tuple[Rule, ...]  # the strongest first
+_Layers = tuple[_Layer, ...]  # one for each name of rule files
+
+
+class Rules:
+    """What the rule files called ``names`` (the strongest first) say of paths below ``root``, each read when
+    it is first asked for. ``excludes`` are rule files for the whole tree that are weaker than ``.gitignore``.
     """
+
+    def __init__(self, root: Path, names: Sequence[str], excludes: Sequence[Path] = ()) -> None:
+        self.root = root
+        self.names = tuple(names)
+        self.brings_back = False  # whether a rule read so far is a negation
+        self._excludes = tuple(excludes)
+        self._read: dict[str, _Layers] = {}
+        self._hidden: dict[str, Rule | None] = {"": None}
+
+    def hiding(self, path: str) -> Rule | None:
+        """The rule that hides ``path``, itself or by a folder it is in; None where it counts.
+
+        A slash at the end says that it is a folder.
+        """
+        folder, _, name = path.rstrip("/").rpartition("/")
+        folder = folder + "/" if folder else ""
+        if folder not in self._hidden:
+            self._hidden[folder] = self.hiding(folder)
+        return self._hidden[folder] or (self.verdict(path) if name else None)
+
+    def verdict(self, path: str) -> Rule | None:
+        """The rule that hides this path where the folders above it are not hidden."""
+        folder = path[: path.rstrip("/").rfind("/") + 1]
+        for layer in self.layers(folder):
+            for rule in layer:
+                if rule.speaks_of(path):
+                    return rule if rule.hides else None
+        return None
+
+    def layers(self, folder: str) -> _Layers:
+        """The rules for what lies in ``folder``."""
+        if folder not in self._read:
+            if folder:
+                above = self.layers(folder[: folder.rfind("/", 0, -1) + 1])
+                ends = GIT in self.names and os.path.lexists(self.root / folder / ".git")
+            else:
+                above, ends = tuple(() for _ in self.names), False
+            self._read[folder] = tuple(
+                (*self._rules(folder, name), *(() if ends and name == GIT else layer))
+                for name, layer in zip(self.names, above, strict=True)
+            )
+        return self._read[folder]
+
+    def visible(self, paths: Iterable[str]) -> list[str]:
+        """Those of ``paths`` that no rule hides. Costs next to nothing where there is no rule file."""
+        paths = list(paths)
+        for folder in sorted({path[: path.rfind("/") + 1] for path in paths}):
+            self.layers(folder)
+        if not any(any(layers) for layers in self._read.values()):
+            return paths
+        return [path for path in paths if self.hiding(path) is None]
+
+    def _rules(self, folder: str, name: str) -> _Layer:
+        own = self._parsed(folder, self.root / folder / name, f"{folder}{name}")
+        if name == GIT and not folder:
+            return (*own, *self._from_excludes)
+        return own
+
+    @cached_property
+    def _from_excludes(self) -> _Layer:
+        return tuple(rule for file in self._excludes for rule in self._parsed("", file, file.as_posix()))
+
+    def _parsed(self, folder: str, file: Path, shown: str) -> _Layer:
+        try:
+            with open(file, "rb") as stream:  # noqa: PTH123 - asked for in every folder of a large tree
+                text = stream.read(_LARGEST).decode("utf-8", "replace")
+        except OSError:
+            return ()
+        from pathspec import GitIgnoreSpec
+
+        found: list[Rule] = []
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                patterns = GitIgnoreSpec.from_lines([line]).patterns
+            except ValueError:  # git does not stop at a line that is no pattern either
+                continue
+            for pattern in patterns:
+                if pattern.include is not None and pattern.regex is not None:
+                    self.brings_back = self.brings_back or not pattern.include
+                    regex: re.Pattern[str] = pattern.regex
+                    found.append(Rule(folder, regex, bool(pattern.include), f"{shown}:{number}"))
+        return tuple(reversed(found))
+
+
+def kept_out(root: Path) -> Rules:
+    """What ``.kcodeignore`` says below ``root``."""
+    return Rules(root, (KEPT_OUT,))
+
+
+def walk(root: Path, limit: int = 500_000, *, own: bool = True, skip: Iterable[str] = ()) -> Iterator[str]:
+    """Files under ``root`` that no rule hides, relative with forward slashes, sorted within each folder.
+
+    Symlinks to folders are named, not entered. Unreadable folders are left out. ``own``: the rule files of
+    ripgrep and kcode count too, not only git's. ``skip``: folders to leave out, relative.
+    """
+    rules = Rules(root, (*SEARCH, GIT) if own else (GIT,))
+    yield from walked(root, rules, kept_out(root) if own else None, ALWAYS_SKIPPED, skip, limit)
+
+
+def walked(
+    root: Path,
+    rules: Rules | None,
+    out: Rules | None,
+    names_skipped: frozenset[str],
+    skip: Iterable[str] = (),
+    limit: int = 500_000,
+    top: str = "",
+) -> Iterator[str]:
+    """:func:`walk` by given rules, below the folder ``top`` (with a slash at its end, or empty)."""
     found = 0
-    pending: list[tuple[str, _Rules]] = [("", [])]
+    skipped = {folder.rstrip("/") for folder in skip}
+    pending = [top]
     while pending:
-        folder, rules = pending.pop()
-        rules = [*rules, *_rules_of(root, folder)]
+        folder = pending.pop()
         try:
             with os.scandir(root / folder) as scan:
                 entries = sorted(scan, key=lambda entry: entry.name)
@@ -35,31 +172,16 @@ def walk(root: Path, limit: int = 500_000) -> Iterator[str]:
         for entry in entries:
             path = folder + entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
-            if (is_folder and entry.name in ALWAYS_SKIPPED) or _ignored(path, is_folder, rules):
+            if (is_folder and entry.name in names_skipped) or entry.name == ".git" or path in skipped:
+                continue
+            named = path + "/" if is_folder else path
+            if (rules and rules.verdict(named)) or (out and out.verdict(named)):
                 continue
             if is_folder:
-                folders.append((path + "/", rules))
+                folders.append(named)
                 continue
             yield path
             found += 1
             if found >= limit:
                 return
         pending += reversed(folders)
-
-
-def _rules_of(root: Path, folder: str) -> _Rules:
-    try:
-        text = (root / folder / ".gitignore").read_text("utf-8", errors="replace")
-    except OSError:
-        return []
-    from pathspec import GitIgnoreSpec
-
-    return [(folder, GitIgnoreSpec.from_lines(text.splitlines()))]
-
-
-def _ignored(path: str, is_folder: bool, rules: _Rules) -> bool:
-    for folder, spec in reversed(rules):  # the innermost file that says anything decides
-        answer = spec.check_file(path[len(folder) :] + ("/" if is_folder else "")).include
-        if answer is not None:
-            return answer
-    return False

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Protocol
 
 from kcode.errors import KcodeError, UsageError
-from kcode.workspace import ignore, repo
+from kcode.workspace import repo
 from kcode.workspace.change import FileEdit
 from kcode.workspace.checkpoints import CheckpointRecord, CheckpointStore, fingerprint
-from kcode.workspace.errors import NotAFile, StaleFile, WorkspaceError
+from kcode.workspace.errors import KeptOut, NotAFile, StaleFile, WorkspaceError
 from kcode.workspace.files import Stored, TextFile, as_text, check_writable, read_stored, read_text
+from kcode.workspace.ignore import kept_out
+from kcode.workspace.listing import list_files
 from kcode.workspace.places import Places
 from kcode.workspace.snapshots import SnapshotStore
 from kcode.workspace.transaction import commit, missing_folders, remove_empty
@@ -72,22 +74,29 @@ class Workspace(Places):
     # --- reading ---
 
     def read(self, path: str) -> TextFile:
-        """Raises what :func:`kcode.workspace.files.read_text` does, and :class:`PathOutside`."""
-        return read_text(self.resolve(path, must_exist=True), path)
+        """Raises what :func:`kcode.workspace.files.read_text` and :meth:`readable` do."""
+        return read_text(self.readable(path), path)
+
+    def readable(self, path: str) -> Path:
+        """The real path of what may be read. Raises :class:`KeptOut`, :class:`PathOutside`."""
+        real = self.resolve(path, must_exist=True)
+        for place in (real, Path(os.path.normpath(self.root / path))):
+            top = self.top_of(place)
+            if place != top and place.is_relative_to(top):
+                name = place.relative_to(top).as_posix() + ("/" if place.is_dir() else "")
+                if rule := kept_out(top).hiding(name):
+                    raise KeptOut(
+                        f"{path} is kept out by {rule.source}", "the user keeps it from you: do without it"
+                    )
+        return real
 
     def list_files(self, top: Path | None = None) -> list[str]:
         """Files that are not ignored, as :meth:`relative` names them, sorted: of the workspace, or those
         below ``top`` where that is (in) a folder that was added to it."""
         added = next((each for each in self.added if top is not None and top.is_relative_to(each)), None)
         if added is not None:
-            listed = repo.list_files(added) if repo.find_root(added) == added else None
-            names = listed if listed is not None else sorted(ignore.walk(added))
-            return [f"{added.as_posix()}/{name}" for name in names]
-        if self.is_git:
-            listed = repo.list_files(self.root)
-            if listed is not None:
-                return listed
-        return sorted(ignore.walk(self.root))
+            return [f"{added.as_posix()}/{name}" for name in list_files(added)]
+        return list_files(self.root)
 
     def saw(self, path: str, text: str) -> None:
         """The model was shown ``text`` as the content of ``path``, or wrote it itself."""
