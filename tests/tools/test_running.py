@@ -14,6 +14,7 @@ def test_a_command_gives_its_output_and_exit_code(bench: Bench) -> None:
     assert bench.intent.command.startswith("echo out")
     assert outcome.text == "out\nerr\n[exit code 3]"
     assert not outcome.ok
+    assert outcome.brief == "exit 3"  # how long it took is told of every call
     assert "out" in "".join(progress.text for progress in bench.heard)
 
 
@@ -27,6 +28,7 @@ def test_a_command_runs_in_the_root_and_may_write_there(bench: Bench) -> None:
 def test_a_command_that_takes_too_long_is_stopped_with_its_output_kept(bench: Bench) -> None:
     outcome = asyncio.run(bench.call("run_command", command="echo begun; sleep 300", timeout_s=1))
     assert outcome.text.startswith("begun\n[stopped after 1 s")
+    assert outcome.brief == "timed out"
     assert not outcome.ok
 
 

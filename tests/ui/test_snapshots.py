@@ -85,7 +85,7 @@ def calls_ended(player: Player) -> None:
     report = report_of([TestCase("测试/test_宽.py::test_cut", "failed", message="AssertionError: 宽 != 宽…")])
     player.play(
         CallFinished("3", "run_tests", ToolOutcome("", "12 passed, 1 failed", ok=False, payload=report), 3.4),
-        CallFinished("2", "run_command", ToolOutcome("", "exit 2, 3.4 s", ok=False, payload=made), 3.41),
+        CallFinished("2", "run_command", ToolOutcome("", "exit 2", ok=False, payload=made), 3.41),
         RequestStarted(2, 1),
     )
     player.wait(14)
