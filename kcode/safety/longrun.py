@@ -66,9 +66,9 @@ class LongRun:
         self._child = spawn(guarded, cwd=cwd, env=env, stderr=subprocess.STDOUT, confine=confine)
         self._sink = _Log(log)
         self._pump = Pump(self._child.process.stdout, HeadTail(2), self._heard)
-        threading.Thread(target=self._watch, name=f"watch {log.stem}", daemon=True).start()
         self._timer = threading.Timer(timeout_s, self.stop) if timeout_s else None
-        if self._timer is not None:
+        threading.Thread(target=self._watch, name=f"watch {log.stem}", daemon=True).start()
+        if self._timer is not None:  # one that was cancelled before it starts does nothing
             self._timer.daemon = True
             self._timer.start()
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from kcode.agent.events import BackgroundEnded, CallProgress, CallStarted, Event
 from kcode.agent.session import Session
 from kcode.conversation.ledger import ToolResult
+from kcode.safety.longrun import LongRun
 from tests.agent.conftest import Person, run_turn, tool_texts
 from tests.k2sim import TEST_KEY, call, say, use
 from tests.safety.test_process import alive
@@ -74,6 +76,22 @@ def test_one_that_fails_at_once_is_told_with_its_code(k2sim: Any, open_session: 
     assert tool_texts(session) == ["no such port\n[bg1 ended with exit code 4]"]
     result = next(entry for entry in session.ledger if isinstance(entry, ToolResult))
     assert (result.ok, result.brief) == (False, "bg1 exit 4")
+
+
+def test_one_that_ends_before_its_time_limit_is_set_up_is_told_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(threading.Timer):
+        def __init__(self, *arguments: Any) -> None:
+            time.sleep(0.3)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(threading, "Timer", Slow)
+    ended = threading.Event()
+    run = LongRun(["true"], cwd=tmp_path, env=dict(os.environ), log=tmp_path / "log", timeout_s=60)
+    run.when_ended(ended.set)
+    assert ended.wait(30)
+    assert (run.running, run.code) == (False, 0)
 
 
 def test_the_end_is_waited_for_and_its_output_is_news_once(
