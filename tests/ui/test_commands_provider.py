@@ -71,7 +71,7 @@ def test_provider_lists_the_profiles_with_the_one_in_use(sit: Sit, k2sim: Sim) -
     person = sit(k2sim([]), rows=40)
     person.see(READY)
     person.type("/provider\r")
-    text = person.see(r"\* moonshot +Moonshot; ")
+    text = person.see(r"\* moonshot +Moonshot; key from KCODE_API_KEY")
     person.see(r"ark +Volcengine Ark; no key: kcode login ark")
     assert TEST_KEY not in text
     person.type("/provider vlm\r")

@@ -58,16 +58,18 @@ def _show(sitting: Sitting, session: Session) -> None:
     """Every profile: whether a key is there, and which one is in use."""
     from kcode.providers.profiles import PROFILES
 
-    rows = [
-        (f"{'* ' if name == session.provider.name else '  '}{name}", f"{profile.title}; {_key(name)}")
-        for name, profile in PROFILES.items()
-    ]
+    rows = []
+    for name, profile in PROFILES.items():
+        used = name == session.provider.name
+        given = session.settings.provider.api_key if used else ""
+        rows.append((f"{'* ' if used else '  '}{name}", f"{profile.title}; {_key(name, given)}"))
     sitting.say(table(rows))
     sitting.say(_("/provider NAME goes on with another; the conversation is kept"), "dim")
 
 
-def _key(name: str) -> str:
-    """Whether the profile can be used as it is, in words; the key itself is nowhere in it."""
+def _key(name: str, given: str) -> str:
+    """Whether the profile can be used as it is, in words; the key itself is nowhere in it. ``given``: in the
+    settings, for the one in use."""
     import os
 
     from kcode.config.credentials import account_of, find_key
@@ -79,7 +81,7 @@ def _key(name: str) -> str:
         return _("no key needed")
     try:
         account = account_of(name, profile.base_url, profile.base_url)
-        source = find_key(account, profile.key_variables, os.environ, "")[1]
+        source = find_key(account, profile.key_variables, os.environ, given)[1]
     except KcodeError as problem:
         return problem.message
     if source:
