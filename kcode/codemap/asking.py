@@ -14,16 +14,17 @@ from pathlib import Path
 from kcode.codemap import store
 from kcode.codemap.focus import near
 from kcode.codemap.languages import language_for
+from kcode.codemap.pack import unpacked_definitions
 from kcode.codemap.rank import UNRANKED
+from kcode.codemap.ranking import UseCounts, in_order, names, ranking, use_counts
 from kcode.codemap.store import Place
-from kcode.codemap.tags import LARGEST, Definition, nested, number, tags_of
+from kcode.codemap.tags import LARGEST, OUTER, Definition, nested, tags_of
 
 READ_FILES = 2_000  # files that are looked into for the uses of one name
 LINE = 200  # characters of a line that is shown
 PER_FILE = 12  # definitions that the map shows of one file
-OUTER = frozenset(
-    {"class", "struct", "interface", "trait", "enum", "module", "table", "heading", "extension"}
-)
+MISSES = 40  # files that do not fit, before the map is full
+SIMILAR = 200  # names that are looked up where there is none of that spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,50 @@ class Use:
 
 
 def find_symbol(connection: sqlite3.Connection, name: str, limit: int = 50) -> list[Place]:
-    """Definitions named ``name``; where there is none, those that differ in case, then begin with it, then
-    hold it. ``Class.method`` and ``Class::method`` look for the method within the class."""
+    """Definitions named ``name``, by rank of their files; where there is none, those that differ in case, then
+    begin with it, then hold it. ``Class.method`` and ``Class::method`` look for the method in the class."""
     outer, inner = _split(name)
-    found = store.places(connection, "d.number = ? AND d.name = ?", (number(inner), inner), limit * 4)
+    found = _defined(connection, inner)
     if outer:
-        within = [place for place in found if _stands_in(connection, place, outer)]
-        return within[:limit] or found[:limit]
+        within = [place for place in found if _stands_in(place, outer)]
+        return (within or found)[:limit]
     if found:
         return found[:limit]
-    like = re.sub(r"([\\%_])", r"\\\1", inner)
-    for pattern in (like, f"{like}%", f"%{like}%"):
-        found = store.places(connection, "d.name LIKE ? ESCAPE '\\'", (pattern,), limit)
-        if found:
-            return found
-    return []
+    seen: dict[Place, None] = {}
+    for similar in _similar(connection, inner):
+        seen.update(dict.fromkeys(_defined(connection, similar)))
+        if len(seen) >= limit:
+            break
+    return list(seen)[:limit]
+
+
+def _defined(connection: sqlite3.Connection, name: str) -> list[Place]:
+    """Definitions of exactly this name, by rank of their files; prototypes and the like behind."""
+    rows = store.definers(connection, name)
+    order = {path: n for n, path in enumerate(in_order(ranking(connection), [row[:2] for row in rows]))}
+    found = [
+        Place(path, each)
+        for _, path, text in rows
+        for each in unpacked_definitions(text)
+        if each.name == name
+    ]
+    found.sort(key=lambda place: (
+        place.definition.kind in ("prototype", "impl", "key", "heading"),
+        order[place.path], place.definition.line,
+    ))  # fmt: skip
+    return found
+
+
+def _similar(connection: sqlite3.Connection, name: str) -> list[str]:
+    """Names that are spelled otherwise, the likeliest first, then the most used."""
+    wanted = name.casefold()
+    tiers: tuple[list[str], list[str], list[str]] = ([], [], [])
+    for each in dict.fromkeys(full.rpartition(".")[2] for full in names(connection)):
+        folded = each.casefold()
+        if wanted in folded:
+            tiers[0 if folded == wanted else 1 if folded.startswith(wanted) else 2].append(each)
+    best = next((tier for tier in tiers if tier), [])
+    return best[:SIMILAR]
 
 
 def references(
@@ -63,9 +93,10 @@ def references(
     """
     _, inner = _split(name)
     word = re.compile(rf"(?<![\w$]){re.escape(inner)}(?![\w$])")
-    defined = store.places(connection, "d.number = ? AND d.name = ?", (number(inner), inner), 10_000)
+    defined = _defined(connection, inner)
     lines = {(place.path, place.definition.line) for place in defined}
-    paths = dict.fromkeys([*store.users_of(connection, inner), *(place.path for place in defined)])
+    using = in_order(ranking(connection), store.users_of(connection, inner))
+    paths = dict.fromkeys([*using, *(place.path for place in defined)])
     shown: list[Use] = []
     total = 0
     for path in list(paths)[:READ_FILES]:
@@ -101,66 +132,55 @@ def draw(
     ``focus`` are paths, folders or names of symbols: what is near them in the graph comes first. ``hidden``
     tells the paths that are left out. Nothing is parsed. Empty where the index is.
     """
+    counts = use_counts(connection)
     chosen: list[str] = []
-    used = 0
+    used = misses = 0
     for path in _by_rank(connection, focus):
         if hidden(path):
             continue
-        for many in (PER_FILE, 4, 1):
-            block = _block(connection, path, many)
+        for block in _blocks(connection, path, counts):
             if used + (cost := measure(block)) <= budget:
+                chosen.append(block)
+                used += cost
                 break
         else:
-            if used > budget * 0.9:
+            misses += 1
+            if misses > MISSES:
                 break
-            continue
-        chosen.append(block)
-        used += cost
-        if len(chosen) >= 5_000:
-            break
     return "".join(sorted(chosen))
 
 
-def symbols(connection: sqlite3.Connection, typed: str, limit: int = 50) -> list[Place]:
-    """Definitions whose name begins with ``typed`` (else holds it), whatever the case: for completion."""
-    like = re.sub(r"([\\%_])", r"\\\1", typed)
-    found = store.places(connection, "d.name LIKE ? ESCAPE '\\'", (f"{like}%",), limit)
-    if len(found) < limit and typed:
-        more = store.places(connection, "d.name LIKE ? ESCAPE '\\'", (f"_%{like}%",), limit - len(found))
-        found += [place for place in more if place not in found]
-    return found
-
-
 def _by_rank(connection: sqlite3.Connection, focus: Sequence[str]) -> Iterator[str]:
-    if focus:
-        yield from near(connection, focus)
-        return
-    for (path,) in connection.execute("SELECT path FROM files ORDER BY score DESC, path"):
-        yield path
+    files = near(connection, focus) if focus else ranking(connection).best()
+    for file in files:
+        row = connection.execute("SELECT path FROM files WHERE id = ?", (file,)).fetchone()
+        if row:
+            yield row[0]
 
 
-def _block(connection: sqlite3.Connection, path: str, many: int) -> str:
-    """A file's line and its most telling definitions, outer ones first chosen, in their order."""
+def _blocks(connection: sqlite3.Connection, path: str, counts: UseCounts) -> Iterator[str]:
+    """A file's line and its most telling definitions in their order: many, fewer, one."""
     depths = list(nested(store.definitions_in(connection, path)))
-    wanted = sorted(
-        (n for n in range(len(depths)) if depths[n][0] < 2),
-        key=lambda n: (depths[n][0], _weight(depths[n][1]), n),
-    )[:many]
-    lines = [f"{path}:"] if wanted else [path]
-    lines += [
-        f"{'  ' * (depths[n][0] + 1)}{depths[n][1].line}: {depths[n][1].signature}" for n in sorted(wanted)
-    ]
-    left_out = len(depths) - len(wanted)
-    if wanted and left_out:
-        lines.append(f"  … {left_out} more")
-    return "\n".join(lines) + "\n"
+    order = sorted(
+        (n for n in range(len(depths)) if depths[n][0] < 3),
+        key=lambda n: (_weight(depths[n][1]), depths[n][0], -counts.of(depths[n][1].name), n),
+    )
+    for many in (PER_FILE, 4, 1) if len(order) > 1 else (1,):
+        wanted = sorted(order[:many])
+        lines = [f"{path}:"] if wanted else [path]
+        lines += [f"{'  ' * (depths[n][0] + 1)}{depths[n][1].line}: {depths[n][1].signature}" for n in wanted]
+        left_out = len(depths) - len(wanted)
+        if wanted and left_out:
+            lines.append(f"  … {left_out} more")
+        yield "\n".join(lines) + "\n"
 
 
 def _weight(definition: Definition) -> int:
-    if definition.kind in OUTER:
-        return 0
-    private = definition.name.startswith("_")
-    return (2 if definition.kind in UNRANKED | {"constant"} else 1) + (2 if private else 0)
+    """What a newcomer needs first: types, then functions, then the rest; private names behind each."""
+    private = definition.name.startswith("_") or definition.signature.startswith(("private ", "static "))
+    if definition.kind in OUTER and definition.kind not in ("impl", "module"):
+        return 1 if private else 0
+    return (3 if definition.kind in UNRANKED | {"constant"} else 1) + (1 if private else 0)
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -171,13 +191,10 @@ def _split(name: str) -> tuple[str, str]:
     return (parts[-2] if len(parts) > 1 else ""), parts[-1]
 
 
-def _stands_in(connection: sqlite3.Connection, place: Place, outer: str) -> bool:
-    around = store.definitions_in(connection, place.path)
-    line = place.definition.line
-    if any(each.name == outer and each.line <= line <= each.end for each in around):
-        return True
+def _stands_in(place: Place, outer: str) -> bool:
+    """Whether it is in a class, a module or a file of that name."""
     stem = place.path.rpartition("/")[2].partition(".")[0]
-    return stem == outer or re.search(rf"\b{re.escape(outer)}\b", place.definition.signature) is not None
+    return outer in place.definition.outer.split(".") or stem == outer
 
 
 def _lines_with(path: Path, word: re.Pattern[str]) -> Iterable[tuple[int, str]]:

@@ -1,190 +1,179 @@
 """Brings the index up to date. Runs as a process of its own, so that no prompt waits for it.
 
 ``python -m kcode.codemap.build FOLDER [--workers N]`` prints one JSON object: files, parsed, removed,
-seconds. Two at once in one workspace: the second waits for the first.
+seconds, cut. Two at once in one workspace: the second waits for the first.
 """
 
 from __future__ import annotations
 
 import json
-import marshal
 import os
 import sqlite3
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kcode.codemap import store
-from kcode.codemap.languages import language_for
-from kcode.codemap.rank import SHORTEST, UNRANKED, edges, neighbours, ranks
-from kcode.codemap.tags import Definition, Tags
-from kcode.codemap.worker import Result, read
-from kcode.config.paths import make_private
-from kcode.safety.process import child_environment, run_sync
+from kcode.codemap.files import changed_files, listing
+from kcode.codemap.ranking import rank_files
+from kcode.codemap.worker import Result, known_digests, read
 
-CHUNK = 2_000  # files a worker process is given at a time
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 FEW = 60  # files: fewer are parsed right here, where starting a process would take longer
-WORKER_S = 900.0  # longest time for one chunk
 KEPT_DAYS = 14  # how long contents of other branches are kept
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What an update did; times in seconds."""
+    """What an update did; ``seconds`` in all, ``asked_s`` until questions could be answered, without ranks.
+
+    ``cut``: why the map does not hold every file, empty where it does.
+    """
 
     files: int
     parsed: int
     removed: int
     seconds: float
+    asked_s: float
+    cut: str = ""
 
 
 def build(root: Path, *, workers: int = 0) -> Built:
     """Bring the index of ``root`` up to date. Raises OSError and sqlite3.Error where the cache fails."""
-    from filelock import FileLock
-
     started = time.monotonic()
     path = store.index_path(root)
-    make_private(path.parent)
-    with FileLock(path.with_suffix(".lock")):
+    with _lock(path):
+        try:
+            return _build(path, root, workers or os.cpu_count() or 1, started)
+        except sqlite3.DatabaseError as problem:
+            if isinstance(problem, sqlite3.OperationalError):  # a full disk, a cache that is read-only
+                raise
+            store.forget(path)  # it is damaged further inside
+            return _build(path, root, workers or os.cpu_count() or 1, started)
+
+
+def update_few(root: Path, paths: Sequence[str]) -> bool:
+    """Read these files again, which may be gone, in this process; whether the ranks are still of the graph.
+
+    Raises OSError and sqlite3.Error.
+    """
+    path = store.index_path(root)
+    with _lock(path):
         connection = store.open_for_writing(path)
         try:
-            parsed, removed, files = _update(connection, root, workers or os.cpu_count() or 1)
+            known = store.known_among(connection, paths)
+            changed, gone = changed_files(root, paths, known)
+            if not changed and not gone:
+                return store.fact(connection, "ranked") == "yes"
+            digests = frozenset[
+                bytes
+            ]()  # a content that is known costs one parse here, all digests cost more
+            results = [found for each in changed if (found := read(str(root), each, digests)) is not None]
+            with store.transaction(connection):
+                same = _connects(connection, known.values()) == _new_connections(results) and not gone
+                _Recorder(connection).take(results)
+                store.remove_files(connection, gone)
+                if not same:
+                    store.put_fact(connection, "ranked", "no")
+            return store.fact(connection, "ranked") == "yes"
         finally:
             connection.close()
-    return Built(files, parsed, removed, round(time.monotonic() - started, 3))
 
 
-def files_of(root: Path) -> list[str]:
-    """The files the map reads, sorted: not ignored, and of a language it knows."""
-    from kcode.workspace.listing import list_files
+def _lock(path: Path) -> BaseFileLock:
+    from filelock import FileLock
 
-    return [path for path in list_files(root) if language_for(path) and _spelled(path)]
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return FileLock(path.with_suffix(".lock"))
 
 
-def _spelled(path: str) -> bool:
-    """Whether the name is text: one of other bytes can neither be stored nor told to a model."""
+def _build(path: Path, root: Path, workers: int, started: float) -> Built:
+    connection = store.open_for_writing(path)
     try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _update(connection: sqlite3.Connection, root: Path, workers: int) -> tuple[int, int, int]:
-    known = store.known_files(connection)
-    present = files_of(root)
-    changed = list(_changed(root, present, known))
-    removed = known.keys() - set(present)
-    parsed = 0
-    now = int(time.time())
-    for results in _results(connection, root, changed, workers):
+        known = store.known_files(connection)
+        present, cut = listing(root)
+        changed, gone = changed_files(root, present, known)
+        removed = [*gone, *sorted(known.keys() - set(present))]
+        parsed = _record(connection, path, root, changed, workers)
         with store.transaction(connection):
-            parsed += _take(connection, results, now)
-    with store.transaction(connection):
-        store.remove_files(connection, removed)
-        if changed or removed:
-            store.put_fact(connection, "ranked", "no")
-    if store.fact(connection, "ranked") != "yes":
-        with store.transaction(connection):
-            rank_files(connection)
-            store.drop_unused(connection, now - KEPT_DAYS * 86_400)
-            store.put_fact(connection, "ranked", "yes")
-    return parsed, len(removed), len(present)
-
-
-def _changed(root: Path, paths: Iterable[str], known: dict[str, store.Known]) -> Iterator[str]:
-    for path in paths:
-        before = known.get(path)
-        try:
-            info = os.stat(f"{root}/{path}")  # noqa: PTH116 - a Path for each of 50,000 files would double this
-        except (OSError, ValueError):
-            continue
-        if before is None or before.size != info.st_size or before.mtime_ns != info.st_mtime_ns:
-            yield path
-
-
-def _results(
-    connection: sqlite3.Connection, root: Path, paths: Sequence[str], workers: int
-) -> Iterator[list[Result]]:
-    digests = frozenset(digest for (digest,) in connection.execute("SELECT digest FROM contents"))
-    if len(paths) <= FEW:
-        yield [result for path in paths if (result := read(str(root), path, digests)) is not None]
-        return
-    size = min(CHUNK, -(-len(paths) // workers))
-    chunks = [paths[start : start + size] for start in range(0, len(paths), size)]
-    with (
-        tempfile.TemporaryDirectory(prefix="kcode-map-") as folder,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        named = [(root, chunk, digests, Path(folder) / str(n)) for n, chunk in enumerate(chunks)]
-        yield from pool.map(lambda task: _in_process(*task), named)
-
-
-def _in_process(root: Path, paths: Sequence[str], known: frozenset[bytes], out: Path) -> list[Result]:
-    task = {"root": str(root), "paths": list(paths), "known": [digest.hex() for digest in known]}
-    run_sync(
-        [sys.executable, "-m", "kcode.codemap.worker", str(out)],
-        cwd=root,
-        env=child_environment({"PYTHONSAFEPATH": "1"}),  # the workspace is no place to import from
-        timeout_s=WORKER_S,
-        input=json.dumps(task).encode("ascii"),
-    )
-    found: list[Result] = []
-    try:
-        with out.open("rb") as stream:
-            while True:
-                found.append(marshal.load(stream))
-    except (EOFError, ValueError, TypeError):  # the end, or where a worker was stopped
-        return found
-    except FileNotFoundError:
-        return found
+            store.remove_files(connection, removed)
+            store.put_fact(connection, "cut", cut)
+            if changed or removed:
+                store.put_fact(connection, "ranked", "no")
+        asked_s = time.monotonic() - started
+        if store.fact(connection, "ranked") != "yes":
+            with store.transaction(connection):
+                rank_files(connection)
+                store.drop_unused(connection, int(time.time()) - KEPT_DAYS * 86_400)
+                store.put_fact(connection, "ranked", "yes")
     finally:
-        out.unlink(missing_ok=True)
+        connection.close()
+    seconds = time.monotonic() - started
+    return Built(len(present), parsed, len(removed), round(seconds, 3), round(asked_s, 3), cut)
 
 
-def _take(connection: sqlite3.Connection, results: Iterable[Result], now: int) -> int:
-    """Record what workers found; how many contents were new."""
-    files, new = [], 0
-    for path, size, mtime_ns, digest, tags in results:
-        content = store.content_of(connection, digest)
-        if content is None and tags is not None:
-            definitions, uses = tags
-            found = Tags(tuple(Definition(*row) for row in definitions), uses)
-            content = store.add_content(connection, digest, found, now)
-            new += 1
-        if content is not None:
-            files.append((path, store.Known(size, mtime_ns, content)))
-    store.put_files(connection, files)
-    return new
+def _record(
+    connection: sqlite3.Connection, path: Path, root: Path, changed: Sequence[str], workers: int
+) -> int:
+    recorder = _Recorder(connection)
+    if len(changed) <= FEW:
+        known = known_digests(path)
+        found = [result for each in changed if (result := read(str(root), each, known)) is not None]
+        with store.transaction(connection):
+            recorder.take(found)
+        return recorder.new
+    from kcode.codemap.crew import results
+
+    for found in results(path, root, changed, workers):
+        with store.transaction(connection):
+            recorder.take(found)
+    return recorder.new
 
 
-def rank_files(connection: sqlite3.Connection) -> None:
-    """Give every file its rank, from the whole graph."""
-    rows = connection.execute(
-        "SELECT f.path, f.content, c.names, c.counts, f.rowid FROM files f"
-        " JOIN contents c ON c.id = f.content ORDER BY f.path"
-    ).fetchall()
-    by_content: dict[int, list[int]] = {}
-    for position, row in enumerate(rows):
-        by_content.setdefault(row[1], []).append(position)
-    definers: dict[int, set[int]] = {}
-    defined = connection.execute("SELECT content, number, kind, length(name) FROM definitions")
-    for content, number, kind, length in defined:
-        if kind not in UNRANKED and length >= SHORTEST and content in by_content:
-            definers.setdefault(number, set()).update(by_content[content])
-    uses = [(store.numbers(row[2]), row[3]) for row in rows]
-    graph = edges(uses, {key: sorted(files) for key, files in definers.items()})
-    scores = ranks(graph)
-    around = [[(rows[target][4], weight) for target, weight in near] for near in neighbours(graph)]
-    store.put_neighbours(connection, ((rows[n][4], sorted(near)) for n, near in enumerate(around)))
-    connection.executemany(
-        "UPDATE files SET score = ? WHERE path = ?",
-        [(score, row[0]) for score, row in zip(scores, rows, strict=True)],
-    )
+class _Recorder:
+    """Records what workers found. Contents get ascending ids; one that is known is not recorded twice."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.new = 0
+        self._connection = connection
+        self._now = int(time.time())
+        row = connection.execute("SELECT coalesce(max(id), 0) FROM contents").fetchone()
+        self._last = int(row[0])
+
+    def take(self, results: Iterable[Result]) -> None:
+        files, contents = [], []
+        here: dict[bytes, int] = {}
+        for path, size, mtime_ns, digest, entry in results:
+            content = here.get(digest) or store.content_of(self._connection, digest)
+            if content is None and entry is not None:
+                self._last += 1
+                content = self._last
+                contents.append((content, digest, entry))
+            if content is not None:
+                here[digest] = content
+                files.append((path, store.Known(size, mtime_ns, content)))
+        store.put_contents(self._connection, contents, self._now)
+        store.put_files(self._connection, files)
+        self.new += len(contents)
+
+
+def _connects(connection: sqlite3.Connection, known: Iterable[store.Known]) -> list[tuple[bytes, bytes]]:
+    """What the contents of files define and use, whichever file it is that does."""
+    return sorted(_connections_of(connection, (each.content for each in known)))
+
+
+def _connections_of(connection: sqlite3.Connection, contents: Iterable[int]) -> Iterator[tuple[bytes, bytes]]:
+    for content in contents:
+        yield from connection.execute("SELECT defined, names FROM numbers WHERE content = ?", (content,))
+
+
+def _new_connections(results: Iterable[Result]) -> list[tuple[bytes, bytes]]:
+    return sorted((entry[1], entry[2]) for *_, entry in results if entry is not None)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -13,42 +13,48 @@ from heapq import heappop, heappush
 
 from kcode.codemap import store
 from kcode.codemap.rank import DAMPING
-from kcode.codemap.tags import number
+from kcode.codemap.ranking import Around, around, positions, ranking
 
-LEFT = 2e-4  # probability that may stay unpushed at a file
-PUSHES = 3_000  # bounds the work where the seeds are many
+LEFT = 4e-4  # probability that may stay unpushed at a file
+PUSHES = 1_500  # bounds the work where the seeds are many
 SEEDS = 50
 GLOBAL = 0.02  # how much the rank in the whole repository counts beside nearness
 
 
-def near(connection: sqlite3.Connection, focus: Sequence[str]) -> Iterator[str]:
-    """All files, those near ``focus`` (paths, folders, names of symbols) first."""
-    scores = _pushed(connection, store.file_numbers(connection, _seeds(connection, focus)))
+def near(connection: sqlite3.Connection, focus: Sequence[str]) -> Iterator[int]:
+    """All ranked files, by their numbers, those near ``focus`` (paths, folders, names of symbols) first."""
+    ranked = ranking(connection)
+    seeds = positions(ranked, _seeds(connection, focus))
+    scores = _pushed(around(connection), seeds) if seeds else {}
     best = max(scores.values(), default=0.0) or 1.0
-    rows = connection.execute("SELECT rowid, path, score FROM files").fetchall()
-    rows.sort(key=lambda row: (-round(scores.get(row[0], 0.0) / best + GLOBAL * row[2], 12), row[1]))
-    for _, path, _ in rows:
-        yield path
+    close = sorted(scores, key=lambda at: (-round(scores[at] / best + GLOBAL * ranked.scores[at], 12), at))
+    seen = set()
+    for at in close:
+        seen.add(ranked.files[at])
+        yield ranked.files[at]
+    yield from (file for file in ranked.best() if file not in seen)
 
 
-def _seeds(connection: sqlite3.Connection, focus: Sequence[str]) -> list[str]:
-    found: dict[str, None] = {}
+def _seeds(connection: sqlite3.Connection, focus: Sequence[str]) -> list[int]:
+    found: dict[int, None] = {}
+    ranked = ranking(connection)
+    scores = ranked.by_file()
     for each in focus:
         path = each.strip().removeprefix("./").rstrip("/")
         below = f"{path}/"
         rows = connection.execute(
-            "SELECT path FROM files WHERE path = ? OR substr(path, 1, ?) = ?"
-            " ORDER BY score DESC, path LIMIT ?",
-            (path, len(below), below, SEEDS),
+            "SELECT id, path FROM files WHERE path = ? OR (path >= ? AND path < ?) OR ? = ''",
+            (path, below, f"{path}0", path.removeprefix(".")),
         ).fetchall()
         if not rows:
-            named = store.places(connection, "d.number = ? AND d.name = ?", (number(path), path), SEEDS)
-            rows = [(place.path,) for place in named]
-        found.update(dict.fromkeys(row[0] for row in rows))
+            name = path.rpartition(".")[2]
+            rows = [(file, at) for file, at, _ in store.definers(connection, name)]
+        rows.sort(key=lambda row: (-scores.get(row[0], 0.0), row[1]))
+        found.update(dict.fromkeys(row[0] for row in rows[:SEEDS]))
     return list(found)[:SEEDS]
 
 
-def _pushed(connection: sqlite3.Connection, seeds: Sequence[int]) -> dict[int, float]:
+def _pushed(graph: Around, seeds: Sequence[int]) -> dict[int, float]:
     left = {file: 1.0 / len(seeds) for file in seeds}
     order = [(-amount, file) for file, amount in sorted(left.items())]
     score: dict[int, float] = {}
@@ -60,12 +66,13 @@ def _pushed(connection: sqlite3.Connection, seeds: Sequence[int]) -> dict[int, f
         if not amount:
             continue  # it was pushed with a later, larger entry
         score[file] = score.get(file, 0.0) + (1.0 - DAMPING) * amount
-        around = store.neighbours(connection, file)
-        total = sum(around.values())
-        for target, weight in around.items():
-            left[target] = left.get(target, 0.0) + DAMPING * amount * weight / total
-            if left[target] >= LEFT:
-                heappush(order, (-left[target], target))
+        near_it = graph.neighbours(file)
+        total = sum(near_it.values())
+        for target, weight in near_it.items():
+            before = left.get(target, 0.0)
+            now = left[target] = before + DAMPING * amount * weight / total
+            if now >= LEFT and now >= 1.5 * before:  # an entry that is somewhat smaller does as well
+                heappush(order, (-now, target))
     for file, amount in sorted(left.items()):
         score[file] = score.get(file, 0.0) + (1.0 - DAMPING) * amount
     return score

@@ -1,15 +1,18 @@
 """The languages the code map reads: which files they are, their grammar, and kcode's own query file.
 
-A query file has two parts, parted by a line that begins with ``; references``. Above it every pattern
-captures a definition as ``@def.KIND`` and its name as ``@name``; below it ``@ref`` captures the names that
-are used. Grammars are separate packages and are imported when a file of theirs is met.
+In a query file a pattern captures a definition as ``@def.KIND`` and its name as ``@name`` (and as ``@outer``
+whatever the source names as its owner), or as ``@ref`` a name that is used. Where patterns of several kinds
+fit a node, the kind that stands first in the file is meant. Grammars are separate packages and are imported
+when a file of theirs is met.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from tree_sitter import Parser, Query
 
 QUERIES = Path(__file__).with_name("queries")
-_PARTED = "\n; references"
+_KIND = re.compile(r"@def\.(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +77,11 @@ def language_for(path: str) -> Language | None:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
+    """``query`` tells definitions and uses in one walk; ``kinds`` are those it defines, in its order."""
+
     parser: Parser
-    definitions: Query
-    references: Query
+    query: Query
+    kinds: tuple[str, ...]
 
 
 @cache
@@ -91,16 +96,22 @@ def grammar(language: Language) -> Grammar | None:
     except (ImportError, AttributeError):
         return None
     loaded = TreeSitterLanguage(capsule)
-    definitions, references = query_texts(language)
-    return Grammar(Parser(loaded), Query(loaded, definitions), Query(loaded, references))
+    text = query_text(language)
+    return Grammar(Parser(loaded), Query(loaded, text), tuple(dict.fromkeys(_KIND.findall(text))))
 
 
-def query_texts(language: Language) -> tuple[str, str]:
-    """What is defined, and what is used, as query text."""
-    definitions, references = [], []
-    for name in language.queries or (language.name,):
-        text = (QUERIES / f"{name}.scm").read_text("utf-8")
-        above, _, below = text.partition(_PARTED)
-        definitions.append(above)
-        references.append(below.partition("\n")[2])
-    return "\n".join(definitions), "\n".join(references)
+def query_text(language: Language) -> str:
+    """The patterns of definitions, then those of uses."""
+    names = language.queries or (language.name,)
+    return "\n".join((QUERIES / f"{name}.scm").read_text("utf-8") for name in names)
+
+
+@cache
+def installed(language: Language) -> bool:
+    """Whether the grammar's package is there; it is not loaded."""
+    return find_spec(f"tree_sitter_{language.grammar.partition(':')[0]}") is not None
+
+
+def missing() -> list[str]:
+    """The languages whose grammar is not installed, so that the map leaves their files out."""
+    return [language.name for language in LANGUAGES if not installed(language)]

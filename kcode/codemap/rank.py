@@ -1,90 +1,105 @@
 """Which files matter: personalised PageRank over "a file uses a name that a file defines". Pure Python.
 
 The graph is file → name → file and sparse; a name that many files define says little and is left out.
-Sums are taken in the order of sorted paths, so that every run on every machine gives the same ranks.
+Files are numbered in the order of their paths, so that every run on every machine gives the same ranks.
 """
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Mapping, Sequence
-from math import sqrt
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
+from operator import itemgetter, mul
 
 DAMPING = 0.85
 DEFINERS = 12  # a name defined in more files than this connects nothing
-EDGES = 60  # of one file, the strongest ones
-ROUNDS = 30
-CLOSE_ENOUGH = 1e-7
-UNRANKED = frozenset({"key", "heading", "id", "rule", "variable", "prototype", "table", "property"})
+EDGES = 40  # of one file, the strongest ones
+ROUNDS = 25
+CLOSE_ENOUGH = 1e-5  # of the ranks' sum
+UNRANKED = frozenset(
+    {"key", "heading", "id", "rule", "variable", "prototype", "table", "property", "impl", "module"}
+)
 """Kinds whose names connect no files: they are too common, or are defined elsewhere."""
 
 SHORTEST = 3  # letters of a name that connects files: `T` and `id` are everywhere
-_PRECISION = 12  # digits that are kept: what follows them is rounding
+_PRECISION = 9  # digits that are kept: what follows them is rounding
+_ROOTS = [count**0.5 for count in range(256)]
+
+Graph = list[list[tuple[int, float]]]
+
+
+def definers_of(defined: Iterable[tuple[int, Iterable[int]]]) -> dict[int, list[int]]:
+    """For a name's number the files that define it, ascending; of at most :data:`DEFINERS` files.
+
+    ``defined`` are a file and the numbers it defines, by ascending file.
+    """
+    found: dict[int, list[int]] = {}
+    for file, names in defined:
+        for name in names:
+            at = found.get(name)
+            if at is None:
+                found[name] = [file]
+            else:
+                at.append(file)
+    return {name: at for name, at in found.items() if len(at) <= DEFINERS}
 
 
 def edges(
-    uses: Sequence[tuple[Sequence[int], Sequence[int]]], definers: Mapping[int, Sequence[int]]
-) -> list[list[tuple[int, float]]]:
+    uses: Iterable[tuple[Sequence[int], Sequence[int]]], definers: Mapping[int, Sequence[int]]
+) -> Graph:
     """For each file the files it leans on, with shares that sum to 1.
 
-    ``uses`` are per file the numbers of the names it uses and how often; ``definers`` tells for a name's
-    number the files that define it, ascending.
+    ``uses`` are per file the numbers of the names it uses and how often.
     """
-    found = []
+    found: Graph = []
     for file, (names, counts) in enumerate(uses):
         weights: dict[int, float] = {}
-        for name, count in zip(names, counts, strict=True):
-            at = definers.get(name)
-            if at is None or len(at) > DEFINERS or file in at:  # its own name is meant first
+        for name, count, at in zip(names, counts, map(definers.get, names), strict=True):
+            if at is None or file in at:  # its own name is meant first
                 continue
-            share = sqrt(count) / len(at)
+            share = _ROOTS[count] / len(at)
             for target in at:
                 weights[target] = weights.get(target, 0.0) + share
-        strongest = sorted(weights.items(), key=lambda pair: (-pair[1], pair[0]))[:EDGES]
-        total = sum(weight for _, weight in strongest)
-        found.append([(target, weight / total) for target, weight in sorted(strongest)])
+        strongest: Iterable[tuple[int, float]] = weights.items()
+        if len(weights) > EDGES:
+            strongest = sorted(strongest, key=lambda pair: (-pair[1], pair[0]))[:EDGES]
+        chosen = sorted(strongest)
+        total = sum(weight for _, weight in chosen)
+        found.append([(target, weight / total) for target, weight in chosen])
     return found
 
 
-def neighbours(graph: Sequence[Sequence[tuple[int, float]]]) -> list[list[tuple[int, float]]]:
-    """For each file those it leans on and, at half the weight, those that lean on it: the strongest ones."""
-    around: list[dict[int, float]] = [dict(out) for out in graph]
+def turned(graph: Graph) -> Graph:
+    """For each file those that lean on it, ascending."""
+    around: Graph = [[] for _ in graph]
     for file, out in enumerate(graph):
         for target, share in out:
-            around[target][file] = around[target].get(file, 0.0) + share / 2
-    return [sorted(sorted(near.items(), key=lambda pair: (-pair[1], pair[0]))[:EDGES]) for near in around]
+            around[target].append((file, share))
+    return around
 
 
-def ranks(
-    graph: Sequence[Sequence[tuple[int, float]]], seeds: Mapping[int, float] | None = None
-) -> list[float]:
-    """The rank of each file, the highest being 1. ``seeds`` are files that matter from the start."""
+def ranks(graph: Graph, weights: Sequence[float] = ()) -> list[float]:
+    """The rank of each file, the highest being 1, all above 0. ``weights``: how much each matters by itself.
+
+    Solves x = b + d·Pᵀx by Gauss and Seidel's rounds: up to a factor that is PageRank in which files
+    without edges lead to all files by ``weights``.
+    """
     count = len(graph)
-    if not count:
-        return []
-    total = sum(seeds.values()) if seeds else 0.0
-    base = [0.0] * count if total else [1.0 / count] * count
-    if seeds and total:
-        for file, weight in sorted(seeds.items()):
-            base[file] = weight / total
-    rank = array("d", base)
+    base = list(weights) or [1.0] * count
+    rank = list(base)
+    into = []
+    for file, near in enumerate(turned(graph)):
+        if len(near) > 1:
+            into.append((file, itemgetter(*(n for n, _ in near)), [DAMPING * share for _, share in near]))
+        elif near:
+            source, share = near[0]
+            into.append((file, itemgetter(source, source), [DAMPING * share, 0.0]))
     for _ in range(ROUNDS):
-        flowing, kept = array("d", bytes(8 * count)), 0.0
-        for file, value in enumerate(rank):
-            out = graph[file]
-            if not out:
-                kept += value
-            elif value:
-                value *= DAMPING
-                for target, share in out:
-                    flowing[target] += value * share
-        rest = (1.0 - DAMPING) + DAMPING * kept
         moved = 0.0
-        for file in range(count):
-            new = flowing[file] + rest * base[file]
+        for file, sources, shares in into:
+            new = base[file] + sum(map(mul, sources(rank), shares))
             moved += abs(new - rank[file])
             rank[file] = new
-        if moved < CLOSE_ENOUGH:
+        if moved <= CLOSE_ENOUGH * sum(rank):
             break
-    highest = max(rank) or 1.0
-    return [float(f"{value / highest:.{_PRECISION}g}") for value in rank]
+    highest = max(rank, default=0.0) or 1.0
+    return [float(f"{value:.{_PRECISION}g}") for value in map(mul, rank, repeat(1.0 / highest))]

@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kcode.codemap import store
+from kcode.codemap.build import FEW, update_few
+from kcode.codemap.watch import Watch
 from kcode.errors import KcodeError
 from kcode.safety.process import child_environment, run
 
 BUILD_S = 1_800.0  # longest time for one update
-FRESH_S = 2.0  # an update that ended this long ago still counts
+FRESH_S = 0.05  # an update that ended this long ago still counts: several questions of one step
+RANK_EVERY_S = 300.0  # a changed graph is ranked anew at most this often; what is defined is known at once
 _OUTPUT = 64_000  # bytes
 
 
@@ -26,8 +29,10 @@ class CodeMap:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.problem = ""  # why the last update failed, in words
+        self.cut = ""  # why it does not hold every file, in words
         self._updating: asyncio.Task[None] | None = None
-        self._updated = float("-inf")
+        self._updated = self._ranked = float("-inf")
+        self._watch = Watch(root)
 
     @property
     def updating(self) -> bool:
@@ -64,6 +69,29 @@ class CodeMap:
 
     async def _update(self) -> None:
         try:
+            if await self._few() is not True:
+                await self._all()
+        finally:
+            self._updated = time.monotonic()
+
+    async def _few(self) -> bool:
+        """Whether what has changed could be read here and now: a look, and a few files."""
+        if not self._watch.ready:
+            return False
+        paths = await asyncio.to_thread(self._watch.look)
+        if paths is None or len(paths) > FEW:
+            return False
+        try:
+            ranked = await asyncio.to_thread(update_few, self.root, paths)
+        except (OSError, sqlite3.Error):
+            return False  # the full update says what is wrong
+        self.problem = ""
+        return ranked or time.monotonic() - self._ranked < RANK_EVERY_S
+
+    async def _all(self) -> None:
+        """A full update in another process, which also ranks."""
+        await asyncio.to_thread(self._watch.begin)
+        try:
             done = await run(
                 [sys.executable, "-m", "kcode.codemap.build", str(self.root)],
                 cwd=self.root,
@@ -73,14 +101,20 @@ class CodeMap:
             )
         except KcodeError as error:
             self.problem = error.message
-        else:
-            self.problem = _problem(done.code, done.stdout)
-        self._updated = time.monotonic()
+            return
+        answer = _answer(done.stdout)
+        self.problem = (
+            "" if done.code == 0 else answer.get("error", f"the indexer ended with code {done.code}")
+        )
+        self.cut = answer.get("cut", "")
+        if not self.problem:
+            self._watch.updated()
+            self._ranked = time.monotonic()
 
 
-def _problem(code: int, output: str) -> str:
-    if code == 0:
-        return ""
+def _answer(output: str) -> dict[str, str]:
+    """What the indexer says of itself; empty where it was stopped."""
     with contextlib.suppress(ValueError, IndexError):
-        return str(json.loads(output.strip().splitlines()[-1])["error"])
-    return f"the indexer ended with exit code {code}"
+        found = json.loads(output.strip().splitlines()[-1])
+        return {key: value for key, value in found.items() if isinstance(value, str)}
+    return {}

@@ -1,43 +1,37 @@
 """The index on disk: one SQLite file per workspace in the cache, keyed by content.
 
-``files`` says which content each path has now; ``contents`` and ``definitions`` are kept by the content's
-digest, so that a switched branch or a moved file costs no parsing. The uses of a content are two packed
-arrays: sorted 32-bit numbers of names, and how often each is used.
+``files`` says which content each path has now. What a content defines and uses is kept by its digest, so
+that a switched branch or a moved file costs no parsing, and as few rows as can be: ``definitions`` has the
+text of all definitions of a content, ``numbers`` packed arrays of 32-bit numbers of names, small enough to
+be looked through whole for a name. ``parts`` is what ranking the whole graph leaves: packed arrays too.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from kcode.codemap.tags import Definition, Tags, number
-from kcode.config.paths import cache_dir, make_private
+from kcode.codemap.pack import Entry, numbers, packed, unpacked_definitions
+from kcode.codemap.tags import Definition, number
+from kcode.config.paths import cache_dir
 from kcode.config.project import workspace_key
 
-T = TypeVar("T", int, float)
-VERSION = 1  # of the tables, the queries and the tags: another one is built anew
+VERSION = 2  # of the tables, the queries and the tags: another one is built anew
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE contents (
-  id INTEGER PRIMARY KEY, digest BLOB UNIQUE, names BLOB NOT NULL, counts BLOB NOT NULL, used INTEGER NOT NULL
+CREATE TABLE contents (id INTEGER PRIMARY KEY, digest BLOB UNIQUE, used INTEGER NOT NULL);
+CREATE TABLE definitions (content INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE numbers (
+  content INTEGER PRIMARY KEY, defined BLOB NOT NULL, names BLOB NOT NULL, counts BLOB NOT NULL
 );
 CREATE TABLE files (
-  path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, content INTEGER NOT NULL,
-  score REAL NOT NULL DEFAULT 0
+  id INTEGER PRIMARY KEY, path TEXT UNIQUE, size INTEGER, mtime_ns INTEGER, content INTEGER NOT NULL
 );
-CREATE TABLE definitions (
-  content INTEGER, name TEXT, number INTEGER, kind TEXT, line INTEGER, end INTEGER, signature TEXT
-);
-CREATE TABLE neighbours (file INTEGER PRIMARY KEY, files BLOB NOT NULL, weights BLOB NOT NULL);
-CREATE INDEX definitions_content ON definitions (content);
-CREATE INDEX definitions_number ON definitions (number);
 CREATE INDEX files_content ON files (content);
-CREATE INDEX files_score ON files (score DESC, path);
+CREATE TABLE parts (name TEXT PRIMARY KEY, data BLOB NOT NULL);
 """
 
 
@@ -52,11 +46,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A definition and the file it stands in. ``score`` is the file's rank, 0 to 1."""
+    """A definition and the file it stands in."""
 
     path: str
     definition: Definition
-    score: float
 
 
 def index_path(root: Path) -> Path:
@@ -67,13 +60,15 @@ def open_for_reading(path: Path) -> sqlite3.Connection | None:
     """The index, or None where there is none that this version can read."""
     if not path.is_file():
         return None
+    connection = None
     try:
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5.0)
         if fact(connection, "version") == str(VERSION):
             return connection
     except sqlite3.Error:
-        return None
-    connection.close()
+        pass
+    if connection is not None:
+        connection.close()
     return None
 
 
@@ -82,10 +77,9 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
     Raises sqlite3.Error and OSError.
     """
-    make_private(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if path.exists() and (old := open_for_reading(path)) is None:
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        forget(path)
     elif path.exists() and old is not None:
         old.close()
     connection = sqlite3.connect(path, timeout=30.0, isolation_level=None)
@@ -100,13 +94,20 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def forget(path: Path) -> None:
+    """Remove an index, so that it is built anew."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK")
+        with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back already
+            connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
 
@@ -123,6 +124,15 @@ def put_fact(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
 
+def part(connection: sqlite3.Connection, name: str) -> bytes:
+    row = connection.execute("SELECT data FROM parts WHERE name = ?", (name,)).fetchone()
+    return bytes(row[0]) if row else b""
+
+
+def put_part(connection: sqlite3.Connection, name: str, data: bytes) -> None:
+    connection.execute("INSERT OR REPLACE INTO parts VALUES (?, ?)", (name, data))
+
+
 # --- writing ---------------------------------------------------------------------------------------
 
 
@@ -131,27 +141,36 @@ def known_files(connection: sqlite3.Connection) -> dict[str, Known]:
     return {path: Known(size, mtime_ns, content) for path, size, mtime_ns, content in rows}
 
 
+def known_among(connection: sqlite3.Connection, paths: Iterable[str]) -> dict[str, Known]:
+    found = {}
+    for path in paths:
+        row = connection.execute(
+            "SELECT size, mtime_ns, content FROM files WHERE path = ?", (path,)
+        ).fetchone()
+        if row:
+            found[path] = Known(*row)
+    return found
+
+
 def content_of(connection: sqlite3.Connection, digest: bytes) -> int | None:
     row = connection.execute("SELECT id FROM contents WHERE digest = ?", (digest,)).fetchone()
     return int(row[0]) if row else None
 
 
-def add_content(connection: sqlite3.Connection, digest: bytes, tags: Tags, now_s: int) -> int:
-    names = array("I", [name for name, _ in tags.uses])
-    counts = bytes(count for _, count in tags.uses)
-    cursor = connection.execute(
-        "INSERT INTO contents (digest, names, counts, used) VALUES (?, ?, ?, ?)",
-        (digest, _little(names).tobytes(), counts, now_s),
-    )
-    content = int(cursor.lastrowid or 0)
+def put_contents(
+    connection: sqlite3.Connection, rows: Sequence[tuple[int, bytes, Entry]], now_s: int
+) -> None:
+    """Contents by new ids and digests."""
     connection.executemany(
-        "INSERT INTO definitions VALUES (?, ?, ?, ?, ?, ?, ?)",
-        [
-            (content, each.name, number(each.name), each.kind, each.line, each.end, each.signature)
-            for each in tags.definitions
-        ],
+        "INSERT INTO contents VALUES (?, ?, ?)", [(content, digest, now_s) for content, digest, _ in rows]
     )
-    return content
+    connection.executemany(
+        "INSERT INTO definitions VALUES (?, ?)",
+        [(content, entry[0]) for content, _, entry in rows if entry[0]],
+    )
+    connection.executemany(
+        "INSERT INTO numbers VALUES (?, ?, ?, ?)", [(content, *entry[1:]) for content, _, entry in rows]
+    )
 
 
 def put_files(connection: sqlite3.Connection, files: Iterable[tuple[str, Known]]) -> None:
@@ -172,24 +191,12 @@ def drop_unused(connection: sqlite3.Connection, older_than_s: int) -> None:
         "SELECT id FROM contents WHERE used < ?"
         " AND NOT EXISTS (SELECT 1 FROM files WHERE content = contents.id)"
     )
-    connection.execute(f"DELETE FROM definitions WHERE content IN ({unused})", (older_than_s,))
+    for table in ("definitions", "numbers"):
+        connection.execute(f"DELETE FROM {table} WHERE content IN ({unused})", (older_than_s,))
     connection.execute(f"DELETE FROM contents WHERE id IN ({unused})", (older_than_s,))
 
 
 # --- reading ---------------------------------------------------------------------------------------
-
-_PLACES = (
-    "SELECT f.path, d.name, d.kind, d.line, d.end, d.signature, f.score"
-    " FROM definitions d JOIN files f ON f.content = d.content"
-)
-
-
-def places(connection: sqlite3.Connection, where: str, values: Sequence[object], limit: int) -> list[Place]:
-    """Definitions by rank of their file, then by place; ``where`` speaks of ``d`` and ``f``."""
-    rows = connection.execute(
-        f"{_PLACES} WHERE {where} ORDER BY f.score DESC, f.path, d.line LIMIT ?", (*values, limit)
-    )
-    return [Place(row[0], Definition(*row[1:6]), row[6]) for row in rows]
 
 
 def count_files(connection: sqlite3.Connection) -> int:
@@ -197,73 +204,37 @@ def count_files(connection: sqlite3.Connection) -> int:
 
 
 def definitions_in(connection: sqlite3.Connection, path: str) -> tuple[Definition, ...]:
-    rows = connection.execute(
-        "SELECT d.name, d.kind, d.line, d.end, d.signature FROM definitions d"
-        " JOIN files f ON f.content = d.content WHERE f.path = ? ORDER BY d.rowid",
-        (path,),
-    )
-    return tuple(Definition(*row) for row in rows)
+    row = connection.execute(
+        "SELECT d.text FROM definitions d JOIN files f ON f.content = d.content WHERE f.path = ?", (path,)
+    ).fetchone()
+    return tuple(unpacked_definitions(row[0])) if row else ()
 
 
-def file_numbers(connection: sqlite3.Connection, paths: Iterable[str]) -> list[int]:
-    """The numbers that :func:`neighbours` knows files by; unknown paths are left out."""
+def definers(connection: sqlite3.Connection, name: str) -> list[tuple[int, str, str]]:
+    """The files that define ``name``: number, path and the text of their definitions."""
+    ids = _with_number(connection, "defined", number(name))
     found = []
-    for path in paths:
-        row = connection.execute("SELECT rowid FROM files WHERE path = ?", (path,)).fetchone()
-        if row:
-            found.append(int(row[0]))
+    for content in ids:
+        found += connection.execute(
+            "SELECT f.id, f.path, d.text FROM files f JOIN definitions d ON d.content = f.content"
+            " WHERE f.content = ?",
+            (content,),
+        ).fetchall()
     return found
 
 
-def neighbours(connection: sqlite3.Connection, file: int) -> dict[int, float]:
-    """The files that a file uses or is used by, with weights; in ascending order."""
-    row = connection.execute("SELECT files, weights FROM neighbours WHERE file = ?", (file,)).fetchone()
-    if row is None:
-        return {}
-    weights = array("f")
-    weights.frombytes(row[1])
-    return dict(zip(numbers(row[0]), _little(weights), strict=True))
+def users_of(connection: sqlite3.Connection, name: str) -> list[tuple[int, str]]:
+    """The files that may use ``name``, number and path: whoever needs certainty looks into them."""
+    found = []
+    for content in _with_number(connection, "names", number(name)):
+        found += connection.execute("SELECT id, path FROM files WHERE content = ?", (content,)).fetchall()
+    return found
 
 
-def put_neighbours(
-    connection: sqlite3.Connection, rows: Iterable[tuple[int, Sequence[tuple[int, float]]]]
-) -> None:
-    """Replace all of them."""
-    connection.execute("DELETE FROM neighbours")
-    connection.executemany(
-        "INSERT INTO neighbours VALUES (?, ?, ?)",
-        (
-            (
-                file,
-                _little(array("I", [target for target, _ in near])).tobytes(),
-                _little(array("f", [weight for _, weight in near])).tobytes(),
-            )
-            for file, near in rows
-        ),
-    )
-
-
-def users_of(connection: sqlite3.Connection, name: str) -> list[str]:
-    """The files that may use ``name``, by rank: whoever needs certainty looks into them."""
-    wanted = _little(array("I", [number(name)])).tobytes()
+def _with_number(connection: sqlite3.Connection, column: str, wanted: int) -> list[int]:
     rows = connection.execute(
-        "SELECT f.path, c.names FROM contents c JOIN files f ON f.content = c.id"
-        " WHERE instr(c.names, ?) > 0 ORDER BY f.score DESC, f.path",
-        (wanted,),
+        f"SELECT content, {column} FROM numbers WHERE instr({column}, ?) > 0", (packed([wanted]),)
     )
-    return [path for path, names in rows if number(name) in numbers(names)]
-
-
-def numbers(packed: bytes) -> array[int]:
-    found = array("I")
-    found.frombytes(packed)
-    return _little(found)
-
-
-def _little(values: array[T]) -> array[T]:
-    """Little-endian on every machine, so that an index may be moved."""
-    import sys
-
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values
+    return [
+        content for content, data in rows if wanted in numbers(data)
+    ]  # bytes may agree between two numbers

@@ -4,30 +4,44 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kcode.codemap.languages import Language, grammar
+from kcode.codemap.signature import signature_of
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 LARGEST = 512_000  # bytes: larger files are data or generated, and cost more than they tell
-SIGNATURE = 160  # characters
 NAME = 200  # characters
+MOST = 3_000  # definitions of one file
+OUTER = frozenset({"class", "struct", "interface", "trait", "enum", "module", "extension", "impl"})
+"""Kinds that a method belongs to."""
+
 _MOST_COUNTED = 255  # uses of one name in one file
+_ONCE = frozenset({"constant", "variable"})  # assigned again is not defined again
+_WITHIN = OUTER | {"function", "method"}  # whose names stand before those of what is in them
 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """``kind`` is ``function``, ``class``, ``method``, …; lines count from 1, ``end`` included."""
+    """``kind`` is ``function``, ``class``, ``method``, …; lines count from 1, ``end`` included.
+
+    ``outer`` are the names it stands within, joined by dots: of its class, for a method.
+    """
 
     name: str
     kind: str
     line: int
     end: int
     signature: str
+    outer: str = ""
+
+    @property
+    def full(self) -> str:
+        return f"{self.outer}.{self.name}" if self.outer else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +68,18 @@ def tags_of(source: bytes, language: Language) -> Tags | None:
     if tools is None:
         return None
     source = _utf8(source)
-    root = tools.parser.parse(source).root_node
-    found: dict[tuple[int, str], tuple[int, Definition]] = {}
-    lines = _Lines(source)
-    for _, captures in QueryCursor(tools.definitions).matches(root):
-        definition = _definition(captures, lines)
-        if definition is not None:  # the first pattern that fits says what kind it is
-            found.setdefault((definition[1].line, definition[1].name), definition)
-    uses: Counter[bytes] = Counter()
-    for node in QueryCursor(tools.references).captures(root).get("ref", ()):
-        if node.text is not None:
-            uses[node.text] += 1
-    counted = Counter[int]()
-    for name, count in uses.items():
-        counted[zlib.crc32(name)] += count
+    captures = QueryCursor(tools.query).captures(tools.parser.parse(source).root_node)
+    uses: Counter[int] = Counter()
+    for name, count in Counter([node.text for node in captures.get("ref", ())]).items():
+        if name:
+            uses[zlib.crc32(name)] += count
     return Tags(
-        tuple(each for _, each in sorted(found.values(), key=lambda pair: (pair[0], -pair[1].end))),
-        tuple(sorted((key, min(count, _MOST_COUNTED)) for key, count in counted.items())),
+        tuple(_definitions(captures, tools.kinds, source, language)),
+        tuple(sorted((key, min(count, _MOST_COUNTED)) for key, count in uses.items())),
     )
 
 
-def nested(definitions: tuple[Definition, ...]) -> Iterator[tuple[int, Definition]]:
+def nested(definitions: Sequence[Definition]) -> Iterator[tuple[int, Definition]]:
     """Each definition with its depth: how many others it stands within."""
     open_: list[Definition] = []
     for each in definitions:
@@ -85,33 +90,93 @@ def nested(definitions: tuple[Definition, ...]) -> Iterator[tuple[int, Definitio
             open_.append(each)
 
 
-class _Lines:
-    def __init__(self, source: bytes) -> None:
-        self._lines = source.split(b"\n")
+@dataclass(slots=True)
+class _Body:
+    start: int
+    end: int
+    kind: str
+    node: Node
+    outer: str = ""  # what the source itself names as the owner
+    name: str = ""
+    path: str = ""  # the names of what it stands within, and its own
 
-    def signature(self, line: int) -> str:
-        """The line as it stands, without its indentation and without what opens a body."""
-        text = self._lines[line].strip().decode("utf-8", "replace") if line < len(self._lines) else ""
-        text = " ".join(text.split()).removesuffix("{").rstrip().removesuffix(":").rstrip()
-        return text if len(text) <= SIGNATURE else text[: SIGNATURE - 1] + "…"
+
+def _definitions(
+    captures: Mapping[str, list[Node]], kinds: Sequence[str], source: bytes, language: Language
+) -> Iterator[Definition]:
+    """Every name goes with the innermost body it stands in: captures are much cheaper than matches."""
+    bodies = _bodies(captures, kinds)
+    names = sorted(captures.get("name", ()), key=_start)
+    owners = sorted(captures.get("outer", ()), key=_start)
+    marks = sorted([(_start(node), 0, node) for node in owners] + [(_start(node), 1, node) for node in names],
+                   key=lambda mark: mark[:2])  # fmt: skip
+    open_: list[_Body] = []
+    once: set[str] = set()
+    at = told = 0
+    last = (-1, -1)
+    for start, is_name, node in marks:
+        while at < len(bodies) and bodies[at].start <= start:
+            while open_ and open_[-1].end <= bodies[at].start:
+                open_.pop()
+            open_.append(bodies[at])
+            at += 1
+        while open_ and open_[-1].end <= start:
+            open_.pop()
+        if not open_ or (start, is_name) == last:
+            continue
+        last = (start, is_name)
+        text = _text(node)
+        body = open_[-1]
+        if not is_name:
+            body.outer = text
+            continue
+        if not text or (body.kind in _ONCE and text in once):
+            continue
+        once.add(text)
+        outer = body.outer or _around(open_[:-1])
+        body.path = f"{outer}.{text}" if outer and body.kind in _WITHIN else text
+        line = node.start_point[0]
+        yield Definition(
+            text, _kind(body, text, language), line + 1, max(_last_line(body.node), line) + 1,
+            signature_of(source, node, body.node, language), outer[:NAME],
+        )  # fmt: skip
+        told += 1
+        if told >= MOST:
+            return
 
 
-def _definition(captures: dict[str, list[Node]], lines: _Lines) -> tuple[int, Definition] | None:
-    """The definition behind the byte at which it begins; None for a name that is empty."""
-    name = captures["name"][0] if captures.get("name") else None
-    kind = next((key for key in captures if key.startswith("def.")), "")
-    if name is None or not kind or not name.text:
-        return None
-    text = " ".join(name.text.decode("utf-8", "replace").split())[:NAME]
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+def _bodies(captures: Mapping[str, list[Node]], kinds: Sequence[str]) -> list[_Body]:
+    """What defines, outer ones first; where several patterns fit a node, the first says what it is."""
+    found: dict[tuple[int, int], _Body] = {}
+    for kind in kinds:
+        for node in captures.get(f"def.{kind}", ()):
+            key = (node.start_byte, -node.end_byte)
+            if key not in found:
+                found[key] = _Body(key[0], -key[1], kind, node)
+    return [found[key] for key in sorted(found)]
+
+
+def _start(node: Node) -> int:
+    return node.start_byte
+
+
+def _text(node: Node) -> str:
+    text = " ".join((node.text or b"").decode("utf-8", "replace").split())[:NAME]
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
         text = text[1:-1]
-    if not text:
-        return None
-    body, line = captures[kind][0], name.start_point[0]
-    last = max(_last_line(body), line)
-    return body.start_byte, Definition(
-        text, kind.removeprefix("def."), line + 1, last + 1, lines.signature(line)
-    )
+    return text
+
+
+def _around(bodies: Sequence[_Body]) -> str:
+    return next((body.path for body in reversed(bodies) if body.kind in _WITHIN and body.path), "")
+
+
+def _kind(body: _Body, name: str, language: Language) -> str:
+    """In Python a name of the module is a constant where it is written as one."""
+    if language.name != "python" or body.kind != "constant":
+        return body.kind
+    annotated = body.node.child_by_field_name("type") is not None
+    return "constant" if annotated or name.isupper() else "variable"
 
 
 def _last_line(node: Node) -> int:
@@ -123,10 +188,12 @@ def _last_line(node: Node) -> int:
 def _utf8(source: bytes) -> bytes:
     """The bytes as the grammars read them: UTF-8, without a byte order mark."""
     if source[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return source.decode("utf-16", "replace").encode("utf-8")
+        return source.decode("utf-16", "replace").encode("utf-8", "replace")
     source = source.removeprefix(b"\xef\xbb\xbf")
+    if source.isascii():
+        return source
     try:
         source.decode("utf-8")
     except UnicodeDecodeError:
-        return source.decode("gb18030", "replace").encode("utf-8")
+        return source.decode("gb18030", "replace").encode("utf-8", "replace")
     return source

@@ -1,8 +1,8 @@
 """Reads and parses a share of the files in a process of its own: parsing holds Python's lock.
 
 ``python -m kcode.codemap.worker OUTPUT`` reads JSON from stdin: the workspace's folder, the paths, and the
-digests (hex) whose tags are known. It writes marshalled tuples to OUTPUT: path, size, time in ns, digest,
-and the tags, or None for a content that is known or has no grammar.
+index, whose contents need no parsing. It appends to OUTPUT marshalled lists of results, each behind its
+length in four bytes, so that they can be recorded while it works.
 """
 
 from __future__ import annotations
@@ -11,14 +11,22 @@ import hashlib
 import json
 import marshal
 import os
+import stat
 import sys
 from pathlib import Path
-from typing import Any
 
+from kcode.codemap import store
 from kcode.codemap.languages import language_for
+from kcode.codemap.pack import Entry, entry_of
 from kcode.codemap.tags import LARGEST, tags_of
 
-Result = tuple[str, int, int, bytes, tuple[Any, ...] | None]
+Result = tuple[str, int, int, bytes, Entry | None]
+"""Path, size, time in ns, digest; and the tags, None for a content that is known."""
+
+FRAME = 100  # files whose results are written at a time
+_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)
 
 
 def digest_of(source: bytes, language: str) -> bytes:
@@ -27,16 +35,25 @@ def digest_of(source: bytes, language: str) -> bytes:
 
 
 def read(root: str, path: str, known: frozenset[bytes]) -> Result | None:
-    """One file's result; None where it cannot be read or is none of the map's business."""
+    """One file's result; None where it cannot be read or is none of the map's business.
+
+    A symlink is not followed: what it leads to has a path of its own, or is not of the workspace.
+    """
     language = language_for(path)
     if language is None:
         return None
     try:
-        with (Path(root) / path).open("rb") as stream:
-            info = os.fstat(stream.fileno())
-            source = stream.read(LARGEST + 1)
+        descriptor = os.open(f"{root}/{path}", _FLAGS)
     except (OSError, ValueError):
         return None
+    with open(descriptor, "rb") as stream:  # noqa: PTH123 - of a descriptor
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            return None
+        try:
+            source = stream.read(LARGEST + 1)
+        except OSError:
+            return None
     binary = b"\0" in source[:8_000] and source[:2] not in (b"\xff\xfe", b"\xfe\xff")
     if len(source) > LARGEST or binary:
         source = b""  # data or generated: the file is known, but tells nothing
@@ -44,20 +61,28 @@ def read(root: str, path: str, known: frozenset[bytes]) -> Result | None:
     if digest in known:
         return path, info.st_size, info.st_mtime_ns, digest, None
     tags = tags_of(source, language)
-    if tags is None:
-        return None
-    rows = tuple((d.name, d.kind, d.line, d.end, d.signature) for d in tags.definitions)
-    return path, info.st_size, info.st_mtime_ns, digest, (rows, tags.uses)
+    return None if tags is None else (path, info.st_size, info.st_mtime_ns, digest, entry_of(tags))
+
+
+def known_digests(index: Path) -> frozenset[bytes]:
+    connection = store.open_for_reading(index)
+    if connection is None:
+        return frozenset()
+    try:
+        return frozenset(digest for (digest,) in connection.execute("SELECT digest FROM contents"))
+    finally:
+        connection.close()
 
 
 def main() -> int:
     task = json.load(sys.stdin)
-    known = frozenset(bytes.fromhex(digest) for digest in task["known"])
-    with Path(sys.argv[1]).open("wb") as out:
-        for path in task["paths"]:
-            result = read(task["root"], path, known)
-            if result is not None:
-                marshal.dump(result, out)
+    known = known_digests(Path(task["index"]))
+    paths = task["paths"]
+    with Path(sys.argv[1]).open("ab", buffering=0) as out:
+        for start in range(0, len(paths), FRAME):
+            results = [read(task["root"], path, known) for path in paths[start : start + FRAME]]
+            frame = marshal.dumps([result for result in results if result is not None])
+            out.write(len(frame).to_bytes(4, "little") + frame)
     return 0
 
 

@@ -158,6 +158,7 @@ CASES: list[tuple[str, str, list[str], list[str]]] = [
         [
             "module N 1-1",
             "class A 1-1",
+            "method A 1-1",
             "property P 1-1",
             "method M 1-1",
             "interface I 1-1",

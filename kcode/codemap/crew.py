@@ -1,0 +1,69 @@
+"""The worker processes of a build, whose results are taken while they work."""
+
+from __future__ import annotations
+
+import json
+import marshal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO
+
+from kcode.codemap.worker import Result
+from kcode.safety.process import child_environment, run_sync
+
+WORKER_S = 1_800.0  # longest time for a worker's share
+FEWEST = 150  # files that are worth another process
+_LOOK_S = 0.03
+
+
+def results(index: Path, root: Path, paths: Sequence[str], workers: int) -> Iterator[list[Result]]:
+    """What workers find in ``paths``, as it comes. A file at which a worker was stopped is left out."""
+    workers = max(1, min(workers, len(paths) // FEWEST))
+    with (
+        tempfile.TemporaryDirectory(prefix="kcode-map-") as folder,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        outs = [Path(folder) / str(n) for n in range(workers)]
+        for out in outs:
+            out.touch()
+        running = [pool.submit(_work, index, root, paths[n::workers], out) for n, out in enumerate(outs)]
+        streams = [out.open("rb") for out in outs]
+        try:
+            done = False
+            while not done:
+                done = all(work.done() for work in running)  # asked before reading: nothing is missed
+                found = [result for stream in streams for result in _frames(stream)]
+                if found:
+                    yield found
+                elif not done:
+                    time.sleep(_LOOK_S)
+        finally:
+            for stream in streams:
+                stream.close()
+
+
+def _work(index: Path, root: Path, paths: Sequence[str], out: Path) -> None:
+    task = {"root": str(root), "paths": list(paths), "index": str(index)}
+    run_sync(
+        [sys.executable, "-m", "kcode.codemap.worker", str(out)],
+        cwd=root,
+        env=child_environment({"PYTHONSAFEPATH": "1"}),  # the workspace is no place to import from
+        timeout_s=WORKER_S,
+        input=json.dumps(task).encode("ascii"),
+    )
+
+
+def _frames(stream: BinaryIO) -> Iterator[Result]:
+    """The results that are there whole; what is still being written stays for the next time."""
+    while True:
+        at = stream.tell()
+        head = stream.read(4)
+        body = stream.read(int.from_bytes(head, "little")) if len(head) == 4 else b""
+        if len(head) < 4 or len(body) < int.from_bytes(head, "little"):
+            stream.seek(at)
+            return
+        yield from marshal.loads(body)
