@@ -527,6 +527,35 @@ def test_esc_ends_a_shell_command(sit: Sit, k2sim: Sim) -> None:
     person.see(r"interrupted[\s\S]+❯ ?\n")
 
 
+def test_a_flood_of_output_is_shown_in_part_and_the_end_of_it_whole(sit: Sit, k2sim: Sim) -> None:
+    person = sit(k2sim([]))
+    person.see(READY)
+    person.type("!seq 1 3000000; echo the end\r")
+    text = person.see(r"\n3000000\nthe end\n")
+    assert re.search(r"… [\d,]+ lines left out …", text)
+    shown = re.findall(r"(?m)^\d+$", text)
+    assert len(shown) < 300_000
+    assert shown[-2_000:] == [str(n) for n in range(2_998_001, 3_000_001)]
+    assert shown == sorted(shown, key=int)
+
+
+def test_output_that_can_be_read_is_shown_whole(sit: Sit, k2sim: Sim) -> None:
+    person = sit(k2sim([]))
+    person.see(READY)
+    person.type("!seq 1 5000; echo the end\r")
+    text = person.see(r"\n5000\nthe end\n")
+    assert re.findall(r"(?m)^\d+$", text) == [str(n) for n in range(1, 5_001)]
+
+
+def test_esc_ends_a_flood(sit: Sit, k2sim: Sim) -> None:
+    person = sit(k2sim([]))
+    person.see(READY)
+    person.type("!yes\r")
+    person.see(r"y\ny\ny\n")
+    person.type(ESC)
+    person.see(r"interrupted\n[\s\S]+❯ ?\n")
+
+
 def test_a_note_is_remembered(sit: Sit, k2sim: Sim, repo: Path) -> None:
     sim = k2sim([])
     person = sit(sim)
