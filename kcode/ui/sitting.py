@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 
 from kcode.errors import ExitCode, KcodeError
 from kcode.i18n import _
+from kcode.ui import figures
 from kcode.ui.opening import Opening
 from kcode.ui.terminal import Look
 from kcode.ui.theme import Theme, theme_of
@@ -251,12 +252,19 @@ class Sitting:
         self.stage.refresh()
 
     def steer(self, text: str) -> None:
-        """Let ``text``, or the first message that waits, join the running turn; it waits where none runs."""
-        if not text and self.queue:
-            text = self.queue.pop(0)
+        """Let ``text``, or the first message that waits, join the running turn; it waits where none runs.
+
+        What is no message to the model is none here either: it is answered or waits as with Enter.
+        """
+        from kcode.ui.turns import for_the_model
+
+        if text and not for_the_model(text):
+            return self.send(text)
+        if not text and (text := next(filter(for_the_model, self.queue), "")):
+            self.queue.remove(text)
         if text and not (self.session is not None and self.session.steer(text)):
             self.queue.insert(0, text)
-        self.stage.refresh()
+        return self.stage.refresh()
 
     def take_back(self) -> str:
         """The last message that waits, which does not wait any more."""
@@ -267,8 +275,19 @@ class Sitting:
         for interrupt in self._interrupts:
             interrupt()
         if self.queue:
-            waiting, self.queue[:] = "\n".join(self.queue), []
-            self.stage.put(waiting)
+            waiting, self.queue[:] = self.queue[:], []
+            self.stage.put(self._as_draft(waiting))
+
+    def _as_draft(self, waiting: list[str]) -> str:
+        """Messages in one draft. Commands among several would mean something else there: they are told."""
+        from kcode.ui.turns import for_the_model
+
+        messages = [text for text in waiting if len(waiting) == 1 or for_the_model(text)]
+        for text in waiting:
+            if text not in messages:
+                words = _("not run, as the turn was interrupted: {command}; Up brings it back")
+                self.say(words.format(command=figures.one_line(text)), self.theme.warn)
+        return "\n".join(messages)
 
     def leave(self) -> None:
         """End the sitting, and what runs."""

@@ -54,6 +54,12 @@ def between_turns(sitting: Sitting, event: Event) -> None:
         sitting.refresh_status()
 
 
+def for_the_model(message: str) -> bool:
+    """Whether ``message`` is one to the model: no command, no shell command, no note."""
+    kind = kind_of(message)
+    return kind == "message" or (kind == "command" and not commands.looks_like_command(message))
+
+
 def only_looks(message: str) -> bool:
     """Whether ``message`` is a command that may run while the model works."""
     name = message[1:].partition(" ")[0]

@@ -150,6 +150,53 @@ def test_waiting_messages_are_listed_and_taken_away_while_the_model_works(sit: S
     assert len(sim.chats) == 1
 
 
+def test_ctrl_s_sends_no_command_to_the_model(sit: Sit, k2sim: Sim) -> None:
+    sim = k2sim([slowly("word " * 60), say("Second.")])
+    person = sit(sim)
+    person.see(READY)
+    person.type("one\r")
+    person.see("word word")
+    person.type("!echo in$((1+1))shell" + CTRL_S)
+    person.see(r"queued: !echo")
+    person.type("/queue" + CTRL_S)  # which only looks
+    person.see(r"❯ /queue[\s\S]+echo")
+    person.type("and two" + CTRL_S)
+    person.see(r"Second\.[\s\S]+\nin2shell")
+    assert sent(sim) == ["one", "and two"]
+
+
+def test_ctrl_s_with_nothing_typed_passes_over_commands_that_wait(sit: Sit, k2sim: Sim) -> None:
+    sim = k2sim([slowly("word " * 60), say("Second.")])
+    person = sit(sim)
+    person.see(READY)
+    person.type("one\r")
+    person.see("word word")
+    for text in ("!echo in$((1+1))shell", "and two"):
+        person.type(f"{text}\r")
+        person.see(f"queued: {re.escape(text)}")
+    person.type(CTRL_S)
+    person.see(r"queued: and two", gone=True)
+    person.see(r"Second\.[\s\S]+\nin2shell")
+    assert sent(sim) == ["one", "and two"]
+
+
+def test_esc_makes_no_other_command_of_what_waits(sit: Sit, k2sim: Sim) -> None:
+    sim = k2sim([slowly("word " * 200), say("Second.")])
+    person = sit(sim)
+    person.see(READY)
+    person.type("one\r")
+    person.see("word word")
+    for text in ("!echo in$((1+1))shell", "two", "three"):
+        person.type(f"{text}\r")
+        person.see(f"queued: {re.escape(text)}")
+    person.type(ESC)
+    person.see(r"not run, .*!echo in[\s\S]+❯ two\n  three\n")
+    person.type("\r")
+    text = person.see(r"Second\.")
+    assert sent(sim)[-1] == "two\nthree"
+    assert "in2shell" not in text
+
+
 def test_commands_that_look_answer_while_the_model_works_and_others_wait(sit: Sit, k2sim: Sim) -> None:
     sim = k2sim([slowly("word " * 100), say("never asked")])
     person = sit(sim, rows=50)
