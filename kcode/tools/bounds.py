@@ -27,6 +27,14 @@ def short_line(line: str, limit: int = LINE_LIMIT) -> str:
     return f"{line[:limit]} [line cut: it has {len(line):,} characters]"
 
 
+def around(line: str, place: int, limit: int) -> str:
+    """A part of ``line`` of about ``limit`` characters in which the index ``place`` is, and a note."""
+    start = max(0, min(place - limit // 3, len(line) - limit))
+    before, after = ("... " if start else ""), (" ..." if start + limit < len(line) else "")
+    where = f", these are {start + 1:,}-{min(start + limit, len(line)):,}" if start else ""
+    return f"{before}{line[start : start + limit]}{after} [line cut: it has {len(line):,} characters{where}]"
+
+
 def plural(count: int, noun: str) -> str:
     if count == 1:
         return f"1 {noun}"

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from pydantic import Field
 
 from kcode.errors import KcodeError
-from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
-from kcode.tools.bounds import bounded, plural, short_line
+from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome
+from kcode.tools.bounds import around, bounded, plural
 from kcode.tools.grep_engines import Found, Match, Query, search
+from kcode.tools.grep_output import Kind, python_pattern
 from kcode.workspace.workspace import Workspace
 
 DEFAULT_RESULTS = 100
 SHOWN_OF_LINE = 300  # characters
+_NEAR = 200  # files
 
 
 class GrepArguments(Arguments):
     pattern: str = Field(min_length=1)
     path: str = "."
     glob: str | None = None
+    type: str | None = None
     context: int | None = Field(None, ge=0, le=20)
     ignore_case: bool = False
     fixed: bool = False
+    word: bool = False
+    multiline: bool = False
+    show: Kind = "lines"
     max_results: int | None = Field(None, ge=1, le=1000)
 
 
@@ -43,64 +52,163 @@ class Grep(Tool[GrepArguments]):
 
     def title(self, args: GrepArguments) -> str:
         where = "" if args.path == "." else f" in {args.path}"
-        return f"grep {args.pattern!r}{where}" + (f" ({args.glob})" if args.glob else "")
+        kinds = ", ".join(filter(None, (args.glob, args.type)))
+        return f"grep {args.pattern!r}{where}" + (f" ({kinds})" if kinds else "")
 
     async def plan(self, args: GrepArguments, context: ToolContext) -> Intent:
         return Intent("read", sensitive="" if args.path == "." else context.workspace.sensitive(args.path))
 
     async def run(self, args: GrepArguments, context: ToolContext) -> ToolOutcome:
         workspace = context.workspace
-        target = workspace.resolve(args.path, must_exist=True)
-        if args.glob and args.glob.startswith("!"):
-            raise ToolRefused("glob says which files to search; leaving files out by ! is not supported")
-        limit = args.max_results or DEFAULT_RESULTS
+        target = workspace.readable(args.path)
         query = Query(
-            args.pattern, workspace.relative(target), args.glob or "", args.ignore_case, args.fixed, limit
+            args.pattern,
+            workspace.relative(target),
+            args.glob or "",
+            args.ignore_case,
+            args.fixed,
+            args.max_results or DEFAULT_RESULTS,
+            args.type or "",
+            args.word,
+            args.multiline or (not args.fixed and _spans_lines(args.pattern)),
+            args.show,
+            workspace.seen_files()[:_NEAR],
         )
         found = await search(workspace, query)
         named = not target.is_dir()  # asked about, so the policy had its say
+        if args.show != "lines":
+            return _counted(workspace, args, query, found, named)
         visible = [match for match in found.matches if named or not workspace.sensitive(match.path)]
         hidden = len(found.matches) - len(visible)
-        shown = visible[:limit]
-        more = found.more or len(visible) > limit
+        near = await _nearest(workspace, query, visible) if len(visible) > query.limit else []
+        shown = _chosen(visible, near, query.limit)
+        lines = _with_context(workspace, query, shown, args.context or 0)
+        total = len(visible)
+        notes = [
+            *_totals(args, len(shown), total, len({match.path for match in visible}), found),
+            *_order(shown, near),
+            *_hidden(hidden),
+            *_stopped(found),
+        ]
         return ToolOutcome(
-            _text(workspace, args, shown, more, hidden, found),
-            _brief(shown, more),
-            payload=GrepResult(tuple(shown), more, found.engine),
+            _text(lines, notes),
+            _brief(visible, len(shown), found),
+            payload=GrepResult(tuple(shown), found.more or total > len(shown), found.engine),
         )
 
 
-def _brief(shown: list[Match], more: bool) -> str:
-    if not shown:
+def _spans_lines(pattern: str) -> bool:
+    r"""Whether a pattern asks for a line end in so many words: ``\n``, or a line end itself."""
+    return "\n" in pattern or re.search(r"(?<!\\)(?:\\\\)*\\n", pattern) is not None
+
+
+def _counted(
+    workspace: Workspace, args: GrepArguments, query: Query, found: Found, named: bool
+) -> ToolOutcome:
+    counts = {path: number for path, number in found.counts.items() if named or not workspace.sensitive(path)}
+    hidden = sum(found.counts.values()) - sum(counts.values())
+    total, files = sum(counts.values()), len(counts)
+    shown = list(counts.items())[: query.limit]
+    lines = [f"{path}:{number}" if args.show == "counts" else path for path, number in shown]
+    many = f"{plural(total, 'match')} in " if args.show == "counts" else ""
+    least = "at least " if found.more else ""
+    notes = [
+        f"{least}{many}{plural(files, 'file')}" + (f", the first {len(shown)} shown" * (files > len(shown)))
+    ]
+    if not counts:
+        notes = [_no_match(args)]
+    notes += [*_hidden(hidden), *_stopped(found)]
+    return ToolOutcome(
+        _text(lines, notes),
+        f"{least}{many}{plural(files, 'file')}" if counts else "no match",
+        payload=dict(counts),
+    )
+
+
+async def _nearest(workspace: Workspace, query: Query, visible: Sequence[Match]) -> list[str]:
+    """Of the files with matches, those near the conversation: first seen in it, then changed in git."""
+    from kcode.workspace.census import differences
+
+    found = await asyncio.to_thread(differences, workspace.root) if workspace.is_git else None
+    changed = sorted(found.changed) if found else []
+    there = {match.path for match in visible}
+    return [path for path in dict.fromkeys([*query.near, *changed]) if path in there]
+
+
+def _chosen(visible: Sequence[Match], near: Sequence[str], limit: int) -> list[Match]:
+    """Those to show: of near files first, each file's share bounded where one would take all."""
+    if len(visible) <= limit or not near:
+        return list(visible[:limit])
+    rank = {path: place for place, path in enumerate(near)}
+    ordered = sorted(visible, key=lambda match: (rank.get(match.path, len(rank)), match.path, match.line))
+    return ordered[:limit]
+
+
+def _order(shown: Sequence[Match], near: Sequence[str]) -> list[str]:
+    files = list(dict.fromkeys(match.path for match in shown))
+    first = [path for path in files if path in near]
+    if not first or files == sorted(files):
+        return []
+    return [f"{plural(len(first), 'file')} that you have read or that git has as changed come first"]
+
+
+def _totals(args: GrepArguments, shown: int, total: int, files: int, found: Found) -> list[str]:
+    if not total:
+        return [_no_match(args)]
+    if found.more:
+        return [
+            f"the first {shown} matches; there are more than {max(found.least, shown):,}: narrow the search"
+        ]
+    if total > shown:
+        return [
+            f"the first {shown} matches; there are more, {total:,} in {plural(files, 'file')}:"
+            " narrow the search or raise max_results"
+        ]
+    return []
+
+
+def _no_match(args: GrepArguments) -> str:
+    return f"no match for {args.pattern!r} (ignored and binary files are not searched)"
+
+
+def _hidden(hidden: int) -> list[str]:
+    return (
+        [f"{plural(hidden, 'match')} in sensitive files not shown; read_file asks the user"] if hidden else []
+    )
+
+
+def _stopped(found: Found) -> list[str]:
+    if not found.timed_out:
+        return []
+    return ["the search was stopped at its limit of time or steps and may have missed matches"]
+
+
+def _brief(visible: Sequence[Match], shown: int, found: Found) -> str:
+    if not visible:
         return "no match"
-    files = len({match.path for match in shown})
-    count = f"{len(shown)}+ matches" if more else plural(len(shown), "match")
-    return f"{count} in {plural(files, 'file')}"
+    files = len({match.path for match in visible})
+    count = f"{max(found.least, len(visible)):,}+ matches" if found.more else plural(len(visible), "match")
+    of = f"{shown} of " if shown < len(visible) else ""
+    return f"{of}{count}" + ("" if found.more else f" in {plural(files, 'file')}")
 
 
-def _text(
-    workspace: Workspace, args: GrepArguments, shown: list[Match], more: bool, hidden: int, found: Found
-) -> str:
-    notes = []
-    if not shown:
-        notes.append(f"no match for {args.pattern!r} (ignored and binary files are not searched)")
-    elif more:
-        notes.append(
-            f"the first {len(shown)} matches; there are more: narrow the search or raise max_results"
-        )
-    if hidden:
-        notes.append(f"{plural(hidden, 'match')} in sensitive files not shown; read_file asks the user")
-    if found.timed_out:
-        notes.append("the search was stopped at its time limit and may have missed matches")
-    lines = _with_context(workspace, shown, args.context or 0)
+def _text(lines: Sequence[str], notes: Sequence[str]) -> str:
     text = bounded("\n".join(lines), hint="narrow the search")
     return "\n".join(part for part in (text, f"[{'; '.join(notes)}]" if notes else "") if part)
 
 
-def _with_context(workspace: Workspace, shown: list[Match], around: int) -> list[str]:
+def _with_context(workspace: Workspace, query: Query, shown: Sequence[Match], many: int) -> list[str]:
     """``path:line:text`` for matches, ``path-line-text`` for the lines around, ``--`` between groups."""
-    if not around:
-        return [f"{match.path}:{match.line}:{short_line(match.text, SHOWN_OF_LINE)}" for match in shown]
+    pattern = python_pattern(replace(query, multiline=False))
+
+    def cut(text: str, matched: bool) -> str:
+        if len(text) <= SHOWN_OF_LINE:
+            return text
+        place = pattern.search(text[:200_000]) if matched and pattern and _is_plain(query) else None
+        return around(text, place.start() if place else 0, SHOWN_OF_LINE)
+
+    if not many:
+        return [f"{match.path}:{match.line}:{cut(match.text, True)}" for match in shown]
     out: list[str] = []
     for path, group in groupby(shown, key=lambda match: match.path):
         hits = {match.line: match.text for match in group}
@@ -109,15 +217,18 @@ def _with_context(workspace: Workspace, shown: list[Match], around: int) -> list
             all_lines = [line.removesuffix("\r") for line in text.split("\n")]
         except KcodeError:  # deleted or too large meanwhile: the matches alone
             all_lines = []
-        wanted = {
-            n for hit in hits for n in range(max(1, hit - around), min(hit + around, len(all_lines)) + 1)
-        }
+        wanted = {n for hit in hits for n in range(max(1, hit - many), min(hit + many, len(all_lines)) + 1)}
         previous = 0
         for number in sorted(wanted | set(hits)):
             if out and number != previous + 1:
                 out.append("--")
             mark = ":" if number in hits else "-"
             line = hits.get(number) or (all_lines[number - 1] if number <= len(all_lines) else "")
-            out.append(f"{path}{mark}{number}{mark}{short_line(line, SHOWN_OF_LINE)}")
+            out.append(f"{path}{mark}{number}{mark}{cut(line, number in hits)}")
             previous = number
     return out
+
+
+def _is_plain(query: Query) -> bool:
+    """Whether looking for the match again cannot take long: no repetition of what repeats."""
+    return query.fixed or not re.search(r"[)\]][*+{]|\.[*+].*[*+]", query.pattern)

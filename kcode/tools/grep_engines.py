@@ -1,28 +1,49 @@
-"""Three ways to search, tried in order: ripgrep, git grep, Python's ``re`` in a process of its own."""
+"""Three ways to search, tried in order: ripgrep, git grep, Python's ``re`` in a process of its own.
+
+They find the same: the files are those of :mod:`kcode.workspace.listing`, links are not followed, a file
+with a NUL byte is binary unless it is UTF-16 with its mark, lines are matched one by one.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kcode.safety.process import Finished, run
+from kcode.safety.process import run
 from kcode.tools.base import ToolRefused
-from kcode.tools.listing import braces, matcher
+from kcode.tools.grep_output import Collector, Found, Kind, Match, merged, split_ripgrep, split_zeros
+from kcode.tools.grep_scope import Scope
+from kcode.workspace import encoding
+from kcode.workspace.listing import other_trees
 from kcode.workspace.repo import find_root, git
 from kcode.workspace.workspace import Workspace
 
 TIMEOUT_S = 20.0
-BYTES_READ = 4_000_000  # of an engine's output; it is stopped there
+BYTES_READ = 16_000_000  # of an engine's output; it is stopped there
+COUNTED = 2_000  # matching lines that are looked at to tell how many there are
+_WIDEST = 20_000  # bytes of a line that ripgrep prints; the rest is read from the file where it is needed
 WORKER = Path(__file__).with_name("grep_worker.py")
+ENCODING = Path(encoding.__file__)
+_WORDS = 8_000  # bytes kept of an engine's messages
+_WORKERS = 4
+_FILES_EACH = 4_000  # files worth a process of their own
+_OPTIONS = (
+    "--no-config", "--no-messages", "--hidden", "--no-require-git", "--no-ignore-parent", "--crlf",
+    "--color=never",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """``path`` is relative to the workspace, ``.`` for all of it; ``glob`` is relative to ``path``."""
+    """``path`` is relative to the workspace, ``.`` for all of it; ``glob`` is relative to ``path``: several
+    are parted by commas, with ``!`` they leave out. ``types`` is such a list too. ``show``: ``lines``,
+    ``files`` or ``counts``. ``near``: paths whose matches come first where not all are wanted.
+    """
 
     pattern: str
     path: str
@@ -30,23 +51,14 @@ class Query:
     ignore_case: bool
     fixed: bool
     limit: int
+    types: str = ""
+    word: bool = False
+    multiline: bool = False
+    show: Kind = "lines"
+    near: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    path: str
-    line: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Matches by path and line. ``more``: the search was stopped at the limit."""
-
-    matches: tuple[Match, ...]
-    more: bool
-    timed_out: bool
-    engine: str
+__all__ = ["Found", "Match", "Query", "ripgrep", "search", "with_git", "with_python", "with_ripgrep"]
 
 
 async def search(workspace: Workspace, query: Query) -> Found:
@@ -56,9 +68,16 @@ async def search(workspace: Workspace, query: Query) -> Found:
         return await with_python(workspace, query)  # a named file is searched even where it is ignored
     if (top := workspace.top_of(target)) != workspace.root:
         return await _in_added(top, query, target.relative_to(top).as_posix())
+    for tree in await asyncio.to_thread(other_trees, workspace.root):
+        if target.is_relative_to(workspace.root / tree):
+            inside = Workspace(workspace.root / tree, True)
+            path = target.relative_to(inside.root).as_posix()
+            return _renamed(await search(inside, replace(query, path=path)), f"{tree}/")
     if ripgrep():
-        return await with_ripgrep(workspace, query)
-    if workspace.is_git and shutil.which("git"):
+        found = await with_ripgrep(workspace, query)
+        if found is not None:
+            return found
+    elif workspace.is_git and shutil.which("git"):
         found = await with_git(workspace, query)
         if found is not None:
             return found
@@ -67,9 +86,13 @@ async def search(workspace: Workspace, query: Query) -> Found:
 
 async def _in_added(top: Path, query: Query, path: str) -> Found:
     """The same search in a folder beside the workspace, whose files are named by absolute paths."""
-    found = await search(Workspace(top, find_root(top) == top), replace(query, path=path))
-    matches = tuple(replace(match, path=f"{top.as_posix()}/{match.path}") for match in found.matches)
-    return replace(found, matches=matches)
+    inside = Workspace(top, find_root(top) == top)
+    return _renamed(await search(inside, replace(query, path=path)), f"{top.as_posix()}/")
+
+
+def _renamed(found: Found, prefix: str) -> Found:
+    matches = tuple(replace(match, path=prefix + match.path) for match in found.matches)
+    return replace(found, matches=matches, counts={prefix + name: n for name, n in found.counts.items()})
 
 
 def ripgrep() -> str:
@@ -77,129 +100,183 @@ def ripgrep() -> str:
     return shutil.which("rg") or shutil.which("rg", path=str(Path(sys.executable).parent)) or ""
 
 
-async def with_ripgrep(workspace: Workspace, query: Query) -> Found:
-    options = [
-        "--no-config",
-        "--no-messages",
-        "--hidden",
-        "--no-ignore-dot",
-        "--no-require-git",
-        "--null",
-        "--crlf",
-    ]
-    options += ["--line-number", "--no-heading", "--with-filename", "--color=never", "--glob=!.git"]
+# --- ripgrep ------------------------------------------------------------------------------------------
+
+
+async def with_ripgrep(workspace: Workspace, query: Query) -> Found | None:
+    """None where this ripgrep cannot: look-around without PCRE2."""
+    scope = await asyncio.to_thread(Scope.of, workspace, query.path, query.glob, query.types)
+    tracked = asyncio.ensure_future(asyncio.to_thread(scope.tracked_though_ignored))
+    odd = asyncio.ensure_future(_odd_encodings(workspace, query, scope))
+    try:
+        found = await _by_ripgrep(workspace, query, scope, [])
+        if found is not None and found.more and query.show == "lines":  # which ones came first was chance
+            first = await _by_ripgrep(workspace, query, scope, ["--sort=path"], query.limit + 1)
+            near = await _by_python(workspace, query, scope, [p for p in query.near if scope.has(p)])
+            found = replace(merged(first or found, near, more=True), least=found.least)
+        if found is None:
+            return None
+        others = [*await tracked, *await odd]
+    finally:
+        tracked.cancel()
+        odd.cancel()
+    if others:
+        found = merged(found, await _by_python(workspace, query, scope, others))
+    return found
+
+
+async def _by_ripgrep(
+    workspace: Workspace, query: Query, scope: Scope, more: Sequence[str], cap: int = COUNTED
+) -> Found | None:
+    mode = {"lines": ["--line-number"], "files": ["--files-with-matches"], "counts": ["--count"]}[query.show]
+    options = [*_OPTIONS, *scope.for_ripgrep(), *mode, *more, "--null", "--no-heading", "--with-filename"]
+    options += [f"--max-columns={_WIDEST}", "--max-columns-preview"] * (query.show == "lines")
     options += ["--ignore-case"] * query.ignore_case + ["--fixed-strings"] * query.fixed
-    folder = "" if query.path == "." else query.path + "/"
-    for glob in braces(query.glob) if query.glob else []:
-        options.append(f"--glob=/{folder}{glob.lstrip('/')}" if "/" in glob else f"--glob={glob}")
-    done = await run(
-        [ripgrep(), *options, "-e", query.pattern, "--", query.path if folder else "./"],
+    options += ["--word-regexp"] * query.word + ["--multiline"] * query.multiline
+    end = ["-e", query.pattern, "--", query.path if query.path != "." else "./"]
+    for engine in ([], ["--pcre2"]):
+        collector = Collector(scope.has, split_ripgrep(query.show), cap, BYTES_READ)
+        done = await run(
+            [ripgrep(), *options, *engine, *end],
+            cwd=workspace.root,
+            timeout_s=TIMEOUT_S,
+            max_output=_WORDS,
+            enough=collector.take,
+        )
+        failed = done.code == 2 and not collector.lines and bool(done.stderr)
+        if not failed:
+            costly = done.timed_out or (done.code == 2 and bool(engine))
+            return await asyncio.to_thread(collector.found, workspace.root, "ripgrep", costly, query)
+        if "PCRE2 is not available" in done.stderr:
+            return None
+        if engine or not ("look-around" in done.stderr or "backreferences" in done.stderr):
+            break
+    raise ToolRefused(f"the pattern is not accepted: {_words(done.stderr)}")
+
+
+async def _odd_encodings(workspace: Workspace, query: Query, scope: Scope) -> list[str]:
+    """Files that are not UTF-8, where the pattern has letters that such a file spells in its own way."""
+    if query.pattern.isascii():
+        return []
+    collector = Collector(scope.has, split_ripgrep("files"), COUNTED, BYTES_READ)
+    options = [*_OPTIONS, *scope.for_ripgrep(), "--files-with-matches", "--null", "--invert-match"]
+    place = query.path if query.path != "." else "./"
+    await run(
+        [ripgrep(), *options, "--line-regexp", "-e", "(?s).*", "--", place],
         cwd=workspace.root,
         timeout_s=TIMEOUT_S,
-        max_output=BYTES_READ,
-        enough=_counter(query.limit),
+        max_output=_WORDS,
+        enough=collector.take,
     )
-    if done.code == 2 and not done.stdout:
-        raise ToolRefused(f"the pattern is not accepted: {_words(done.stderr)}")
-    return _found(done, query, "ripgrep", _split_ripgrep)
+    return sorted({path for path, _, _ in collector.lines})
+
+
+# --- git grep -----------------------------------------------------------------------------------------
 
 
 async def with_git(workspace: Workspace, query: Query) -> Found | None:
-    """None where this git cannot: not compiled with PCRE, or the repository is not to be used."""
-    options = ["grep", "-n", "-z", "-I", "--untracked", "--no-color", "--full-name"]
-    options += ["-i"] * query.ignore_case + ["-F" if query.fixed else "-P"]
-    folder = "" if query.path == "." else query.path + "/"
-    specs = [
-        f":(glob){folder}{glob.lstrip('/') if '/' in glob else '**/' + glob}"
-        for glob in (braces(query.glob) if query.glob else [])
-    ]
-    pattern = query.pattern if query.fixed else "(*ANYCRLF)" + query.pattern  # $ stands before \r\n too
-    done = await git(
-        workspace.root,
-        *options,
-        "-e",
-        pattern,
-        "--",
-        *(specs or [query.path]),
-        timeout_s=TIMEOUT_S,
-        max_output=BYTES_READ,
-        enough=_counter(query.limit),
+    """None where git grep would not do the same: rule files that it does not know, other repositories in the
+    tree, several lines at once, counts, no PCRE."""
+    if query.multiline or query.show != "lines":
+        return None
+    scope = await asyncio.to_thread(Scope.of, workspace, query.path, query.glob, query.types)
+    if not await asyncio.to_thread(scope.only_git_decides):
+        return None
+    collector = Collector(scope.has, split_zeros, COUNTED, BYTES_READ)
+    options = ["-n", "-z", "-I", "--untracked", "--no-color", "--full-name"]
+    options += ["-i"] * query.ignore_case + ["-w"] * query.word + ["-F" if query.fixed else "-P"]
+    pattern = query.pattern if query.fixed else "(*UCP)(*ANYCRLF)" + query.pattern  # $ stands before \r\n too
+    asked = [*options, "-e", pattern, "--", query.path]
+    done, odd = await asyncio.gather(
+        git(workspace.root, "grep", *asked, timeout_s=TIMEOUT_S, max_output=_WORDS, enough=collector.take),
+        _git_odd_encodings(workspace, query),
     )
-    if done.code > 1 and not done.stdout:
+    if done.code > 1 and not collector.lines:
         if "-e option" in done.stderr or "command line" in done.stderr:
             raise ToolRefused(f"the pattern is not accepted: {_words(done.stderr)}")
-        return None
-    return _found(done, query, "git grep", _split_zeros)
+        if "limit" not in done.stderr:
+            return None
+    costly = done.timed_out or "limit" in done.stderr
+    found = await asyncio.to_thread(collector.found, workspace.root, "git grep", costly, query)
+    if odd := [path for path in odd if scope.has(path)]:
+        found = merged(found, await _by_python(workspace, query, scope, odd))
+    if found.more and query.show == "lines":
+        near = await _by_python(workspace, query, scope, [path for path in query.near if scope.has(path)])
+        found = merged(found, near, more=True)  # git grep goes by path
+    return found
+
+
+async def _git_odd_encodings(workspace: Workspace, query: Query) -> list[str]:
+    """Files in UTF-16, which git takes for binary; for a pattern beyond ASCII those that are not UTF-8."""
+    asked = [("^(\\xff\\xfe|\\xfe\\xff)", "-a", {"LC_ALL": "C"})]
+    if not query.pattern.isascii():
+        asked.append(("(*ANYCRLF)^.*$", "-vI", {}))
+    options = ("-l", "-z", "--untracked", "--full-name", "-P")
+    done = await asyncio.gather(
+        *(
+            git(
+                workspace.root, "grep", *options, how, "-e", pattern, "--", query.path,
+                timeout_s=TIMEOUT_S, max_output=BYTES_READ, more=more,
+            )
+            for pattern, how, more in asked
+        )
+    )  # fmt: skip
+    return sorted({path for each in done for path in each.stdout.split("\0") if path})
+
+
+# --- Python -------------------------------------------------------------------------------------------
 
 
 async def with_python(workspace: Workspace, query: Query) -> Found:
     """``re`` holds the interpreter while it matches, so it runs where it can be killed."""
-    target = workspace.resolve(query.path)
-    if target.is_file():
-        files = [query.path]
-    else:
-        folder = "" if query.path == "." else query.path + "/"
-        globs = matcher(query.glob) if query.glob else None
-        files = [
-            path
-            for path in workspace.list_files()
-            if path.startswith(folder) and (globs is None or globs.match_file(path[len(folder) :]))
-        ]
+    if workspace.resolve(query.path).is_file():
+        return await _by_python(workspace, query, None, [query.path])
+    scope = await asyncio.to_thread(Scope.of, workspace, query.path, query.glob, query.types)
+    files = await asyncio.to_thread(scope.files)
+    first = [path for path in query.near if path in set(files)]
+    return await _by_python(workspace, query, scope, [*first, *files])
+
+
+async def _by_python(workspace: Workspace, query: Query, scope: Scope | None, files: Sequence[str]) -> Found:
+    files = list(dict.fromkeys(files))
+    many = min(_WORKERS, len(files) // _FILES_EACH + 1)
+    size = -(-len(files) // many) if files else 1
+    parts = [files[start : start + size] for start in range(0, len(files), size)]
+    found = Found(engine="python")
+    for part in await asyncio.gather(*(_worker(workspace, query, scope, part) for part in parts)):
+        found = merged(found, part)
+    return found
+
+
+async def _worker(workspace: Workspace, query: Query, scope: Scope | None, files: Sequence[str]) -> Found:
     task = {
         "pattern": query.pattern,
         "fixed": query.fixed,
         "ignore_case": query.ignore_case,
-        "limit": query.limit + 1,
+        "word": query.word,
+        "multiline": query.multiline,
+        "show": query.show,
+        "limit": COUNTED + 1,
+        "named": scope is None,  # such a file may be a link, and is refused where it is binary
+        "encoding": str(ENCODING),
         "files": files,
     }
+    collector = Collector(lambda path: True, split_zeros, COUNTED, BYTES_READ)
     done = await run(
         [sys.executable, "-I", "-S", str(WORKER)],
         cwd=workspace.root,
         timeout_s=TIMEOUT_S,
         input=json.dumps(task).encode(),
-        max_output=BYTES_READ,
+        max_output=_WORDS,
+        enough=collector.take,
     )
     if done.code == 2:
         raise ToolRefused(f"the pattern is not accepted: {done.stderr.strip()}")
-    return _found(done, query, "python", _split_zeros)
-
-
-def _counter(limit: int) -> Callable[[bytes], bool]:
-    """True once more lines than wanted, or too many bytes, went by."""
-    seen = [0, 0]
-
-    def enough(chunk: bytes) -> bool:
-        seen[0] += chunk.count(b"\n")
-        seen[1] += len(chunk)
-        return seen[0] > limit + 200 or seen[1] > BYTES_READ // 2
-
-    return enough
-
-
-def _found(
-    done: Finished, query: Query, engine: str, split: Callable[[str], tuple[str, str, str] | None]
-) -> Found:
-    text = done.stdout.partition("\n[... ")[0] if done.cut_bytes else done.stdout
-    matches = []
-    for line in text.split("\n"):
-        parts = split(line)
-        if parts and parts[1].isdigit():
-            matches.append(Match(parts[0].removeprefix("./"), int(parts[1]), parts[2].rstrip("\r")))
-    matches.sort(key=lambda match: (match.path, match.line))
-    stopped = done.signal is not None or done.cut_bytes > 0
-    return Found(tuple(matches), stopped or len(matches) > query.limit, done.timed_out, engine)
-
-
-def _split_ripgrep(line: str) -> tuple[str, str, str] | None:
-    path, zero, rest = line.partition("\0")
-    number, colon, text = rest.partition(":")
-    return (path, number, text) if zero and colon else None
-
-
-def _split_zeros(line: str) -> tuple[str, str, str] | None:
-    parts = line.split("\0", 2)
-    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else None
+    if done.code == 3:
+        raise ToolRefused(f"{query.path} is a binary file")
+    return await asyncio.to_thread(collector.found, workspace.root, "python", done.timed_out, query)
 
 
 def _words(stderr: str) -> str:
-    return " ".join(stderr.replace("(*ANYCRLF)", "").split())[:300] or "it failed without a message"
+    text = stderr.replace("(*UCP)", "").replace("(*ANYCRLF)", "")
+    return " ".join(text.split())[:300] or "it failed without a message"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
 from pydantic import Field
 
-from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
+from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome
 from kcode.tools.bounds import plural
+from kcode.tools.globs import matcher
 from kcode.workspace.errors import NotAFile
 
 ENTRIES_SHOWN = 300
@@ -112,22 +111,3 @@ class FindFiles(Tool[FindFilesArguments]):
         more = len(found) - len(shown)
         note = f"\n[{more:,} more of {len(found):,}; narrow the pattern]" if more else ""
         return ToolOutcome("\n".join(shown) + note, plural(len(found), "file"), payload=found)
-
-
-def matcher(pattern: str) -> GitIgnoreSpec:
-    """A glob as git reads it: without a slash it matches at any depth. ``{a,b}`` gives alternatives."""
-    lines = ["\\" + glob if glob[0] in "!#" else glob for glob in braces(pattern.removeprefix("./"))]
-    try:
-        return GitIgnoreSpec.from_lines(lines)
-    except ValueError as problem:
-        raise ToolRefused(f"the pattern {pattern!r} is not a glob: {problem}") from None
-
-
-def braces(pattern: str) -> list[str]:
-    """The alternatives of a glob with ``{a,b}``, nested ones too; at most 64."""
-    match = re.search(r"\{([^{}]*,[^{}]*)\}", pattern)
-    if not match:
-        return [pattern]
-    before, after = pattern[: match.start()], pattern[match.end() :]
-    options = [before + option + after for option in match.group(1).split(",")]
-    return [glob for option in options for glob in braces(option)][:64]

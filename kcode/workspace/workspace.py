@@ -101,8 +101,13 @@ class Workspace(Places):
     def saw(self, path: str, text: str) -> None:
         """The model was shown ``text`` as the content of ``path``, or wrote it itself."""
         name = self.relative(self.resolve(path))
+        self._seen.pop(name, None)  # the latest is last
         self._seen[name] = _digest(text)
         self._shown[name] = text if len(text) <= 1_000_000 else ""
+
+    def seen_files(self) -> tuple[str, ...]:
+        """The files that the model was shown or wrote, the latest first."""
+        return tuple(reversed(self._seen))
 
     def last_seen(self, path: str) -> str | None:
         """The text of ``path`` as the model last saw it; None where that is not known any more."""

@@ -113,7 +113,8 @@ def test_the_limit_is_told_and_an_empty_result_too(tree: Bench) -> None:
     outcome = asyncio.run(tree.call("grep", pattern="total", max_results=2))
     assert outcome.text.count(":") >= 2
     assert "the first 2 matches; there are more" in outcome.text
-    assert outcome.brief.startswith("2+ matches")
+    assert "there are more, 6 in 4 files" in outcome.text
+    assert outcome.brief == "2 of 6 matches in 4 files"
     assert "no match" in asyncio.run(tree.call("grep", pattern="zzz")).text
 
 
@@ -143,3 +144,94 @@ def test_very_long_lines_are_cut(tree: Bench) -> None:
     text = asyncio.run(tree.call("grep", pattern="needle", path="min.js")).text
     assert len(text) < 1_000
     assert "line cut" in text
+
+
+def test_a_cut_line_shows_where_the_match_is(tree: Bench) -> None:
+    tree.write("min.js", "x" * 50_000 + "needle" + "y" * 50_000 + "\n")
+    text = asyncio.run(tree.call("grep", pattern="needle")).text
+    assert "xneedley" in text
+    assert "it has 100,006 characters" in text
+
+
+def test_more_matches_than_are_counted_are_told_as_more(tree: Bench) -> None:
+    tree.write("many.txt", "needle\n" * 10_000)
+    text = asyncio.run(tree.call("grep", pattern="needle", max_results=3)).text
+    assert text.startswith("many.txt:1:needle\nmany.txt:2:needle\nmany.txt:3:needle\n[")
+    counted = int(text.partition("there are more than ")[2].partition(":")[0].replace(",", ""))
+    assert 2_000 <= counted < 10_000
+
+
+def test_what_was_read_before_comes_first_and_the_order_is_told(tree: Bench) -> None:
+    tree.write("z/last.py", "total\ntotal\n")
+    tree.git("add", ".")
+    tree.git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-qm", "all")
+    assert asyncio.run(tree.call("grep", pattern="total", max_results=1)).text.startswith(".hidden/f.py")
+    asyncio.run(tree.call("read_file", path="z/last.py"))
+    tree.write("a.py", "total\n")  # git has it as changed
+    outcomes = [asyncio.run(tree.call("grep", pattern="total", max_results=4)).text for _ in range(2)]
+    assert outcomes[0] == outcomes[1]
+    lines = outcomes[0].split("\n")
+    assert lines[:4] == ["z/last.py:1:total", "z/last.py:2:total", "a.py:1:total", ".hidden/f.py:1:a.b total"]
+    assert "2 files that you have read or that git has as changed come first" in outcomes[0]
+    assert asyncio.run(tree.call("grep", pattern="total")).text.startswith(".hidden/f.py")  # all: by path
+
+
+def test_files_and_counts_alone(tree: Bench) -> None:
+    assert asyncio.run(tree.call("grep", pattern="total", show="files", type="py")).text == (
+        ".hidden/f.py\na.py\nsrc/b.py\n[3 files]"
+    )
+    assert asyncio.run(tree.call("grep", pattern="total", show="counts", path="src")).text == (
+        "src/b.py:1\nsrc/x y/c.txt:2\n[3 matches in 2 files]"
+    )
+
+
+def test_whole_words_several_globs_and_types(tree: Bench) -> None:
+    tree.write("w.py", "totals\n")
+    found = asyncio.run(tree.call("grep", pattern="total", word=True, glob="*.py,*.txt,!src/**")).text
+    assert (
+        found == ".hidden/f.py:1:a.b total\na.py:3:def total(items):\na.py:4:    return sum(items)  # total"
+    )
+    assert "no file type 'cobol'" in asyncio.run(tree.refusal("grep", pattern="x", type="cobol"))
+
+
+def test_a_glob_does_not_bring_back_what_is_ignored(tree: Bench) -> None:
+    assert "no match" in asyncio.run(tree.call("grep", pattern="total", glob="*.log")).text
+
+
+def test_a_pattern_with_a_line_end_is_searched_over_lines(tree: Bench) -> None:
+    text = asyncio.run(tree.call("grep", pattern=r"import os\n\ndef", glob="*.py")).text
+    assert text == "a.py:1:import os\na.py:2:\na.py:3:def total(items):"
+
+
+def test_a_binary_file_that_is_named_is_told_as_such(tree: Bench) -> None:
+    assert "binary" in asyncio.run(tree.refusal("grep", pattern="total", path="src/x y/d.bin"))
+
+
+def test_an_ignored_folder_is_searched_when_it_is_named(tree: Bench) -> None:
+    assert asyncio.run(tree.call("grep", pattern="total", path="build")).text == "build/e.py:1:total"
+
+
+def test_what_kcodeignore_names_is_not_searched_even_when_it_is_named(tree: Bench) -> None:
+    tree.write(".kcodeignore", "/src\n")
+    assert "src/b.py" not in asyncio.run(tree.call("grep", pattern="total")).text
+    assert "kept out by .kcodeignore:1" in asyncio.run(tree.refusal("grep", pattern="total", path="src"))
+    assert "kept out" in asyncio.run(tree.refusal("grep", pattern="total", path="src/b.py"))
+
+
+def test_look_around_is_understood(tree: Bench) -> None:
+    text = asyncio.run(tree.call("grep", pattern=r"(?<=def )total", glob="*.py")).text
+    assert text == "a.py:3:def total(items):"
+
+
+@pytest.mark.parametrize("engine", ["ripgrep", "git grep"])
+def test_a_pattern_that_explodes_is_stopped_in_the_other_engines_too(
+    tree: Bench, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine == "ripgrep" and not grep_engines.ripgrep():
+        pytest.skip("no ripgrep here")
+    monkeypatch.setattr(grep_engines, "TIMEOUT_S", 5.0)
+    tree.write("a.txt", "a" * 60 + "!\n")
+    found = asyncio.run(ENGINES[engine](tree.workspace, query(r"(?=a)^(a|aa|a)+$(?<!b)", glob="a.txt")))
+    assert found is not None
+    assert found.timed_out
+    assert not found.matches

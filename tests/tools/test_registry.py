@@ -19,7 +19,7 @@ DECLARED = {
     "read_file": "path start_line line_count",
     "list_dir": "path depth",
     "find_files": "pattern path",
-    "grep": "pattern path glob context ignore_case fixed max_results",
+    "grep": "pattern path glob type context ignore_case fixed word multiline show max_results",
     "find_symbol": "name max_results",
     "references": "name max_results",
     "outline": "path",
