@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -80,10 +81,9 @@ def moments(ledger: Sequence[Entry]) -> list[Moment]:
         if not isinstance(epoch, Epoch) or epoch.reason not in _CROSSED or begins >= upto:
             break
         upto = begins
-    ends = [*found[1:], len(ledger)]
     return [
         Moment(at, _typed(ledger[at]), _files_of(ledger[at:end]) if end > at else 0)
-        for at, end in zip(found, ends, strict=True)
+        for at, end in pairwise([*found, len(ledger)])
     ]
 
 

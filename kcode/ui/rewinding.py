@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
+from kcode.i18n import _, n_
 from kcode.ui import figures
 from kcode.ui.commands.base import choose
 from kcode.ui.picker import Choice, of_moment
@@ -24,12 +25,14 @@ async def run(sitting: Sitting, session: Session, argument: str) -> None:
     if argument == "undo":
         return await _take_back(sitting, session)
     if argument:
-        raise UsageError(f"/rewind does not know {argument!r}", "/rewind, or /rewind undo")
+        raise UsageError(
+            _("/rewind does not know {what!r}").format(what=argument), _("/rewind, or /rewind undo")
+        )
     from kcode.agent.rewind import moments, plan_files, rewind
 
     found = moments(session.ledger)
     if not found:
-        return sitting.say("there is no message to go back to", "dim")
+        return sitting.say(_("there is no message to go back to"), "dim")
     moment = await _moment(sitting, found)
     if moment is None:
         return None
@@ -43,7 +46,7 @@ async def run(sitting: Sitting, session: Session, argument: str) -> None:
     done = await rewind(session, moment.position, what, plan, force=force)
     _tell(sitting, what, done)
     if not plan.exact and what != "conversation":
-        sitting.say("without a snapshot, only what kcode's own edits changed came back", "yellow")
+        sitting.say(_("without a snapshot, only what kcode's own edits changed came back"), "yellow")
     if done.text:
         sitting.draft = done.text
     return None
@@ -53,7 +56,7 @@ async def _moment(sitting: Sitting, found: Sequence[Moment]) -> Moment | None:
     chosen = await choose(
         sitting,
         [of_moment(moment) for moment in found],
-        title="Go back to before which message?",
+        title=_("Go back to before which message?"),
         start=len(found) - 1,
     )
     return None if chosen is None else found[chosen]
@@ -63,15 +66,15 @@ async def _what(sitting: Sitting, plan: FilePlan) -> What | None:
     """What goes back; without a question where no file has changed."""
     if plan.empty:
         return "conversation"
-    files = _count(plan.restored, "change back") if plan.restored else ""
-    kept = _count(plan.kept, "changed by you") if plan.kept else ""
+    files = _count(plan.restored, _("change back")) if plan.restored else ""
+    kept = _count(plan.kept, _("changed by you")) if plan.kept else ""
     detail = "; ".join(filter(None, (files, kept)))
     choices: list[tuple[What, Choice]] = [
-        ("both", Choice("conversation and files", detail)),
-        ("conversation", Choice("conversation only", "files stay as they are")),
-        ("files", Choice("files only", "the conversation goes on, and the model is told")),
+        ("both", Choice(_("conversation and files"), detail)),
+        ("conversation", Choice(_("conversation only"), _("files stay as they are"))),
+        ("files", Choice(_("files only"), _("the conversation goes on, and the model is told"))),
     ]
-    chosen = await choose(sitting, [choice for _, choice in choices], title="What goes back?")
+    chosen = await choose(sitting, [choice for _what, choice in choices], title=_("What goes back?"))
     return None if chosen is None else choices[chosen][0]
 
 
@@ -80,10 +83,10 @@ async def _force(sitting: Sitting, plan: FilePlan) -> bool | None:
     if not plan.kept:
         return False
     choices = [
-        Choice("keep my changes", _count(plan.kept, "stay as they are now")),
-        Choice("bring these back too", "my changes to them are undone; /rewind undo has them"),
+        Choice(_("keep my changes"), _count(plan.kept, _("stay as they are now"))),
+        Choice(_("bring these back too"), _("my changes to them are undone; /rewind undo has them")),
     ]
-    title = "You changed some of these files yourself, or somebody else did"
+    title = _("You changed some of these files yourself, or somebody else did")
     chosen = await choose(sitting, choices, title=title)
     return None if chosen is None else chosen == 1
 
@@ -96,17 +99,17 @@ async def _take_back(sitting: Sitting, session: Session) -> None:
     if force is None:
         return
     done = await undo(session, position, plan, force=force)
-    sitting.say("the rewind is taken back")
+    sitting.say(_("the rewind is taken back"))
     _paths(sitting, done)
 
 
 def _tell(sitting: Sitting, what: What, done: Rewound) -> None:
     words = {
-        "both": "conversation and files are as they were before that message",
-        "conversation": "the conversation is as it was before that message; files stay",
-        "files": "files are as they were before that message; the conversation goes on",
+        "both": _("conversation and files are as they were before that message"),
+        "conversation": _("the conversation is as it was before that message; files stay"),
+        "files": _("files are as they were before that message; the conversation goes on"),
     }
-    sitting.say(f"{words[what]} (/rewind undo takes it back)")
+    sitting.say(_("{done} (/rewind undo takes it back)").format(done=words[what]))
     _paths(sitting, done)
 
 
@@ -114,13 +117,16 @@ def _paths(sitting: Sitting, done: Rewound) -> None:
     for path in done.restored[:_LISTED]:
         sitting.say(f"  {figures.one_line(path)}", "dim")
     if len(done.restored) > _LISTED:
-        sitting.say(f"  and {len(done.restored) - _LISTED} more", "dim")
+        more = len(done.restored) - _LISTED
+        sitting.say("  " + _("and {count} more").format(count=more), "dim")
     for path, why in done.left:
-        sitting.say(f"  left alone: {figures.one_line(path)}: {figures.one_line(why)}", "yellow")
+        told = _("left alone: {file}: {why}").format(file=figures.one_line(path), why=figures.one_line(why))
+        sitting.say(f"  {told}", "yellow")
 
 
 def _count(paths: Sequence[str], what: str) -> str:
     """``3 files change back: a.py, b.py, c.py``."""
     named = ", ".join(figures.one_line(path) for path in paths[:_NAMED])
     more = ", …" if len(paths) > _NAMED else ""
-    return f"{len(paths)} file{'s' if len(paths) != 1 else ''} {what}: {named}{more}"
+    files = n_("{count} file", "{count} files", len(paths)).format(count=len(paths))
+    return f"{files} {what}: {named}{more}"

@@ -125,3 +125,16 @@ def test_fork_goes_on_under_a_new_id(sit: Sit, k2sim: Sim) -> None:
     assert old is not None
     ask(person, "second", "Two.")
     assert all(step.extends for step in sim.prefix_report())
+
+
+def test_before_any_message_there_is_nothing_to_go_back_to(sit: Sit, k2sim: Sim) -> None:
+    person = sit(k2sim([say("One.")]))
+    person.see("ask mode · kimi")
+    person.type("/rewind\r")
+    person.see("there is no message to go back to")
+    person.type("one\r")
+    person.see(r"One\.[\s\S]+❯")
+    person.type("/clear\r")
+    person.see("a new conversation")
+    escape_twice(person)
+    person.see("there is no message to go back to[\\s\\S]+there is no message to go back to")
