@@ -34,11 +34,12 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    if arguments[:3] == ["hook", "run", "pre-commit"]:
+    if arguments[:2] == ["hook", "run"] and arguments[2:3] and not arguments[2].startswith("-"):
         # Every commit waits for this one: the argument parser alone would cost more than the check.
+        from kcode.cli.hooksession import hook_session
         from kcode.githooks.run import main as run_hook
 
-        return run_hook(arguments[2:])
+        return run_hook(arguments[2:], hook_session)
     from kcode.cli.root import command
 
     end = _end_of_options(arguments)
@@ -96,15 +97,20 @@ def _report_os_error(error: OSError, debug: bool) -> int:
 
 
 def _report_defect(error: BaseException, debug: bool) -> int:
+    from kcode.i18n import _
+
     trace = "".join(traceback.format_exception(error))
     kept = _keep(trace)
-    print(f"kcode: this is a defect of kcode: {type(error).__name__}: {error}", file=sys.stderr)
+    print(
+        _("kcode: this is a defect of kcode: {kind}: {words}").format(kind=type(error).__name__, words=error),
+        file=sys.stderr,
+    )
     if debug:
         print(trace, file=sys.stderr, end="")
     if kept:
-        print(f"The stack trace is in {kept}; please report it.", file=sys.stderr)
+        print(_("The stack trace is in {file}; please report it.").format(file=kept), file=sys.stderr)
     elif not debug:
-        print("Run it again with --debug to see the stack trace.", file=sys.stderr)
+        print(_("Run it again with --debug to see the stack trace."), file=sys.stderr)
     return int(ExitCode.INTERNAL)
 
 

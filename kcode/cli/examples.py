@@ -75,7 +75,10 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "permissions list": (("kcode permissions list", "The rules that hold here."),),
     "permissions forget": (("kcode permissions forget 'command: make *'", "Remove a rule of yours."),),
     "hook": (("kcode hook status", "Which hooks are installed here."),),
-    "hook install": (("kcode hook install pre-commit", "Check every commit for secrets and leftovers."),),
+    "hook install": (
+        ("kcode hook install pre-commit", "Check every commit for secrets and leftovers."),
+        ("kcode hook install prepare-commit-msg pre-push", "Drafted messages; tests before a push."),
+    ),
     "hook uninstall": (("kcode hook uninstall pre-commit", "Put back the hook that was there."),),
     "hook status": (("kcode hook status", "Which hooks are installed here."),),
     "hook run": (("kcode hook run pre-commit", "Check what is staged now."),),

@@ -45,9 +45,9 @@ KINDS: dict[str, str] = {
     "config set key": "keys",
     "config set value": "values",
     "config unset key": "keys",
-    "hook install hook": "pre-commit",
-    "hook uninstall hook": "pre-commit",
-    "hook run hook": "pre-commit",
+    "hook install hook": "pre-commit|prepare-commit-msg|commit-msg|pre-push|post-merge",
+    "hook uninstall hook": "pre-commit|prepare-commit-msg|commit-msg|pre-push|post-merge",
+    "hook run hook": "pre-commit|prepare-commit-msg|commit-msg|pre-push|post-merge",
     "completion shell": "bash|zsh|fish|powershell",
     "help topic": "commands",
 }

@@ -84,6 +84,8 @@ class RunnerSettings(Section):
     command: str = Field("", description="command that runs the tests; empty: detected")
     timeout_s: float = Field(300.0, gt=0, description="time limit of one test run, seconds")
     python: str = Field("", description="interpreter for the tests; empty: the project's own")
+    runner: str = Field("auto", description="which runner runs the tests (docs/testing.md); auto: detected")
+    rerun_failed: bool = Field(True, description="run a few failing tests again alone, to notice flaky ones")
 
 
 class FixSettings(Section):
@@ -127,6 +129,25 @@ class SessionSettings(Section):
 
 class HookSettings(Section):
     fail_closed: bool = Field(False, description="block the commit when a check itself cannot run")
+    while_merging: bool = Field(
+        False, description="all checks also while a merge, rebase, cherry-pick or revert is concluded"
+    )
+    review: Literal["off", "on"] = Field(
+        "off", description="pre-commit: let the model review what is staged, once the checks pass"
+    )
+    review_seconds: float = Field(30.0, gt=0, description="time for that review or a draft, seconds")
+    review_cost: Money = Field("0.5", description="cost limit of one review or draft; 0: none")
+    block_at: Literal["high", "medium", "low", "never"] = Field(
+        "high", description="severity from which a finding of that review stops the commit"
+    )
+    subject_length: int = Field(
+        0, ge=0, description="commit-msg: longest subject; 0: 72, or as long as the repository's own are"
+    )
+    conventional: Literal["auto", "on", "off"] = Field(
+        "auto", description="commit-msg: ask for a Conventional Commits type; auto: where the log has them"
+    )
+    push_tests: Literal["affected", "all", "off"] = Field("affected", description="pre-push: tests to run")
+    push_seconds: float = Field(120.0, gt=0, description="pre-push: time for those tests, seconds")
 
 
 class CommitSettings(Section):

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kcode.errors import EnvironmentProblem, UsageError
+from kcode.githooks import shared
 from kcode.githooks.place import Place
 from kcode.githooks.script import CHAINED, is_ours, recorded_program, script
 
-HOOKS = ("pre-commit",)
+HOOKS = ("pre-commit", "prepare-commit-msg", "commit-msg", "pre-push", "post-merge")
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One hook's state. ``state`` is ``none``, ``ours`` or ``other``; ``program`` is the recorded kcode."""
+    """One hook's state. ``state`` is ``none``, ``ours`` or ``other``; ``program`` is the recorded kcode.
+    ``by`` names who runs this repository's hooks (husky, lefthook), or is ``""`` for git itself."""
 
     hook: str
     path: Path
@@ -27,6 +29,15 @@ class Status:
     chained: bool
     program: str
     program_there: bool
+    by: str = ""
+
+
+class TakenByLefthook(UsageError):
+    """lefthook's file has the hook's section already; ``lines`` are to be added there by hand."""
+
+    def __init__(self, file: Path, hook: str, lines: str) -> None:
+        super().__init__(f"{file} has a section {hook} already", "add the command kcode to it by hand")
+        self.lines = lines
 
 
 def check_name(hook: str) -> None:
@@ -36,6 +47,11 @@ def check_name(hook: str) -> None:
 
 def status(place: Place, hook: str) -> Status:
     check_name(hook)
+    if theirs := shared.shared_hook(place, hook):
+        there = shared.present(theirs, hook)
+        other = shared.taken(theirs, hook) or (theirs.by == "husky" and theirs.file.exists())
+        state = "ours" if there else "other" if other else "none"
+        return Status(hook, theirs.file, state, False, "", True, theirs.by)
     path = place.hooks / hook
     content = _content(path)
     state = "none" if content is None else "ours" if is_ours(content) else "other"
@@ -52,6 +68,8 @@ def install(place: Place, hook: str, program: str = "") -> Status:
     chained earlier is in the way.
     """
     before = status(place, hook)
+    if before.by:
+        return _install_shared(place, before)
     aside = _chained(before.path)
     if before.state == "other" and before.chained:
         raise UsageError(
@@ -73,6 +91,12 @@ def install(place: Place, hook: str, program: str = "") -> Status:
 def uninstall(place: Place, hook: str) -> bool:
     """Remove ``hook`` and put back what it had set aside. Returns whether there was one of ours."""
     now = status(place, hook)
+    if now.by:
+        theirs = shared.shared_hook(place, hook)
+        if now.state == "ours" and theirs is not None:
+            with _told(now.path):
+                shared.remove(theirs, hook)
+        return now.state == "ours"
     if now.state == "other" and now.chained:
         raise UsageError(
             f"{now.path} is not kcode's, yet {_chained(now.path)} waits to be put back",
@@ -86,6 +110,17 @@ def uninstall(place: Place, hook: str) -> bool:
         elif now.state == "none" and now.chained:
             _chained(now.path).rename(now.path)
     return now.state == "ours"
+
+
+def _install_shared(place: Place, before: Status) -> Status:
+    """Add our lines to husky's or lefthook's file. Raises :class:`TakenByLefthook`."""
+    theirs = shared.shared_hook(place, before.hook)
+    if theirs is not None and before.state != "ours":
+        if shared.taken(theirs, before.hook):
+            raise TakenByLefthook(theirs.file, before.hook, shared.lines(theirs, before.hook))
+        with _told(theirs.file):
+            shared.add(theirs, before.hook)
+    return status(place, before.hook)
 
 
 def own_program() -> str:

@@ -163,7 +163,7 @@ async def _checked(desk: Desk, change: Draftable, wanted: Wanted) -> None:
 
 def findings(diff: str) -> list[Finding]:
     """What the pre-commit hook would say to the added lines of ``diff``."""
-    from kcode.githooks.checks import conflict_markers, secrets
+    from kcode.githooks.checks import all_checks
     from kcode.githooks.staged import Added
     from kcode.workspace.unidiff import parse
 
@@ -174,8 +174,7 @@ def findings(diff: str) -> list[Finding]:
         )
         for file in parse(diff)
     ]
-    found = [*conflict_markers(files), *secrets(files)]
-    return sorted(found, key=lambda finding: (finding.path, finding.line))
+    return all_checks(files)
 
 
 class _Dialogue:
