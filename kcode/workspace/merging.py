@@ -301,11 +301,10 @@ class _Merge:
         return rule
 
     def _agreed(self) -> Rule | None:
-        pairs = [
-            (lead(self.document.lines[self.alignment.lines[at]]), lead(self.old[at]))
-            for at in range(len(self.old))
-            if self.alignment.lines[at] >= 0 and self.old[at].strip()
-        ]
+        filled = [at for at in range(len(self.old)) if self.alignment.lines[at] >= 0 and self.old[at].strip()]
+        if self.alignment.loose:  # a line that is merely like another may stand deeper than that
+            filled = [at for at in filled if self._same(at)] or filled
+        pairs = [(lead(self.document.lines[self.alignment.lines[at]]), lead(self.old[at])) for at in filled]
         first, *others = pairs or [("", "")]
         if others and first[0] and not first[1] and self.old[0].strip():
             exact = all(there == given for there, given in others)

@@ -12,22 +12,29 @@ from kcode.workspace.merging import Alignment, Place, merged
 
 SCORE = 0.72  # of 1.0 for the same lines; below it nothing is taken
 GAP = 0.05  # the best must be better by this than any other place where the edit would fit
+_MORE_CHANGES = 2  # lines in which any other place must differ more than the best
 _RIVAL = 0.6  # a place this much worse than the best is none, whatever line it has that the best lacks
 LINE = 0.6  # lines less alike than this do not stand for one another
 ALONE = 0.85  # one line without any context must be this much alike
+_LIKE = 0.6  # of a line's weight goes to one that is not the same: the same lines decide what lies where
 _EXTRA = 1.0  # what a line of the file between others costs, in characters
 _MOST_LINES = 200  # of the old text
 _MOST_COMPARED = 1_500_000  # pairs of different lines
 _CANDIDATES = 12
-_COMMON = 40  # lines found oftener say nothing about the place
+_RARE_CANDIDATES = 4  # besides, which have lines just as given that are seldom elsewhere
+_COMMON = 48  # lines found oftener say nothing about the place
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """``there[n]`` is the index in ``document.filled`` of the n-th filled line of the old text, or -1."""
+    """``there[n]`` is the index in ``document.filled`` of the n-th filled line of the old text, or -1.
+
+    ``held``: which of those lines are there just as given.
+    """
 
     score: float
     there: tuple[int, ...]
+    held: frozenset[int] = frozenset()
 
     @property
     def first(self) -> int:
@@ -36,6 +43,12 @@ class Window:
     @property
     def last(self) -> int:
         return max(at for at in self.there if at >= 0)
+
+    @property
+    def changes(self) -> int:
+        """How many lines tell it from the text: those not there just as given, and those between them."""
+        strange = self.last - self.first + 1 - sum(at >= 0 for at in self.there)
+        return len(self.there) - len(self.held) + strange
 
 
 def similar_places(document: Document, old: str, new: str) -> list[Place]:
@@ -46,37 +59,36 @@ def similar_places(document: Document, old: str, new: str) -> list[Place]:
     windows = similar_windows(document, wanted, [lead(lines[at]) for at in given])
     if not windows or windows[0].score < (ALONE if len(given) == 1 else SCORE):
         return []
-    windows.sort(key=lambda window: len(_exact(document, wanted, window)) < len(wanted))  # whole ones first
     best, *others = windows
     place = _place(document, old, new, lines, given, best)
     if place is None:
         return []
-    held = _exact(document, wanted, best)
     for other in others:
-        rivals = _exact(document, wanted, other)
-        clear = best.score - other.score >= GAP and rivals <= held
-        whole = len(rivals) < len(held) == len(wanted) and other.score < best.score
-        if clear or whole or other.score < _RIVAL * best.score:
+        if other.score < _RIVAL * best.score or _clear(best, other):
             continue
         rival = _place(document, old, new, lines, given, other)
         if rival is not None:
             return [place, rival]
-        if other.score >= best.score or len(rivals - held) >= len(held - rivals):
+        if other.score >= best.score or len(other.held - best.held) >= len(best.held - other.held):
             return []  # the edit would not fit where the text is
     return [place]
 
 
-def _exact(document: Document, wanted: Sequence[str], window: Window) -> set[int]:
-    """Which of the wanted lines are in the window just as given."""
-    return {
-        number
-        for number, at in enumerate(window.there)
-        if at >= 0 and document.seen[document.filled[at]] == wanted[number]
-    }
+def _clear(best: Window, other: Window) -> bool:
+    """Whether the text is from ``best`` and not from ``other``.
+
+    Where the score does not tell, the other place must have changed since in two lines more to be the one
+    that is meant, and in one more for each line that it alone has just as given.
+    """
+    more = other.changes - best.changes
+    if more >= 1 and best.score - other.score >= GAP and other.held <= best.held:
+        return True
+    return more >= _MORE_CHANGES + len(other.held - best.held)
 
 
 def similar_windows(document: Document, wanted: Sequence[str], leads: Sequence[str] = ()) -> list[Window]:
-    """Parts of the document like ``wanted``, the best first, none mostly in a better one.
+    """Parts of the document like ``wanted``, those with the fewest changed lines first, none mostly in a
+    better one.
 
     Of lines that are the same, those indented like ``leads`` stand for each other.
     """
@@ -95,7 +107,7 @@ def similar_windows(document: Document, wanted: Sequence[str], leads: Sequence[s
         window = _best_alignment(keys, wanted, alike, low, min(len(keys), offset + len(wanted) + slack), deep)
         if window and abs(window.last - window.first + 1 - len(wanted)) <= slack:
             found.append(window)
-    found.sort(key=lambda window: (-window.score, window.first))
+    found.sort(key=lambda window: (window.changes, -window.score, window.first))
     apart: list[Window] = []
     for window in found:
         if all(_shared(window, better) <= len(wanted) // 3 for better in apart):
@@ -142,17 +154,21 @@ def _offsets(keys: Sequence[str], wanted: Sequence[str], alike: _Alike, slack: i
     for number, line in enumerate(keys):
         at.setdefault(line, []).append(number)
     votes: dict[int, float] = {}
+    rare: dict[int, float] = {}  # by the lines just as given, the less often they are there the more
     for number, line in enumerate(wanted):
         for other, ratio in alike[number].items():
-            if len(at[other]) <= max(_COMMON, 4 * _CANDIDATES):
+            if len(at[other]) <= _COMMON:
                 for place in at[other]:
                     votes[place - number] = votes.get(place - number, 0.0) + ratio * _weight(line)
+        for place in at.get(line, ())[:_COMMON]:
+            rare[place - number] = rare.get(place - number, 0.0) + _weight(line) / len(at[line])
     chosen: list[int] = []
-    for offset in sorted(votes, key=lambda offset: (-votes[offset], offset)):
-        if all(abs(offset - other) > slack // 2 for other in chosen):
-            chosen.append(offset)
-        if len(chosen) == _CANDIDATES:
-            break
+    for ballot, most in ((votes, _CANDIDATES), (rare, _CANDIDATES + _RARE_CANDIDATES)):
+        for offset in sorted(ballot, key=lambda offset: (-ballot[offset], offset)):
+            if len(chosen) == most:
+                break
+            if all(abs(offset - other) > slack // 2 for other in chosen):
+                chosen.append(offset)
     return chosen
 
 
@@ -174,7 +190,9 @@ def _best_alignment(
             extra = row[column - 1] - (_EXTRA if row[column - 1] else 0.0)
             if extra > value:
                 value, move = extra, 3
-            same = ratio * weight + (0.1 if deep(number, low + column - 1) else 0.0)
+            same = (ratio if ratio == 1 else _LIKE * ratio) * weight + (
+                0.1 if deep(number, low + column - 1) else 0.0
+            )
             if ratio and best[column - 1] + same > value:
                 value, move = best[column - 1] + same, 1
             row[column], moves[column] = value, move
@@ -197,7 +215,8 @@ def _best_alignment(
     window = Window(0.0, tuple(there_of))
     same = sum(_weight(wanted[n]) * alike[n][keys[at]] for n, at in enumerate(there_of) if at >= 0)
     whole = sum(map(_weight, wanted)) + sum(map(_weight, keys[window.first : window.last + 1]))
-    return Window(2 * same / whole, window.there)
+    held = frozenset(n for n, at in enumerate(there_of) if at >= 0 and keys[at] == wanted[n])
+    return Window(2 * same / whole, window.there, held)
 
 
 def _place(

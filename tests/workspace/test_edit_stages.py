@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcode.workspace.edits import Replacement, apply_edits
@@ -186,3 +186,66 @@ def test_levels_of_another_width_become_levels_of_the_file() -> None:
     text, stage = one(CODE, old, old + "    if total:\n      raise ValueError\n")
     assert stage == "indentation"
     assert "\n        if total:\n            raise ValueError\n" in text
+
+
+TWINS = """\
+def of_filter(name):
+    found = look_in(filters, name)
+    check(found)
+    {inserted}return table.filters[found]
+
+
+def of_test(name):
+    found = look_in(tests, name)
+    check(found)
+    return table.tests[found]
+"""
+
+
+def test_a_place_that_another_is_like_is_taken_where_that_one_differs_in_two_lines_more() -> None:
+    text = TWINS.format(inserted="log(found)\n    ")
+    old = TWINS.format(inserted="").split("\n\n\n")[0] + "\n"
+    outcome = apply_edits(text, [(old, old.replace("check(found)", "check(found, name)"), False)])
+    assert outcome.text == text.replace("check(found)", "check(found, name)", 1)
+
+
+def test_a_copy_with_a_line_more_is_not_taken_for_the_place_that_was_renamed_since() -> None:
+    """What the text is from had ``speak`` in two lines, and has ``talk`` now; the copy has a line more."""
+    place = "def {}():\n    begin()\n    speak(1)\n    speak(2)\n    end()\n"
+    copy = place.format("first").replace("    speak(1)\n", "    wait()\n    speak(1)\n")
+    text = copy + "\n\n" + place.format("first").replace("speak", "talk")
+    old = place.format("first")
+    outcome = apply_edits(text, [(old, old.replace("end()", "end(3)"), False)])
+    assert not outcome.ok
+    assert outcome.text == text
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(2, 6), st.integers(4, 9), st.data())
+def test_of_blocks_that_are_nearly_the_same_the_changed_one_is_meant_or_none(
+    count: int, size: int, data: st.DataObject
+) -> None:
+    """Near copies, each with its own words in some lines; one of them lost, got or changed one line."""
+    own = data.draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=size, unique=True))
+    blocks = [
+        [f"    call_number_{line}(with_{'abcdef'[block] if line in own else 'all'})" for line in range(size)]
+        for block in range(count)
+    ]
+    which = data.draw(st.integers(0, count - 1))
+    at = data.draw(st.integers(0, size - 1))
+    old = "\n".join(blocks[which]) + "\n"
+    new = old.replace(blocks[which][at], "    changed()")
+    damage, hit = data.draw(st.sampled_from(["lost", "more", "word"])), data.draw(st.integers(0, size - 1))
+    now = list(blocks[which])
+    if hit != at:
+        now[hit] = now[hit].replace("number", "figure")
+        if damage == "lost":
+            now[hit] = ""
+        elif damage == "more":
+            now[hit] = blocks[which][hit] + "\n    more()"
+    blocks[which] = [line for line in now if line]
+    text = "\n\n".join("\n".join(block) + "\n" for block in blocks)
+    outcome = apply_edits(text, [(old, new, False)])
+    if outcome.ok:
+        blocks[which] = ["    changed()" if f"number_{at}(" in line else line for line in blocks[which]]
+        assert outcome.text == "\n\n".join("\n".join(block) + "\n" for block in blocks)
