@@ -18,7 +18,7 @@ _DEPTH = 4  # of reasons within reasons
 _LONGEST = 4000  # characters: nothing that is said to people is longer
 # What stands in these places is said by a layer below that layer: it is translated as well.
 _SAID = re.compile(
-    r"(why|reason|message|remedy|hint|problem|said|what|words|detail|text|brief|when|resets|sensitive|known"
+    r"(why|reasons?|message|remedy|hint|problem|said|what|words|detail|text|brief|change|subject|when|resets|sensitive|known"
     r"|known_in|title|kind|done|error|better|instead|elsewhere|escape|smaller|ending|key_hint|without_key"
     r"|description|expected|plural|origin|layer|noted|mode|found|plan|more)\d*"
 )
@@ -43,7 +43,7 @@ def compiled(source: str, target: str) -> Template | None:
         return None
     pattern = re.escape(literals[0])
     for name, literal in zip(parts[1::2], literals[1:], strict=True):
-        pattern += f"(?P<{name}>.+?)" + re.escape(literal)
+        pattern += f"(?P<{name}>.*?)" + re.escape(literal)
     weight = sum(map(len, literals))
     return Template(source, target, max(literals, key=len), weight, re.compile(pattern, re.DOTALL))
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kcode.i18n import _
+
 if TYPE_CHECKING:
     from kcode.providers.endpoint import Endpoint
     from kcode.providers.moonshot.balance import Balance
@@ -52,14 +54,19 @@ async def _asked(endpoint: Endpoint) -> Balance:
 
 
 def _lines(endpoint: Endpoint, found: Balance) -> str:
+    from kcode.cli.table import padded
     from kcode.providers.moonshot.platform import money
 
-    rows = [("available", found.available), ("cash", found.cash), ("voucher", found.voucher)]
-    width = max(len(money(amount, found.currency)) for _, amount in rows)
+    rows = [(_("available"), found.available), (_("cash"), found.cash), (_("voucher"), found.voucher)]
+    width = max(len(money(amount, found.currency)) for _name, amount in rows)
     lines = [endpoint.label]
-    lines += [f"  {name:<10} {money(amount, found.currency):>{width}}" for name, amount in rows]
+    lines += [f"  {padded(name, 10)} {money(amount, found.currency):>{width}}" for name, amount in rows]
     if found.available <= 0:
-        lines.append(f"Nothing is left: requests are refused until money is added at {_console(endpoint)}.")
+        lines.append(
+            _("Nothing is left: requests are refused until money is added at {console}.").format(
+                console=_console(endpoint)
+            )
+        )
     return "\n".join(lines)
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from kcode.i18n import _
+
 app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
@@ -93,7 +95,7 @@ def edit(project: Project = False) -> int:
         write_atomically(path, _STARTER)
     _run_editor([*shlex.split(spelled), str(path)])
     check_text(read(path)[1], path, project=project)
-    print(f"{_tilde(path)} is fine", file=sys.stderr)
+    print(_("{file} is fine").format(file=_tilde(path)), file=sys.stderr)
     return 0
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kcode.i18n import _
+
 if TYPE_CHECKING:
     from kcode.conversation.cost import Money, SessionCost
     from kcode.conversation.spending import Spent
@@ -105,28 +107,34 @@ def _group(spent: Spent, by: str) -> str:
 
 
 def _print(by: str, total: SessionCost, groups: dict[str, SessionCost], sessions: int) -> None:
+    from kcode.cli.table import cells, padded
     from kcode.ui.costs import cost_rows
 
     if not total.requests and not total.fees:
-        print("nothing was spent")
+        print(_("nothing was spent"))
         return
     if by:
         _print_groups(by, total, groups)
         return
-    rows = [("sessions", str(sessions)), *cost_rows(total)]
-    width = max(len(left) for left, _ in rows)
+    rows = [(_("sessions"), str(sessions)), *cost_rows(total)]
+    width = max(cells(left) for left, _right in rows)
     for left, right in rows:
-        print(f"{left:<{width}}  {right}".rstrip())
+        print(f"{padded(left, width)}  {right}".rstrip())
 
 
 def _print_groups(by: str, total: SessionCost, groups: dict[str, SessionCost]) -> None:
     from kcode.cli.door import with_tilde
+    from kcode.cli.table import cells, padded
     from kcode.ui import figures
 
     ordered = sorted(groups.items(), key=lambda group: group[0])
-    rows = [(by, "requests", "input", "cached", "output", "cost")]
-    for name, cost in [*ordered, ("total", total)]:
-        unknown = f" ({cost.unpriced} without a price)" if cost.unpriced and cost.money else ""
+    rows = [(_(by), _("requests"), _("input"), _("cached"), _("output"), _("cost"))]
+    for name, cost in [*ordered, (_("total"), total)]:
+        unknown = (
+            _(" ({count} without a price)").format(count=cost.unpriced)
+            if cost.unpriced and cost.money
+            else ""
+        )
         shown = with_tilde(_path(name)) if by == "project" and name.startswith("/") else name
         rows.append(
             (
@@ -138,10 +146,12 @@ def _print_groups(by: str, total: SessionCost, groups: dict[str, SessionCost]) -
                 cost.text() + unknown,
             )
         )
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    widths = [max(cells(row[column]) for row in rows) for column in range(5)]
     for first, *numbers, cost_text in rows:
-        cells = [f"{number:>{width}}" for number, width in zip(numbers, widths[1:], strict=True)]
-        print("  ".join([f"{first:<{widths[0]}}", *cells, cost_text]))
+        figures_ = [
+            padded(number, width, right=True) for number, width in zip(numbers, widths[1:], strict=True)
+        ]
+        print("  ".join([padded(first, widths[0]), *figures_, cost_text]))
 
 
 def _path(name: str) -> Any:

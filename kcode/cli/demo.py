@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from kcode.cli.root import Flags, option_for
+from kcode.i18n import _
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -50,7 +51,7 @@ def _in_kept_folder(flags: Flags) -> int:
     try:
         return _run(folder, flags)
     finally:
-        print(f"the example repository is {folder}", file=sys.stderr)
+        print(_("the example repository is {folder}").format(folder=folder), file=sys.stderr)
 
 
 def _run(folder: Path, flags: Flags) -> int:
@@ -59,12 +60,12 @@ def _run(folder: Path, flags: Flags) -> int:
 
     project = create(folder)
     os.chdir(project.root)
-    _say("A small repository with a bug and a failing test was made. kcode fix looks for the repair:")
+    _say(_("A small repository with a bug and a failing test was made. kcode fix looks for the repair:"))
     _say("")
     code = run(flags, Wanted(project.failing_test, yes=True))
     _say("")
-    done = "The failing test passes now, and so does the rest of the suite."
-    _say(done if code == 0 else "The demo did not find the repair.")
+    done = _("The failing test passes now, and so does the rest of the suite.")
+    _say(done if code == 0 else _("The demo did not find the repair."))
     return code
 
 

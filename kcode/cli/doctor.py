@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +13,10 @@ import typer
 from kcode.cli import examine, examine_service
 from kcode.cli.door import with_tilde
 from kcode.cli.examine import Finding
+from kcode.cli.table import padded
 from kcode.errors import ExitCode, KcodeError
-from kcode.i18n import _, from_below
+from kcode.i18n import _, for_programs, from_below
+from kcode.ui.wrapping import wrapped
 
 if TYPE_CHECKING:
     from kcode.config.settings import Settings
@@ -45,6 +46,8 @@ def doctor(
     from kcode.ui.terminal import tolerate
 
     tolerate(sys.stdout)
+    if as_json:
+        for_programs()
     found: list[Finding] = []
     for finding in _findings(ctx.find_root().obj, online):
         found.append(finding)
@@ -87,7 +90,7 @@ def _settings(flags: Any, read: list[Settings]) -> Iterator[Finding]:
     loaded = begin(flags).loaded
     read.append(loaded.settings)
     used = sorted({with_tilde_in(origin) for origin in loaded.origins.values() if origin != "default"})
-    yield Finding("settings", True, ", ".join(used) or "defaults")
+    yield Finding("settings", True, ", ".join(used) or _("defaults"))
 
 
 def with_tilde_in(origin: str) -> str:
@@ -121,9 +124,10 @@ def _print(finding: Finding) -> None:
     theme = theme_of(look)
     width = size_of(sys.stdout)[0] if sys.stdout.isatty() else 0
     mark, style = {True: ("ok", theme.good), False: ("no", theme.bad), None: ("-", theme.warn)}[finding.ok]
-    print(f"{painted(f'{mark:<3}', style, look)} {finding.what:<10} {_wrapped(clean(finding.says), width)}")
+    begin = f"{painted(f'{mark:<3}', style, look)} {padded(_(finding.what), 10)}"
+    print(f"{begin} {_wrapped(clean(finding.says), width)}")
     if finding.fix:
-        label = painted(f"{_('try:'):<4}", "bold", look)
+        label = painted(padded(_("try:"), 4), "bold", look)
         print(f"{' ' * _LEFT}{label} {_wrapped(clean(finding.fix), width, 5)}", flush=True)
 
 
@@ -132,5 +136,4 @@ def _wrapped(text: str, width: int, more: int = 0) -> str:
     room = width - _LEFT - more - 1
     if room < 30:
         return text
-    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
-    return f"\n{' ' * (_LEFT + more)}".join(lines) or text
+    return f"\n{' ' * (_LEFT + more)}".join(wrapped(text, room)) or text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kcode.cli.door import with_tilde
 from kcode.cli.examine import Finding
-from kcode.i18n import _
+from kcode.i18n import _, from_below
 
 if TYPE_CHECKING:
     from kcode.config.settings import Settings
@@ -21,16 +21,27 @@ def provider(settings: Settings) -> Iterator[Finding]:
     from kcode.cli.start import endpoint_of
 
     endpoint = endpoint_of(settings)
-    at = f" at {endpoint.host}" if endpoint.host else ""
-    key = f"; key from {endpoint.key_source}" if endpoint.key_source else ""
+    at = _(" at {host}").format(host=endpoint.host) if endpoint.host else ""
+    key = (
+        _("; key from {source}").format(source=from_below(endpoint.key_source)) if endpoint.key_source else ""
+    )
     model = endpoint.model
     if model.status == "retired" and endpoint.own_address:
-        instead = f": {model.replaced_by} replaces it" if model.replaced_by else ""
-        says = f"{model.id} was retired on {model.retired_on}{instead}"
+        says = (
+            _("{id} was retired on {date}: {other} replaces it")
+            if model.replaced_by
+            else _("{id} was retired on {date}")
+        ).format(id=model.id, date=model.retired_on, other=model.replaced_by)
         fix = f"kcode config set provider.model {model.replaced_by}" if model.replaced_by else "kcode models"
         yield Finding("provider", False, says, fix)
         return
-    says = f"{endpoint.profile.name}{at}, model {model.id or 'from its list'}; {endpoint.why}{key}"
+    says = _("{name}{at}, model {model}; {why}{key}").format(
+        name=endpoint.profile.name,
+        at=at,
+        model=model.id or _("from its list"),
+        why=from_below(endpoint.why),
+        key=key,
+    )
     yield Finding("provider", True, says)
 
 
@@ -83,7 +94,9 @@ def online(settings: Settings) -> Iterator[Finding]:
     try:
         ids = listed(endpoint)
     except KcodeError as error:
-        yield Finding("online", False, f"{endpoint.label}: {error.message}", error.remedy)
+        yield Finding(
+            "online", False, f"{endpoint.label}: {from_below(error.message)}", from_below(error.remedy)
+        )
         return
     took = time.monotonic() - began
     says = _("{host} answers in {seconds:.1f} s and lists {count} models")
@@ -114,7 +127,7 @@ def embedded(settings: Settings) -> Iterator[Finding]:
     try:
         path = locate(settings.embedded.model_copy(update={"model": chosen}))
     except EmbeddedUnavailable as error:
-        yield Finding("model", missing, error.message, error.remedy)
+        yield Finding("model", missing, from_below(error.message), from_below(error.remedy))
         return
     yield Finding("model", True, f"{chosen} ({with_tilde(path)})")
 
@@ -128,4 +141,4 @@ def sandbox(settings: Settings) -> Iterator[Finding]:
 
     found = status()
     fix = "" if found.holds else _("install bubblewrap, or allow it (docs/permissions.md)")
-    yield Finding("sandbox", True if found.holds else None, found.detail, fix)
+    yield Finding("sandbox", True if found.holds else None, from_below(found.detail), fix)

@@ -6,6 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from kcode.i18n import _
+
 if TYPE_CHECKING:
     from kcode.config.settings import Settings
 
@@ -33,7 +35,11 @@ def ensure_model(settings: Settings) -> None:
 
     model = next(entry.model for entry in store.entries() if entry.name == name)
     amount = model.parts.download if model.parts else model.size
-    if not _agreed(f"The embedded model {name} is not here yet. Fetch it now ({size(amount)})?"):
+    if not _agreed(
+        _("The embedded model {name} is not here yet. Fetch it now ({amount})?").format(
+            name=name, amount=size(amount)
+        )
+    ):
         from kcode.providers.base import EmbeddedUnavailable
 
         raise EmbeddedUnavailable(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kcode.cli.root import Flags, option_for
+from kcode.i18n import _
 
 if TYPE_CHECKING:
     from kcode.repair.result import RepairResult
@@ -130,14 +131,15 @@ def _conclude(result: RepairResult, wanted: Wanted, workspace: Workspace) -> int
     if wanted.dry_run:
         return _finish(result, wanted, "", int(ExitCode.OK))
     asked = not wanted.yes and not wanted.as_json and sys.stdin.isatty() and sys.stderr.isatty()
-    if not wanted.yes and not (asked and agreed("Apply this patch?")):
-        how = "" if asked else "; --yes applies it, --dry-run only shows it"
-        _say(f"not applied{how}", wanted)
+    if not wanted.yes and not (asked and agreed(_("Apply this patch?"))):
+        how = _("not applied") if asked else _("not applied; --yes applies it, --dry-run only shows it")
+        _say(how, wanted)
         return _finish(result, wanted, "", int(ExitCode.NOT_ACHIEVED))
     from kcode.repair.pipeline import apply
 
     checkpoint = apply(result, workspace)
-    _say(f"applied to {', '.join(edit.path for edit in result.edits)}", wanted)
+    files = ", ".join(edit.path for edit in result.edits)
+    _say(_("applied to {files}").format(files=files), wanted)
     return _finish(result, wanted, checkpoint, int(ExitCode.OK))
 
 

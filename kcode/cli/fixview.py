@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from kcode.cli.table import padded
+from kcode.i18n import _, from_below, n_
 from kcode.repair.events import (
     AgentSaid,
     CandidatePassed,
@@ -17,6 +19,7 @@ from kcode.repair.events import (
 from kcode.safety.sanitize import clean
 from kcode.ui.figures import one_line
 from kcode.ui.terminal import Look, look_at, make_console, size_of, tolerate
+from kcode.ui.widths import head
 
 if TYPE_CHECKING:
     from kcode.repair.result import RepairResult
@@ -40,17 +43,22 @@ class Stages:
             self._running(event.text)
         elif isinstance(event, StageFinished):
             mark = "✓" if self._look.unicode else "*"
-            self._line(f"{mark} {event.stage:<10} {one_line(event.text)}  {event.seconds:.1f} s")
+            words = one_line(from_below(event.text))
+            self._line(f"{mark} {padded(_(event.stage), 10)} {words}  {event.seconds:.1f} s")
         elif isinstance(event, Progress):
             self._running(event.text)
         elif isinstance(event, CandidatesTried):
-            passing = f", {event.passing} pass" if event.passing else ""
-            self._running(f"{event.tried} candidates tried{passing}, {event.where}, {event.seconds:.0f} s")
+            said = _("{tried} candidates tried, {passing} pass, {where}, {seconds:.0f} s")
+            words = said.format(
+                tried=event.tried, passing=event.passing, where=event.where, seconds=event.seconds
+            )
+            self._running(words)
         elif isinstance(event, CandidatePassed):
             found = (event.path, event.line, event.after.strip())
             if found not in self._passed:
                 self._passed.add(found)
-                self._line(f"  passes: {one_line(event.path)}:{event.line}: {one_line(found[2])}")
+                place = f"{one_line(event.path)}:{event.line}: {one_line(found[2])}"
+                self._line(_("  passes: {place}").format(place=place))
         elif isinstance(event, AgentSaid):
             self._from_agent(event)
 
@@ -70,8 +78,8 @@ class Stages:
         if self._look.plain:
             return
         self._erase()
-        columns, _ = size_of(self._out)
-        self._out.write(f"  {self._stage:<10} {one_line(text)}"[: columns - 1])
+        columns = size_of(self._out)[0]
+        self._out.write(head(f"  {padded(_(self._stage), 10)} {one_line(text)}", columns - 1))
         self._out.flush()
         self._shown = True
 
@@ -88,22 +96,33 @@ class Stages:
 
 def show_result(result: RepairResult) -> None:
     """The patch on stdout (as ``git apply`` takes it, where that is no terminal), the words on stderr."""
-    words = [result.message] if result.status != "fixed" else []
+    words = [from_below(result.message)] if result.status != "fixed" else []
     if result.edits:
         _show_patch(result)
-        words += [result.explanation, "", *(f"proof: {line}" for line in result.proof)]
+        words += [
+            from_below(result.explanation),
+            "",
+            *(_("proof: {line}").format(line=line) for line in result.proof),
+        ]
     if result.test_edits:
         paths = ", ".join(edit.path for edit in result.test_edits)
         words.append(
-            f"left out: the model also wanted to change tests ({paths}); --allow-test-changes allows it"
+            _(
+                "left out: the model also wanted to change tests ({paths}); --allow-test-changes allows it"
+            ).format(paths=paths)
         )
     if result.warning:
-        words.append(f"warning: {result.warning}")
+        words.append(_("warning: {warning}").format(warning=result.warning))
     if result.alternatives:
         others = len(result.alternatives)
-        words.append(f"{others} other {'patches pass' if others > 1 else 'patch passes'} as well; see --json")
+        said = n_(
+            "{count} other patch passes as well; see --json",
+            "{count} other patches pass as well; see --json",
+            others,
+        )
+        words.append(said.format(count=others))
     if result.cost:
-        words.append(f"cost: {result.cost}")
+        words.append(_("cost: {cost}").format(cost=result.cost))
     sys.stdout.flush()
     _print(clean("\n".join(words)), sys.stderr, look_at(sys.stderr))
 

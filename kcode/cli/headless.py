@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from kcode.errors import UsageError
+from kcode.i18n import _, from_below
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
@@ -72,7 +73,9 @@ async def _attach(session: Session, paths: list[str]) -> None:
     from kcode.safety.sanitize import clean
 
     for path in paths:
-        await attach(session, path, lambda text: print(f"[info] {clean(text)}", file=sys.stderr))
+        await attach(
+            session, path, lambda text: print(f"[{_('info')}] {clean(from_below(text))}", file=sys.stderr)
+        )
 
 
 def whole_prompt(prompt: str) -> str:
@@ -96,11 +99,11 @@ def whole_prompt(prompt: str) -> str:
 def _read(stream: BinaryIO) -> bytes:
     """All of it; a pipe that stays open and silent is waited for, with a word about it."""
     try:
-        ready, _, _ = select.select([stream], [], [], _PATIENCE_S)
+        ready = select.select([stream], [], [], _PATIENCE_S)[0]
     except (OSError, ValueError):  # a file, or a platform that selects on sockets only
         ready = [stream]
     if not ready:
-        print("kcode: waiting for standard input; to go without it: kcode … < /dev/null", file=sys.stderr)
+        print(_("kcode: waiting for standard input; to go without it: kcode … < /dev/null"), file=sys.stderr)
     try:
         return stream.read(_LARGEST_INPUT + 1)
     except OSError:  # a closed or half-made descriptor: there is no input

@@ -6,11 +6,11 @@ from __future__ import annotations
 import inspect
 import shutil
 import sys
-import textwrap
 from typing import Any
 
 from kcode.cli.examples import examples_of
 from kcode.i18n import _
+from kcode.ui.wrapping import wrapped
 
 _LEFT = 26  # columns of the names, with their margin
 
@@ -31,9 +31,7 @@ def text_of(command: Any, path: str, ctx: Any) -> str:
     arguments = [p for p in shown(command, ctx) if p.param_type_name == "argument" and p.help]
     options = [p for p in shown(command, ctx) if p.param_type_name == "option"]
     parts.append(_section(_("Arguments"), [(value_of(p), _(p.help)) for p in arguments], width))
-    parts.append(
-        _section(_("Commands"), [(name, _(c.get_short_help_str(200))) for name, c in below(command)], width)
-    )
+    parts.append(_section(_("Commands"), [(name, _brief(c)) for name, c in below(command)], width))
     parts.append(_section(_("Options"), [(spelled(p), _(p.help or "")) for p in options], width))
     if found := examples_of(path):
         lines = [f"  {line}\n      {_(says)}" for line, says in found]
@@ -55,7 +53,7 @@ def about(command: Any, width: int, margin: str) -> str:
     """The command's words as paragraphs."""
     paragraphs = inspect.cleandoc(_(inspect.cleandoc(command.help or ""))).split("\n\n")
     return "\n\n".join(
-        textwrap.fill(" ".join(p.split()), width, initial_indent=margin, subsequent_indent=margin)
+        "\n".join(margin + line for line in wrapped(" ".join(p.split()), width - len(margin)))
         for p in paragraphs
         if p.strip()
     )
@@ -84,12 +82,22 @@ def spelled(option: Any) -> str:
     return text if option.is_flag else f"{text} {value_of(option)}"
 
 
+def _brief(command: Any) -> str:
+    """The first sentence of the command's words, without its stop."""
+    words = inspect.cleandoc(command.help or "")
+    said = _(words)
+    if said == words:
+        text: str = command.get_short_help_str(200)
+        return text
+    return said.partition("\n")[0].partition("。")[0]
+
+
 def _section(title: str, rows: list[tuple[str, str]], width: int) -> str:
     if not rows:
         return ""
-    lines = [f"{title}:"]
+    lines = [_("{title}:").format(title=title)]
     for left, right in rows:
-        words = textwrap.wrap(right, max(width - _LEFT, 30)) or [""]
+        words = wrapped(right, max(width - _LEFT, 30)) or [""]
         if len(left) + 4 > _LEFT:
             lines.append(f"  {left}")
         else:

@@ -12,6 +12,7 @@ import typer
 
 from kcode.cli.door import with_tilde
 from kcode.errors import EnvironmentProblem, Interrupted, UsageError
+from kcode.i18n import _, from_below
 
 if TYPE_CHECKING:
     from kcode.config.settings import Settings
@@ -94,7 +95,7 @@ def choose(name: str, settings: Settings, *, ask: bool) -> Profile:
 
 
 def _asked(hosted: list[Profile]) -> Profile:
-    print("Which service is the key for?", file=sys.stderr)
+    print(_("Which service is the key for?"), file=sys.stderr)
     for number, profile in enumerate(hosted, 1):
         print(f"  {number}  {profile.title:<24} {profile.console}", file=sys.stderr)
     while True:
@@ -115,8 +116,8 @@ def _asked(hosted: list[Profile]) -> Profile:
 
 def read_key(profile: Profile, *, from_stdin: bool) -> str:
     """The key without anything around it. Raises UsageError for none or what no key can be."""
-    made = f" (keys are made at {profile.console})" if profile.console else ""
-    question = f"Key for {profile.title}{made}, not shown: "
+    made = _(" (keys are made at {console})").format(console=profile.console) if profile.console else ""
+    question = _("Key for {title}{made}, not shown: ").format(title=profile.title, made=made)
     key = right_form(sys.stdin.readline(_LONGEST_KEY) if from_stdin else hidden(question))
     if profile.name.startswith("moonshot") and key.startswith("sk-kimi-"):
         raise UsageError(
@@ -180,13 +181,20 @@ def checked(endpoint: Endpoint, settings: Settings) -> Endpoint:
     try:
         ids = listed(endpoint)
     except (QuotaExhausted, RateLimited) as error:
-        print(f"{endpoint.profile.title} knows the key, and says: {error.message}", file=sys.stderr)
+        print(
+            _("{title} knows the key, and says: {error}").format(
+                title=endpoint.profile.title, error=from_below(error.message)
+            ),
+            file=sys.stderr,
+        )
         return endpoint
     except AuthError:
         other = _other_platform(endpoint)
         if other is None or not _agreed(
-            f"{endpoint.profile.title} ({endpoint.host}) refused the key. Keys of the two platforms are not"
-            f" interchangeable. Try it at {other.host}?",
+            _(
+                "{title} ({host}) refused the key. Keys of the two platforms are not interchangeable."
+                " Try it at {other}?"
+            ).format(title=endpoint.profile.title, host=endpoint.host, other=other.host),
             default=False,
         ):
             raise
@@ -196,7 +204,9 @@ def checked(endpoint: Endpoint, settings: Settings) -> Endpoint:
         raise
     shown = ", ".join(ids[:6]) + (", …" if len(ids) > 6 else "")
     print(
-        f"{endpoint.profile.title} ({endpoint.host}) takes the key and lists {len(ids)} models: {shown}",
+        _("{title} ({host}) takes the key and lists {count} models: {shown}").format(
+            title=endpoint.profile.title, host=endpoint.host, count=len(ids), shown=shown
+        ),
         file=sys.stderr,
     )
     return endpoint
@@ -248,20 +258,25 @@ def keep(endpoint: Endpoint) -> str:
         try:
             credentials.store_key(account, endpoint.api_key, "keyring")
         except EnvironmentProblem as error:
-            print(f"{error.message}", file=sys.stderr)
+            print(from_below(error.message), file=sys.stderr)
             keyring = ""
     file = with_tilde(credentials.credentials_file())
     if not keyring:
         print(
-            f"There is no keyring here that keeps keys; kcode's own file is {file}: readable for you alone"
-            " (mode 600), not encrypted.",
+            _(
+                "There is no keyring here that keeps keys; kcode's own file is {file}: readable for you alone"
+                " (mode 600), not encrypted."
+            ).format(file=file),
             file=sys.stderr,
         )
-        if _is_terminal(sys.stdin) and not _agreed("Keep it there?", default=True):
+        if _is_terminal(sys.stdin) and not _agreed(_("Keep it there?"), default=True):
             variable = (*profile.key_variables, "KCODE_API_KEY")[0]
             raise Interrupted("the key was not stored", f"set {variable} in the environment instead")
         credentials.store_key(account, endpoint.api_key, "file")
-    print(f"The key for {account} is stored in {keyring or file}.", file=sys.stderr)
+    print(
+        _("The key for {account} is stored in {keyring}.").format(account=account, keyring=keyring or file),
+        file=sys.stderr,
+    )
     return account
 
 
@@ -273,14 +288,18 @@ def _say_what_comes_first(endpoint: Endpoint, settings: Settings, account: str) 
     profile = endpoint.profile
     variables = (*credentials.ENVIRONMENT, *profile.key_variables)
     if first := next((v for v in variables if os.environ.get(v, "").strip()), ""):
-        print(f"{first} is set in the environment and comes before it.", file=sys.stderr)
+        print(
+            _("{first} is set in the environment and comes before it.").format(first=first), file=sys.stderr
+        )
     stored = credentials.stored_accounts()
     named = settings.provider.name.strip().lower()
     used = named if named not in ("", "auto") else next((name for name in PROFILES if name in stored), "")
     if used != profile.name and account == profile.name:
         print(
-            f"{used} stays the provider that is used; `kcode config set provider.name {profile.name}` changes"
-            " that.",
+            _(
+                "{used} stays the provider that is used;"
+                " `kcode config set provider.name {name}` changes that."
+            ).format(used=used, name=profile.name),
             file=sys.stderr,
         )
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from kcode.errors import UsageError
+from kcode.i18n import _
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -28,7 +29,7 @@ def logout(
 
     stored = stored_accounts()
     if not stored:
-        print("No key is stored.", file=sys.stderr)
+        print(_("No key is stored."), file=sys.stderr)
         return 0
     account = profile.strip() or (next(iter(stored)) if len(stored) == 1 else "")
     if account not in stored and "@" not in account:
@@ -39,8 +40,12 @@ def logout(
             raise UsageError(f"no key is stored for {account!r}", f"stored are: {', '.join(stored)}")
         raise UsageError("whose key?", f"kcode logout NAME; stored are: {', '.join(stored)}")
     place = forget_key(account)
-    where = "the keyring" if place == "keyring" else "the file"
-    print(f"The key for {account} was removed from {where}.", file=sys.stderr)
+    said = (
+        _("The key for {account} was removed from the keyring.")
+        if place == "keyring"
+        else _("The key for {account} was removed from the file.")
+    )
+    print(said.format(account=account), file=sys.stderr)
     _say_what_is_left(account)
     return 0
 
@@ -52,6 +57,9 @@ def _say_what_is_left(account: str) -> None:
     profile = PROFILES.get(account.partition("@")[0])
     variables = (*ENVIRONMENT, *(profile.key_variables if profile else ()))
     if still := [v for v in variables if os.environ.get(v, "").strip()]:
-        print(f"{still[0]} is still set in the environment.", file=sys.stderr)
+        print(_("{still} is still set in the environment.").format(still=still[0]), file=sys.stderr)
     if profile is not None and profile.console:
-        print(f"To make the key invalid, delete it at {profile.console}.", file=sys.stderr)
+        print(
+            _("To make the key invalid, delete it at {console}.").format(console=profile.console),
+            file=sys.stderr,
+        )

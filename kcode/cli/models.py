@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kcode.i18n import _
+
 if TYPE_CHECKING:
     from kcode.providers.embedded.store import ModelStore
 
@@ -79,7 +81,8 @@ def pull(
     already = store.is_ready(name)
     with downloading(name) as progress:
         path = store.pull(name, progress=progress, source_dir=folder)
-    print(f"{name} {'is here already' if already else 'is ready'}: {path}", file=sys.stderr)
+    said = _("{name} is here already: {path}") if already else _("{name} is ready: {path}")
+    print(said.format(name=name, path=path), file=sys.stderr)
     return 0
 
 
@@ -94,7 +97,7 @@ def verify(name: Name) -> int:
             f"{store.path(name)} is damaged: it is not {name}",
             f"kcode models rm {name}; kcode models pull {name}",
         )
-    print(f"{name}: SHA-256 is right", file=sys.stderr)
+    print(_("{name}: SHA-256 is right").format(name=name), file=sys.stderr)
     return 0
 
 
@@ -104,7 +107,8 @@ def rm(name: Name) -> int:
     from kcode.cli.progress import size
 
     freed = _store().remove(name)
-    print(f"{name}: {size(freed)} freed" if freed else f"{name} was not here", file=sys.stderr)
+    said = _("{name}: {size} freed") if freed else _("{name} was not here")
+    print(said.format(name=name, size=size(freed)), file=sys.stderr)
     return 0
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kcode.i18n import _, from_below
+
 if TYPE_CHECKING:
     from kcode.safety.findings import Finding
     from kcode.safety.policy import Judgement
@@ -74,10 +76,10 @@ def trust(
     root = project_root(Path.cwd())
     name = one_line(str(root.resolve()))
     if remove:
-        said = "is no longer trusted" if folders.distrust(root) else "was not trusted"
+        said = _("{name} is no longer trusted") if folders.distrust(root) else _("{name} was not trusted")
     else:
-        said = "is trusted now" if folders.trust(root) else "was trusted already"
-    print(f"{name} {said}", file=sys.stderr)
+        said = _("{name} is trusted now") if folders.trust(root) else _("{name} was trusted already")
+    print(said.format(name=name), file=sys.stderr)
     return 0
 
 
@@ -101,11 +103,15 @@ def list_rules(as_json: Annotated[bool, typer.Option("--json", help="Machine-rea
         ]
         print(json.dumps({"schema": SCHEMA, "trusted": trusted, "rules": rows}, indent=2))
         return 0
-    print(f"this folder is {'trusted' if trusted else 'not trusted: its own rules can only ask and deny'}")
+    print(
+        _("this folder is trusted")
+        if trusted
+        else _("this folder is not trusted: its own rules can only ask and deny")
+    )
     for rule in rules:
         print(f"{rule.layer:<8}  {one_line(str(rule))}")
     if any(rule.layer in ("folder", "user") for rule in rules):
-        print("remove one of yours with: kcode permissions forget 'allow command: …'")
+        print(_("remove one of yours with: kcode permissions forget 'allow command: …'"))
     return 0
 
 
@@ -131,8 +137,8 @@ def forget(
             f"kcode permissions list shows them; the project's own are in {project_rules_file(root)}",
         )
     for one in removed:
-        where = "this folder" if one.layer == "folder" else "everywhere"
-        print(f"forgotten for {where}: {one_line(str(one))}", file=sys.stderr)
+        said = _("forgotten for this folder: {rule}") if one.layer == "folder" else _("forgotten: {rule}")
+        print(said.format(rule=one_line(str(one))), file=sys.stderr)
     return 0
 
 
@@ -157,15 +163,16 @@ def _flag_rules(**given: list[str] | None) -> list[Rule]:
 
 
 def _print(decided: Judgement, each: list[tuple[Finding, Judgement]]) -> None:
+    from kcode.cli.table import padded
     from kcode.ui.figures import one_line
 
-    print(f"{decided.verdict}: {one_line(decided.why)}")
-    print(f"  rule   {one_line(decided.named)}")
-    print(f"  layer  {decided.layer}")
+    print(f"{decided.verdict}: {one_line(from_below(decided.why))}")
+    print(f"  {padded(_('rule'), 6)} {one_line(from_below(decided.named))}")
+    print(f"  {padded(_('layer'), 6)} {_(decided.layer)}")
     if len(each) > 1 and decided.part:
-        print(f"  part   {one_line(decided.part)}")
+        print(f"  {padded(_('part'), 6)} {one_line(decided.part)}")
     for finding, judgement in each if len(each) > 1 else []:
-        print(f"  {judgement.verdict:<5}  {one_line(finding.command)}: {one_line(finding.why)}")
+        print(f"  {judgement.verdict:<5}  {one_line(finding.command)}: {one_line(from_below(finding.why))}")
 
 
 def _print_json(text: str, mode: str, decided: Judgement, each: list[tuple[Finding, Judgement]]) -> None:

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from kcode.i18n import _
+
 Progress = Callable[[int, int, str], None]
 _PLAIN_EVERY_S = 5.0
 
@@ -53,7 +55,13 @@ def _lines(title: str) -> Progress:
         finished = bool(total) and done >= total and last_done < total
         if finished or (now - last_shown >= _PLAIN_EVERY_S and done != last_done):
             share = f" ({100 * done // total} %)" if total else ""
-            print(f"{title}: {size(done)} of {size(total)}{share} from {source}", file=sys.stderr, flush=True)
+            print(
+                _("{title}: {done} of {total}{share} from {source}").format(
+                    title=title, done=size(done), total=size(total), share=share, source=source
+                ),
+                file=sys.stderr,
+                flush=True,
+            )
             last_shown, last_done = now, done
 
     return update

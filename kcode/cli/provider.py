@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kcode.i18n import _, from_below
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -45,6 +47,7 @@ def provider(ctx: typer.Context) -> int:
 def list_(ctx: typer.Context, as_json: Json = False) -> int:
     """Show the profiles, where they are, whether a key is found, and which one is used."""
     from kcode.cli.start import begin, endpoint_of
+    from kcode.cli.table import padded
     from kcode.errors import KcodeError
     from kcode.providers.profiles import PROFILES
 
@@ -61,8 +64,9 @@ def list_(ctx: typer.Context, as_json: Json = False) -> int:
         return 0
     for row in rows:
         mark = "*" if row["chosen"] else " "
-        print(f"{mark} {row['name']:<21} {row['key']:<22} {row['address']}  {row['title']}".rstrip())
-    print(f"{f'* {chosen}' if chosen else 'none is used'}: {why}", file=sys.stderr)
+        key = padded(_key_words(row["key"]), 22)
+        print(f"{mark} {row['name']:<21} {key} {_(row['address'])}  {row['title']}".rstrip())
+    print(f"{f'* {chosen}' if chosen else _('none is used')}: {from_below(why)}", file=sys.stderr)
     return 0
 
 
@@ -86,8 +90,8 @@ def check(
     try:
         endpoint = _remote(endpoint_of(settings))
         if not as_json:
-            most = "seven" if probe else "three"
-            print(f"{endpoint.label}: up to {most} small requests, about 2,500 tokens.", file=sys.stderr)
+            said = _("{label}: up to {count} small requests, about 2,500 tokens.")
+            print(said.format(label=endpoint.label, count=7 if probe else 3), file=sys.stderr)
         endpoint = asyncio.run(_checked(endpoint, settings, report, probe))
     except KcodeError as error:
         if report.lines:
@@ -168,6 +172,12 @@ def _profile_row(name: str, settings: Settings, chosen: str) -> dict[str, Any]:
     }
 
 
+def _key_words(words: str) -> str:
+    """What is said of a key: ``key: SOURCE``, or that there is none."""
+    label, colon, source = words.partition(": ")
+    return f"{_(label)}: {from_below(source)}" if colon else _(words)
+
+
 def _without_login(address: str) -> str:
     from kcode.providers.error_facts import without_login
 
@@ -231,15 +241,17 @@ async def _checked(endpoint: Endpoint, settings: Settings, report: Report, probe
 
 
 def _tell(line: Line) -> None:
+    from kcode.cli.table import padded
     from kcode.safety.sanitize import clean
 
-    print(f"{MARKS[line.status]:<4} {line.name:<10} {clean(line.detail)}", flush=True)
+    print(f"{MARKS[line.status]:<4} {padded(_(line.name), 10)} {clean(from_below(line.detail))}", flush=True)
 
 
 def _costs(report: Report, endpoint: Endpoint | None) -> str:
     prompt, cached, completion, cost, currency = _sums(report.usages, endpoint.model if endpoint else None)
     price = f", {'¥' if currency == 'CNY' else '$' if currency == 'USD' else ''}{cost:f}" if cost else ""
-    return f"{len(report.usages)} answers: {prompt} tokens in ({cached} cached), {completion} out{price}"
+    said = _("{count} answers: {prompt} tokens in ({cached} cached), {completion} out")
+    return said.format(count=len(report.usages), prompt=prompt, cached=cached, completion=completion) + price
 
 
 def _as_json(report: Report, endpoint: Endpoint | None) -> str:

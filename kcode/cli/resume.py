@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kcode.errors import Interrupted, UsageError
+from kcode.i18n import _, from_below
 
 if TYPE_CHECKING:
     from kcode.cli.root import Flags
@@ -52,7 +53,7 @@ def _picked(root: Path, person: bool) -> Path:
     from kcode.ui.terminal import look_at
 
     choices = [of_session(each) for each in found]
-    chosen = asyncio.run(pick(choices, look_at(sys.stdout), title="Resume which session?", search=True))
+    chosen = asyncio.run(pick(choices, look_at(sys.stdout), title=_("Resume which session?"), search=True))
     if chosen is None:
         raise Interrupted("no session was chosen")
     return found[chosen].path
@@ -65,9 +66,9 @@ def _forked_if_open(path: Path, root: Path) -> Path:
         with held(path):
             return path
     except SessionBusy as busy:
-        print(f"{busy.message}.", file=sys.stderr)
+        print(_("{message}.").format(message=from_below(busy.message)), file=sys.stderr)
         try:
-            answer = input("Go on in a copy of it? [Y/n] ")
+            answer = input(_("Go on in a copy of it? [Y/n] "))
         except EOFError:
             answer = "n"
         if answer.strip().lower() not in ("", "y", "yes"):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from kcode.i18n import _
+
 if TYPE_CHECKING:
     from kcode.conversation.sessions import Summary
 
@@ -47,8 +49,12 @@ def list_(
         print(json.dumps([_object(each) for each in found], indent=2, ensure_ascii=False))
         return 0
     if not found:
-        what = f"no session fits {search!r}" if search else "no sessions here"
-        print(f"{what}; kcode starts one", file=sys.stderr)
+        said = (
+            _("no session fits {words!r}; kcode starts one")
+            if search
+            else _("no sessions here; kcode starts one")
+        )
+        print(said.format(words=search), file=sys.stderr)
         return 0
     print_list(found)
     return 0
@@ -57,6 +63,7 @@ def list_(
 @app.command()
 def show(wanted: Wanted = "", as_json: AsJson = False) -> int:
     """Tell what a session is, where it is and what it cost."""
+    from kcode.cli.table import padded
     from kcode.conversation.sessions import summary
     from kcode.safety.sanitize import clean
     from kcode.ui.picker import age, cost_text
@@ -66,21 +73,21 @@ def show(wanted: Wanted = "", as_json: AsJson = False) -> int:
         print(json.dumps(_object(found), indent=2, ensure_ascii=False))
         return 0
     rows = [
-        ("session", found.id),
-        ("begun", f"{_date(found.created)} in {found.root}"),
-        ("last used", f"{age(found.changed)} ago"),
-        ("branch", found.branch or "-"),
-        ("model", found.model or "-"),
-        ("messages", str(found.messages)),
-        ("requests", str(found.requests)),
-        ("cost", cost_text(found) or "-"),
-        ("fork of", found.parent),
-        ("damage", found.damage),
-        ("file", f"{found.path} ({found.size / 1e6:.1f} MB)"),
+        (_("session"), found.id),
+        (_("begun"), _("{date} in {root}").format(date=_date(found.created), root=found.root)),
+        (_("last used"), _("{age} ago").format(age=age(found.changed))),
+        (_("branch"), found.branch or "-"),
+        (_("model"), found.model or "-"),
+        (_("messages"), str(found.messages)),
+        (_("requests"), str(found.requests)),
+        (_("cost"), cost_text(found) or "-"),
+        (_("fork of"), found.parent),
+        (_("damage"), found.damage),
+        (_("file"), f"{found.path} ({found.size / 1e6:.1f} MB)"),
     ]
     for name, value in rows:
         if value:
-            print(f"{name:<10} {' '.join(clean(value).split())}")
+            print(f"{padded(name, 10)} {' '.join(clean(value).split())}")
     for number, text in enumerate(found.typed, 1):
         print(f"{number:>4}  {' '.join(clean(text).split())}")
     return 0
@@ -106,7 +113,7 @@ def export(
         sys.stdout.write(_fit(text) if format == "md" and sys.stdout.isatty() else text)
         return 0
     write_new(Path(output).expanduser(), text)
-    print(f"{path.stem} written to {output}", file=sys.stderr)
+    print(_("{stem} written to {output}").format(stem=path.stem, output=output), file=sys.stderr)
     return 0
 
 
@@ -120,7 +127,7 @@ def fork(wanted: Wanted = "", as_json: AsJson = False) -> int:
         print(json.dumps({"session_id": path.stem}))
         return 0
     print(path.stem)
-    print(f"go on in it: kcode --resume {path.stem}", file=sys.stderr)
+    print(_("go on in it: kcode --resume {stem}").format(stem=path.stem), file=sys.stderr)
     return 0
 
 
@@ -133,7 +140,7 @@ def rm(wanted: Annotated[list[str], typer.Argument(metavar="ID...", help="Beginn
     paths = [find_session(_root(), each) for each in wanted]
     for path in dict.fromkeys(paths):
         remove(path)
-        print(f"{path.stem} removed", file=sys.stderr)
+        print(_("{stem} removed").format(stem=path.stem), file=sys.stderr)
     return 0
 
 
@@ -158,7 +165,12 @@ def prune(
     if as_json:
         print(json.dumps({"sessions": done.sessions, "bytes_freed": done.size}))
         return 0
-    print(f"{done.sessions} sessions removed, {done.size / 1e6:.1f} MB freed", file=sys.stderr)
+    print(
+        _("{sessions} sessions removed, {done:.1f} MB freed").format(
+            sessions=done.sessions, done=done.size / 1000000.0
+        ),
+        file=sys.stderr,
+    )
     return 0
 
 

@@ -120,7 +120,8 @@ def option(name: str) -> OptionRow:
 def help_text() -> str:
     """The whole ``kcode --help``: it fits a screen of 80 columns and 24 rows."""
     say = translator()
-    lines = ["Usage: kcode [OPTIONS] [COMMAND] [ARGS]...", say(SUMMARY), ""]
+    usage = say("Usage: {usage}").format(usage="kcode [OPTIONS] [COMMAND] [ARGS]...")
+    lines = [usage, say(SUMMARY), ""]
     for group, label in GROUPS.items():
         rows = [SHARED.get(row.name, (row.name, row.help)) for row in COMMANDS if row.group == group]
         lines += _block([say(part) for part in label], [(name, say(text)) for name, text in rows if name])
@@ -133,7 +134,7 @@ def help_text() -> str:
 def options_text() -> str:
     """``kcode help options``: every root option, by group."""
     say = translator()
-    parts = ["Usage: kcode [OPTIONS] [COMMAND] [ARGS]...\n"]
+    parts = [say("Usage: {usage}").format(usage="kcode [OPTIONS] [COMMAND] [ARGS]...") + "\n"]
     for group, label in OPTION_GROUPS.items():
         rows = [(spelled(row), say(row.help)) for row in OPTIONS if row.group == group]
         parts.append(f"{say(label)}:\n" + "".join(f"  {left:<24}{right}\n" for left, right in rows))
@@ -175,10 +176,20 @@ def _block(label: list[str], rows: list[tuple[str, str]]) -> list[str]:
     """``rows`` with the lines of ``label`` to their left."""
     beside = label + [""] * (len(rows) - len(label))
     return [
-        f"{_padded(beside[number], 9)}{left:<17}{right}".rstrip() for number, (left, right) in enumerate(rows)
+        f"{padded(beside[number], 9)}{left:<17}{right}".rstrip() for number, (left, right) in enumerate(rows)
     ]
 
 
-def _padded(text: str, width: int) -> str:
-    """To ``width`` terminal cells: letters beyond U+1100 that labels are made of fill two."""
-    return text + " " * (width - sum(2 if char >= "\u1100" else 1 for char in text))
+def cells(text: str) -> int:
+    """The terminal cells of ``text``: Chinese letters and full-width signs fill two."""
+    return len(text) if text.isascii() else sum(2 if _is_wide(char) else 1 for char in text)
+
+
+def padded(text: str, width: int, right: bool = False) -> str:
+    """``text`` filled up to ``width`` terminal cells, with ``right`` at its left side."""
+    filling = " " * (width - cells(text))
+    return filling + text if right else text + filling
+
+
+def _is_wide(char: str) -> bool:
+    return "\u2e80" <= char <= "\ud7a3" or "\uf900" <= char <= "\ufaff" or "\uff01" <= char <= "\uff60"

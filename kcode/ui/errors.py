@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import traceback
 from typing import TYPE_CHECKING, TextIO
-from unicodedata import east_asian_width
 
 from kcode.errors import KcodeError
 
@@ -34,41 +32,26 @@ def report(
             out.write(clean("".join(traceback.format_exception(error))))
         label = _("error:")
         out.write(painted(label, f"bold {theme.bad}", look))
-        out.write(_wrapped(clean(from_below(error.message)), cells(label), columns))
+        out.write(_behind(label, clean(from_below(error.message)), columns))
         if error.remedy:
             label = _("  try:")
-            remedy = _wrapped(clean(from_below(error.remedy)), cells(label), columns)
+            remedy = _behind(label, clean(from_below(error.remedy)), columns)
             out.write(painted(label, "bold", look) + remedy)
         out.flush()
     except (BrokenPipeError, ValueError):  # nobody reads stderr any more: the exit code still speaks
         _forget(out)
 
 
-def _wrapped(text: str, indent: int, columns: int) -> str:
-    """`` text`` behind a label of ``indent`` cells: whole words a line on a terminal, untouched elsewhere."""
+def _behind(label: str, text: str, columns: int) -> str:
+    """`` text`` behind ``label``: whole words a line on a terminal, untouched elsewhere. A full-width colon
+    needs no blank behind it."""
+    from kcode.ui.wrapping import cells, wrapped
+
+    blank = "" if label.endswith("：") else " "
     if not columns or "\n" in text:
-        return f" {text}\n"
-    lines = wrapped(text, max(columns - indent - 1, 20))
-    return " " + f"\n{' ' * (indent + 1)}".join(lines) + "\n"
-
-
-def wrapped(text: str, room: int) -> list[str]:
-    """Lines of at most ``room`` cells, cut between words and beside wide letters; a long word stays whole."""
-    lines, line, gap = [], "", ""
-    for part in re.findall(r"\s+|[\u2e80-\U0003fffd]|[^\s\u2e80-\U0003fffd]+", text):
-        if part.isspace():
-            gap = " "
-        elif line and cells(line + gap + part) > room:
-            lines.append(line)
-            line, gap = part, ""
-        else:
-            line, gap = (line + gap + part if line else part), ""
-    return [*lines, line]
-
-
-def cells(text: str) -> int:
-    """The width of ``text`` on a terminal."""
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
+        return f"{blank}{text}\n"
+    indent = cells(label + blank)
+    return blank + f"\n{' ' * indent}".join(wrapped(text, max(columns - indent, 20))) + "\n"
 
 
 def _forget(stream: TextIO) -> None:

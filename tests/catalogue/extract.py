@@ -19,6 +19,7 @@ OUTER = ("cli", "ui", "githooks")
 HELP_TABLES = ("kcode/cli/table.py", "kcode/cli/examples.py", "kcode/ui/commands/table.py")
 # Modules below whose phrases are all meant for people, in tables and returned pairs.
 FOR_PEOPLE = (
+    "kcode/providers/probes.py",
     "kcode/agent/allowance.py",
     "kcode/config/keys.py",
     "kcode/providers/check.py",
@@ -33,6 +34,33 @@ FOR_PEOPLE = (
 DESCRIBED = "kcode/config/settings.py"
 # Texts that the code puts together of parts, as templates.
 PUT_TOGETHER = {
+    "kcode/cli/cost.py": ("model", "project", "day"),
+    "kcode/cli/doctor.py": (
+        *("python", "terminal", "git", "settings", "provider", "keys", "network", "online", "runtime"),
+        *("model", "sandbox", "disk", "editor", "clipboard", "completion"),
+    ),
+    "kcode/cli/provider.py": (
+        *("key", "no key", "no key needed", "inside kcode", "yours: provider.base_url"),
+    ),
+    "kcode/codemap/tags.py": (
+        *("class", "constant", "enum", "extension", "function", "heading", "id", "index", "interface", "key"),
+        *("macro", "method", "module", "property", "prototype", "rule", "struct", "table", "trait"),
+        *("trigger", "type", "variable", "view"),
+    ),
+    "kcode/conversation/budget.py": ("tools", "system", "user", "assistant", "reasoning", "calls", "results"),
+    "kcode/repair/present.py": (
+        "{subject} did not come to an end.",
+        "{subject} gave another result than {value}.",
+        "{subject} raised {kind}.",
+        "{subject} did not hold: {value}.",
+        "In {place} {change}.",
+        "a line was missing: {line}",
+        "a line was one too many: {line}",
+        "{line} becomes {line2}",
+        "{count} lines become {count2}",
+        "The test",
+    ),
+    "kcode/safety/rules.py": ("built in", "user", "project", "folder", "session", "command line"),
     "kcode/config/keys.py": (
         "one of {choices}",
         "a whole number, at least {bound}",
@@ -44,6 +72,21 @@ PUT_TOGETHER = {
     "kcode/providers/http_errors.py": ("no reason given",),
     "kcode/safety/sandbox.py": ("commands run unconfined: {why}; {why2}",),
 }
+# Found by the rules, and read by a model or a program only, or a part of a text that is there as a whole.
+NOT_FOR_PEOPLE = (
+    *("The repository has no commits yet:", "Style of this repository.", "\nThe user says", "[interrupted:"),
+    *(
+        "Report one number.",
+        "the number",
+        "one, two, three,",
+        "confined start",
+        ".env.",
+        " Lines left out as",
+    ),
+    *("one of ", "at least", "more than", "at most", "less than", " is not known to only build or test"),
+    *("{successor}", "commands run unconfined: "),
+)
+_LONG = tuple(text for text in NOT_FOR_PEOPLE if text[-1] in ".:y" or text[:1] in "\n {")
 HTTP_ERRORS = "kcode/providers/http_errors.py"
 
 
@@ -66,6 +109,8 @@ def messages() -> dict[tuple[bool, str], Message]:
     found: dict[tuple[bool, str], Message] = {}
 
     def add(text: str, where: str, plural: str = "", below: bool = False) -> None:
+        if not text or text in NOT_FOR_PEOPLE or text.startswith(_LONG):
+            return
         message = found.setdefault((below, text), Message(text, plural, below))
         message.plural = message.plural or plural
         if where not in message.places:

@@ -5,7 +5,8 @@ import io
 import pytest
 
 from kcode.errors import UsageError
-from kcode.ui.errors import cells, report
+from kcode.ui.errors import report
+from kcode.ui.wrapping import cells
 from tests.ui.screen import Terminal
 
 
