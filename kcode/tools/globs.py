@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pathspec import GitIgnoreSpec
@@ -56,17 +57,34 @@ def type_globs(text: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class Globs:
+    """``match_file`` tells whether a relative path is wanted and not left out."""
+
+    wanted: GitIgnoreSpec | None
+    unwanted: GitIgnoreSpec | None
+
+    def match_file(self, path: str) -> bool:
+        if self.wanted is not None and not self.wanted.match_file(path):
+            return False
+        return self.unwanted is None or not self.unwanted.match_file(path)
+
+
 @lru_cache(64)
-def matcher(pattern: str) -> GitIgnoreSpec:
+def matcher(pattern: str) -> Globs:
     """Globs parted by commas as git reads them: one without a slash matches at any depth."""
     wanted, unwanted = globs_of(pattern)
-    if unwanted and not wanted:
-        wanted = ("*",)
-    lines = ["\\" + glob if glob[0] in "!#" else glob for glob in wanted]
     try:
-        return GitIgnoreSpec.from_lines([*lines, *("!" + glob for glob in unwanted)])
+        specs = [
+            GitIgnoreSpec.from_lines(map(_quoted, part)) if part else None for part in (wanted, unwanted)
+        ]
     except ValueError as problem:
         raise ToolRefused(f"the pattern {pattern!r} is not a glob: {problem}") from None
+    return Globs(*specs)
+
+
+def _quoted(glob: str) -> str:
+    return "\\" + glob if glob[0] in "!#" else glob
 
 
 def braces(pattern: str) -> list[str]:

@@ -6,10 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pathspec import GitIgnoreSpec
-
 from kcode.tools.base import ToolRefused
-from kcode.tools.globs import globs_of, matcher, type_globs
+from kcode.tools.globs import Globs, globs_of, matcher, type_globs
 from kcode.workspace import listing
 from kcode.workspace.ignore import ALWAYS_SKIPPED, GIT, KEPT_OUT, SEARCH, Rules, kept_out, walked
 from kcode.workspace.workspace import Workspace
@@ -34,7 +32,7 @@ class Scope:
     trees: tuple[str, ...]
     _rules: Rules
     _out: Rules
-    _specs: tuple[GitIgnoreSpec, ...]
+    _specs: tuple[Globs, ...]
 
     @classmethod
     def of(cls, workspace: Workspace, path: str, glob: str, types: str) -> Scope:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import Any
 
 import pytest
@@ -66,12 +67,124 @@ def test_reading_a_sensitive_file_is_planned_as_such(bench: Bench) -> None:
     assert bench.intent.sensitive
 
 
+def test_read_file_shows_the_end_of_a_file(bench: Bench) -> None:
+    bench.write("a.txt", "".join(f"line {n}\n" for n in range(1, 1001)))
+    text = asyncio.run(bench.call("read_file", path="a.txt", start_line=-2)).text
+    assert text == "999\tline 999\n1000\tline 1000\n[lines 999-1000 of 1,000]"
+    text = asyncio.run(bench.call("read_file", path="a.txt", start_line=-5000, line_count=1)).text
+    assert text.startswith("1\tline 1\n")
+    bench.write("big.log", "".join(f"entry {n:06} {'x' * 40}\n" for n in range(1, 300_001)))
+    text = asyncio.run(bench.call("read_file", path="big.log", start_line=-2)).text
+    assert text.startswith("299999\tentry 299999")
+    assert text.endswith("[lines 299999-300000 of a very large file; this is the end of the file]")
+
+
+def test_read_file_reads_several_files_and_says_which_could_not_be(bench: Bench) -> None:
+    bench.write("a", "one\n")
+    bench.write("b", "two\n")
+    outcome = asyncio.run(bench.call("read_file", path="a", more_paths=["b", "missing", "a"]))
+    assert outcome.text.startswith("=== a\n1\tone\n=== b\n1\ttwo\n=== missing\nError: missing does not exist")
+    assert outcome.brief == "2 files, 1 could not be read"
+    bench.write(".env", "X=1\n")
+    asyncio.run(bench.call("read_file", path="a", more_paths=[".env"]))
+    assert bench.intent.sensitive
+    wide = [bench.write(f"w{n}", "x" * 1000 + "\n" + "y" * 50_000).name for n in range(8)]
+    text = asyncio.run(bench.call("read_file", path="a", more_paths=wide)).text
+    assert len(text) < 40_000
+
+
+def test_read_file_shows_a_notebook_as_its_cells(bench: Bench) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Title\n", "text"]},
+        {
+            "cell_type": "code",
+            "execution_count": 3,
+            "source": "print(1)",
+            "outputs": [
+                {"output_type": "stream", "text": ["1\n"]},
+                {"output_type": "display_data", "data": {"image/png": "x" * 9000, "text/plain": "<Figure>"}},
+                {"output_type": "stream", "text": "z" * 10_000},
+            ],
+        },
+    ]
+    bench.write("n.ipynb", json.dumps({"cells": cells, "metadata": {}}))
+    text = asyncio.run(bench.call("read_file", path="n.ipynb")).text
+    assert text.startswith(
+        "--- cell 1 (markdown)\n# Title\ntext\n--- cell 2 (code, run as [3])\nprint(1)\n"
+        "--- output of cell 2\n1\n<Figure>\n[image/png not shown]\nzzz"
+    )
+    assert "characters more]" in text
+    assert len(text) < 3_000
+    assert '"cells"' in asyncio.run(bench.call("read_file", path="n.ipynb", start_line=1)).text
+    bench.write("broken.ipynb", "{")
+    assert asyncio.run(bench.call("read_file", path="broken.ipynb")).text.startswith("1\t{")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        (
+            "a.png",
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\2\0\0\0\1\0",
+            "a PNG image of 512 by 256 pixels; kcode shows",
+        ),
+        ("a.pdf", b"%PDF-1.7\n\0\1", "a PDF document; extract its text"),
+        ("a.docx", b"PK\3\4\0\0", "a Word document"),
+        ("a.zip", b"PK\3\4\0\0", "a ZIP archive; list it"),
+        ("a.db", b"SQLite format 3\0", "a SQLite database"),
+        ("a", b"\x7fELF\2\1\0", "an ELF program"),
+        ("b", b"\0\1\2", "a binary file (3 bytes)"),
+    ],
+)
+def test_read_file_says_what_a_file_is_that_it_does_not_show(
+    bench: Bench, name: str, data: bytes, words: str
+) -> None:
+    bench.write(name, data)
+    assert words in asyncio.run(bench.refusal("read_file", path=name))
+
+
+def test_read_file_refuses_what_kcodeignore_keeps_out(bench: Bench) -> None:
+    bench.write(".kcodeignore", "private/\n")
+    bench.write("private/a.txt", "x\n")
+    assert "kept out by .kcodeignore:1" in asyncio.run(bench.refusal("read_file", path="private/a.txt"))
+    assert "kept out" in asyncio.run(bench.refusal("list_dir", path="private"))
+    edits = [{"old_text": "x", "new_text": "y"}]
+    assert "kept out" in asyncio.run(bench.refusal("edit_file", path="private/a.txt", edits=edits))
+    assert "private" not in asyncio.run(bench.call("find_files", pattern="*.txt")).text
+
+
+def test_list_dir_counts_what_is_deeper_and_names_what_it_leaves_out(bench: Bench) -> None:
+    bench.write(".gitignore", "*.log\n")
+    for number in range(8):
+        bench.write(f"{number}.log", "")
+    bench.write("src/a/b/c.py", "")
+    bench.write("src/a/d.py", "")
+    text = asyncio.run(bench.call("list_dir", depth=1)).text
+    assert "src/  2 files" in text
+    assert "[0.log, 1.log, 2.log, 3.log, 4.log, 3 more not shown: ignored]" in text
+
+
+def test_find_files_names_near_ones_and_the_newest_first(bench: Bench) -> None:
+    for age, name in enumerate(["src/settings.py", "src/config/setings_old.py", "b/other.py"]):
+        os.utime(bench.write(name, ""), (1_000_000 - age, 1_000_000 - age))
+    text = asyncio.run(bench.call("find_files", pattern="setings.py")).text
+    assert text.startswith("no file matches setings.py")
+    assert "Near it: src/settings.py" in text
+    assert asyncio.run(bench.call("find_files", pattern="zzzz.py")).text.endswith("looked at)")
+    os.utime(bench.root / "b/other.py", (2_000_000, 2_000_000))
+    found = asyncio.run(bench.call("find_files", pattern="*.py", newest=True)).text.split("\n")
+    assert found == ["b/other.py", "src/settings.py", "src/config/setings_old.py"]
+    assert asyncio.run(bench.call("find_files", pattern="*.py,!src/")).text == "b/other.py"
+
+
 def test_list_dir_shows_a_tree_without_ignored_files(bench: Bench) -> None:
     bench.write(".gitignore", "build/\n")
     bench.write("build/x", "x")
     bench.write("src/a/deep/b.py", "12345")
     bench.write("readme", "123")
-    assert asyncio.run(bench.call("list_dir")).text == ".gitignore  7 B\nreadme  3 B\nsrc/\nsrc/a/"
+    assert asyncio.run(bench.call("list_dir")).text == (
+        ".gitignore  7 B\nreadme  3 B\nsrc/\nsrc/a/  1 file\n[build/ not shown: ignored]"
+    )
     assert asyncio.run(bench.call("list_dir", path="src", depth=3)).text == "a/\na/deep/\na/deep/b.py  5 B"
     assert asyncio.run(bench.call("list_dir", path="build")).text.startswith("x  1 B\n[ignored")
     assert "read_file" in asyncio.run(bench.refusal("list_dir", path="readme"))

@@ -16,9 +16,9 @@ from kcode.tools.base import ToolRefused
 from kcode.tools.registry import all_tools, declarations, parse_call
 
 DECLARED = {
-    "read_file": "path start_line line_count",
+    "read_file": "path start_line line_count more_paths",
     "list_dir": "path depth",
-    "find_files": "pattern path",
+    "find_files": "pattern path newest",
     "grep": "pattern path glob type context ignore_case fixed word multiline show max_results",
     "find_symbol": "name max_results",
     "references": "name max_results",

@@ -1,0 +1,96 @@
+"""How much longer ``grep`` takes from call to result than ripgrep alone on the same tree: paired ratios.
+
+    python -m tests.bench.search [--files 100000] [--rounds 9] [--root FOLDER]
+
+Each round runs ripgrep as a process and the tool one after the other, in alternating order; what is printed
+is the median of the ratios of the pairs, and both medians in milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from kcode.config.settings import Settings
+from kcode.tools.base import ToolContext
+from kcode.tools.grep import Grep, GrepArguments
+from kcode.tools.grep_engines import ripgrep
+from kcode.workspace.workspace import Workspace
+
+PATTERNS = {
+    "rare literal": "needle_in_the_hay",
+    "regex": r"class \w+Manager\b",
+    "no literal": r"\b[a-z]{3}_[0-9]{4}\b",
+    "nothing": "zzzzqqqq",
+}
+
+
+def tree(root: Path, files: int) -> None:
+    """Python-like files of 2 kB on average, in folders of forty; one in a thousand has the rare word."""
+    chance = random.Random(7)
+    words = [f"{chance.choice('abcdefg')}{number}" for number in range(500)]
+    for number in range(files):
+        folder = root / f"p{number // 1600}" / f"m{number // 40 % 40}"
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [
+            f"def {chance.choice(words)}({chance.choice(words)}): return {chance.choice(words)}"
+            for _ in range(chance.randrange(10, 80))
+        ]
+        if number % 1000 == 0:
+            lines.append("x = needle_in_the_hay")
+        if number % 500 == 0:
+            lines.append(f"class Order{number}Manager: pass")
+        (folder / f"f{number}.py").write_text("\n".join(lines) + "\n")
+    (root / ".gitignore").write_text("*.log\nbuild/\n")
+    for command in (["init", "-q"], ["add", "."]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+
+
+def alone(root: Path, pattern: str) -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        [ripgrep(), "--no-config", "--hidden", "--line-number", "-e", pattern, "./"],
+        cwd=root,
+        capture_output=True,
+        check=False,
+    )
+    return time.perf_counter() - began
+
+
+def through_the_tool(context: ToolContext, pattern: str) -> float:
+    began = time.perf_counter()
+    asyncio.run(Grep().run(GrepArguments(pattern=pattern), context))
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--root", type=Path, default=None)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = given.root or Path(folder)
+        if given.root is None:
+            tree(root, given.files)
+        context = ToolContext(Workspace.open(root), Settings())
+        for name, pattern in PATTERNS.items():
+            alone(root, pattern)
+            pairs = []
+            for number in range(given.rounds):
+                first = alone(root, pattern) if number % 2 else None
+                tool = through_the_tool(context, pattern)
+                pairs.append((tool, first or alone(root, pattern)))
+            ratio = statistics.median(tool / own for tool, own in pairs)
+            tool, own = (statistics.median(column) * 1000 for column in zip(*pairs, strict=True))
+            print(f"{name:14} ratio {ratio:.2f}   grep {tool:7.0f} ms   ripgrep {own:7.0f} ms", flush=True)
+
+
+if __name__ == "__main__":
+    main()
