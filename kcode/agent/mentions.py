@@ -179,12 +179,20 @@ def _range(mention: Mention, text: str, count: int) -> tuple[int, int]:
         first = min(max(int(found[1]), 1), max(count, 1))
         return first, min(int(found[2] or found[1]), count)
     if mention.part:
-        from kcode.workspace.definitions import definitions
+        from kcode.codemap.asking import outline_of
 
-        for each in definitions(mention.path, text.encode("utf-8", "replace")):
-            if each.name == mention.part:
-                return each.line, each.end
+        for each in outline_of(mention.path, text.encode("utf-8", "replace")) or ():
+            if each.full == mention.part:
+                return _with_decorators(text, each.line), each.end
     return 1, count
+
+
+def _with_decorators(text: str, line: int) -> int:
+    """The line at which the decorators or annotations above ``line`` begin."""
+    lines = text.splitlines()
+    while line > 1 and line <= len(lines) and lines[line - 2].lstrip().startswith(("@", "#[")):
+        line -= 1
+    return line
 
 
 def _listing(mention: Mention, workspace: Workspace) -> str:

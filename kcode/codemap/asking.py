@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kcode.codemap import store
+from kcode.codemap import names, store
 from kcode.codemap.focus import near
 from kcode.codemap.languages import language_for
 from kcode.codemap.pack import unpacked_definitions
 from kcode.codemap.rank import UNRANKED
-from kcode.codemap.ranking import UseCounts, in_order, names, ranking, use_counts
+from kcode.codemap.ranking import UseCounts, in_order, ranking, use_counts
 from kcode.codemap.store import Place
 from kcode.codemap.tags import LARGEST, OUTER, Definition, nested, tags_of
 
@@ -38,8 +38,8 @@ class Use:
 
 
 def find_symbol(connection: sqlite3.Connection, name: str, limit: int = 50) -> list[Place]:
-    """Definitions named ``name``, by rank of their files; where there is none, those that differ in case, then
-    begin with it, then hold it. ``Class.method`` and ``Class::method`` look for the method in the class."""
+    """Definitions named ``name``, by rank of their files; where there is none, those that differ in case,
+    then begin with it, then hold it. ``Class.method`` and ``Class::method`` look for it in the class."""
     outer, inner = _split(name)
     found = _defined(connection, inner)
     if outer:
@@ -76,7 +76,7 @@ def _similar(connection: sqlite3.Connection, name: str) -> list[str]:
     """Names that are spelled otherwise, the likeliest first, then the most used."""
     wanted = name.casefold()
     tiers: tuple[list[str], list[str], list[str]] = ([], [], [])
-    for each in dict.fromkeys(full.rpartition(".")[2] for full in names(connection)):
+    for each in dict.fromkeys(full.rpartition("/")[2] for full in names.load(connection).full):
         folded = each.casefold()
         if wanted in folded:
             tiers[0 if folded == wanted else 1 if folded.startswith(wanted) else 2].append(each)
@@ -112,12 +112,17 @@ def outline(root: Path, path: str) -> list[tuple[int, Definition]] | None:
 
     Raises OSError. The file itself is parsed, so that the answer is true while the index is behind.
     """
-    language = language_for(path)
-    if language is None:
+    if language_for(path) is None:
         return None
-    source = (root / path).read_bytes()
-    tags = tags_of(source, language) if len(source) <= 8 * LARGEST else None
-    return None if tags is None else list(nested(tags.definitions))
+    found = outline_of(path, (root / path).read_bytes())
+    return None if found is None else list(nested(found))
+
+
+def outline_of(path: str, source: bytes) -> tuple[Definition, ...] | None:
+    """What a file of this name and content defines; None where the map does not read such files."""
+    language = language_for(path)
+    tags = tags_of(source, language) if language is not None and len(source) <= 8 * LARGEST else None
+    return None if tags is None else tags.definitions
 
 
 def draw(

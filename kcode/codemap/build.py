@@ -169,11 +169,11 @@ def _connects(connection: sqlite3.Connection, known: Iterable[store.Known]) -> l
 
 def _connections_of(connection: sqlite3.Connection, contents: Iterable[int]) -> Iterator[tuple[bytes, bytes]]:
     for content in contents:
-        yield from connection.execute("SELECT defined, names FROM numbers WHERE content = ?", (content,))
+        yield from connection.execute("SELECT linking, names FROM numbers WHERE content = ?", (content,))
 
 
 def _new_connections(results: Iterable[Result]) -> list[tuple[bytes, bytes]]:
-    return sorted((entry[1], entry[2]) for *_, entry in results if entry is not None)
+    return sorted((entry[3], entry[4]) for *_, entry in results if entry is not None)
 
 
 def main(arguments: Sequence[str]) -> int:

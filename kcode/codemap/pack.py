@@ -7,11 +7,16 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from kcode.codemap.rank import SHORTEST, UNRANKED
 from kcode.codemap.tags import Definition, Tags, number
 
+NOT_OFFERED = frozenset({"key", "heading", "prototype", "impl", "rule", "id"})
+"""Kinds that nobody completes by name."""
+
 T = TypeVar("T", int, float)
-Entry = tuple[str, bytes, bytes, bytes]
-"""Of a content: its definitions, the numbers of their names, of the names it uses, how often it uses each."""
+Entry = tuple[str, str, bytes, bytes, bytes, bytes]
+"""Of a content: its definitions; the names that completion offers; the numbers of the names it defines, of
+those among them that connect files, and of the names it uses; how often it uses each."""
 
 _FIELD, _ROW = "\x1f", "\n"
 
@@ -21,22 +26,22 @@ def entry_of(tags: Tags) -> Entry:
         _FIELD.join((_plain(d.name), d.kind, str(d.line), str(d.end), _plain(d.outer), _plain(d.signature)))
         for d in tags.definitions
     ]
-    defined = sorted({number(_plain(d.name)) for d in tags.definitions})
-    uses = packed(name for name, _ in tags.uses)
-    return _ROW.join(rows), packed(defined), uses, bytes(count for _, count in tags.uses)
+    offered = dict.fromkeys(_plain(d.full) for d in tags.definitions if d.kind not in NOT_OFFERED)
+    linking = {d.name for d in tags.definitions if d.kind not in UNRANKED and len(d.name) >= SHORTEST}
+    return (
+        _ROW.join(rows),
+        _ROW.join(offered),
+        packed(sorted({number(_plain(d.name)) for d in tags.definitions})),
+        packed(sorted(map(number, linking))),
+        packed(name for name, _ in tags.uses),
+        bytes(count for _, count in tags.uses),
+    )
 
 
 def unpacked_definitions(text: str) -> Iterator[Definition]:
     for row in text.split(_ROW) if text else ():
         name, kind, line, end, outer, signature = row.split(_FIELD)
         yield Definition(name, kind, int(line), int(end), signature, outer)
-
-
-def names_and_kinds(text: str) -> Iterator[tuple[str, str, str]]:
-    """Name, kind and what it stands in, of each definition: a third of the work of all its fields."""
-    for row in text.split(_ROW) if text else ():
-        name, kind, _, _, outer, _ = row.split(_FIELD)
-        yield name, kind, outer
 
 
 def packed(values: Iterable[int]) -> bytes:

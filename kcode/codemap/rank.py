@@ -6,9 +6,12 @@ Files are numbered in the order of their paths, so that every run on every machi
 
 from __future__ import annotations
 
+from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
-from operator import itemgetter, mul
+from dataclasses import dataclass
+from itertools import accumulate, repeat
+from operator import mul
 
 DAMPING = 0.85
 DEFINERS = 12  # a name defined in more files than this connects nothing
@@ -22,9 +25,21 @@ UNRANKED = frozenset(
 
 SHORTEST = 3  # letters of a name that connects files: `T` and `id` are everywhere
 _PRECISION = 9  # digits that are kept: what follows them is rounding
+Definers = Mapping[int, Sequence[int]]
 _ROOTS = [count**0.5 for count in range(256)]
 
-Graph = list[list[tuple[int, float]]]
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Edges by the file they begin at: packed, for a large repository has millions."""
+
+    starts: array[int]  # one more than there are files
+    files: array[int]
+    shares: array[float]
+
+    def of(self, file: int) -> Iterable[tuple[int, float]]:
+        here = slice(self.starts[file], self.starts[file + 1])
+        return zip(self.files[here], self.shares[here], strict=True)
 
 
 def definers_of(defined: Iterable[tuple[int, Iterable[int]]]) -> dict[int, list[int]]:
@@ -43,63 +58,67 @@ def definers_of(defined: Iterable[tuple[int, Iterable[int]]]) -> dict[int, list[
     return {name: at for name, at in found.items() if len(at) <= DEFINERS}
 
 
-def edges(
-    uses: Iterable[tuple[Sequence[int], Sequence[int]]], definers: Mapping[int, Sequence[int]]
-) -> Graph:
-    """For each file the files it leans on, with shares that sum to 1.
+def edges(uses: Iterable[tuple[Sequence[int], Sequence[int]]], definers: Definers) -> Graph:
+    """For each file the files it leans on, ascending, with shares that sum to 1.
 
     ``uses`` are per file the numbers of the names it uses and how often.
     """
-    found: Graph = []
+    graph = Graph(array("I", [0]), array("I"), array("d"))
     for file, (names, counts) in enumerate(uses):
         weights: dict[int, float] = {}
-        for name, count, at in zip(names, counts, map(definers.get, names), strict=True):
+        for count, at in zip(counts, map(definers.get, names), strict=True):
             if at is None or file in at:  # its own name is meant first
                 continue
             share = _ROOTS[count] / len(at)
             for target in at:
                 weights[target] = weights.get(target, 0.0) + share
-        strongest: Iterable[tuple[int, float]] = weights.items()
+        strongest: Iterable[int] = weights
         if len(weights) > EDGES:
-            strongest = sorted(strongest, key=lambda pair: (-pair[1], pair[0]))[:EDGES]
+            strongest = sorted(weights, key=lambda at: (-weights[at], at))[:EDGES]
         chosen = sorted(strongest)
-        total = sum(weight for _, weight in chosen)
-        found.append([(target, weight / total) for target, weight in chosen])
-    return found
+        total = sum([weights[at] for at in chosen])
+        graph.files.extend(chosen)
+        graph.shares.extend([weights[at] / total for at in chosen])
+        graph.starts.append(len(graph.files))
+    return graph
 
 
 def turned(graph: Graph) -> Graph:
-    """For each file those that lean on it, ascending."""
-    around: Graph = [[] for _ in graph]
-    for file, out in enumerate(graph):
-        for target, share in out:
-            around[target].append((file, share))
-    return around
+    """The same edges by the file they lead to: for each file those that lean on it, ascending."""
+    size = len(graph.starts) - 1
+    many = Counter(graph.files)
+    starts = array("I", accumulate((many[file] for file in range(size)), initial=0))
+    into = Graph(starts, array("I", bytes(4 * len(graph.files))), array("d", bytes(8 * len(graph.files))))
+    free = array("I", starts)
+    for file in range(size):
+        for target, share in graph.of(file):
+            at = free[target]
+            into.files[at], into.shares[at] = file, share
+            free[target] = at + 1
+    return into
 
 
-def ranks(graph: Graph, weights: Sequence[float] = ()) -> list[float]:
-    """The rank of each file, the highest being 1, all above 0. ``weights``: how much each matters by itself.
+def ranks(into: Graph, weights: Sequence[float] = ()) -> list[float]:
+    """The rank of each file, the highest being 1, all above 0, from the edges as :func:`turned` gives them.
+    ``weights``: how much each file matters by itself.
 
     Solves x = b + d·Pᵀx by Gauss and Seidel's rounds: up to a factor that is PageRank in which files
     without edges lead to all files by ``weights``.
     """
-    count = len(graph)
+    count = len(into.starts) - 1
     base = list(weights) or [1.0] * count
     rank = list(base)
-    into = []
-    for file, near in enumerate(turned(graph)):
-        if len(near) > 1:
-            into.append((file, itemgetter(*(n for n, _ in near)), [DAMPING * share for _, share in near]))
-        elif near:
-            source, share = near[0]
-            into.append((file, itemgetter(source, source), [DAMPING * share, 0.0]))
+    get = rank.__getitem__
+    flows = array("d", map(mul, into.shares, repeat(DAMPING)))
+    reached = [file for file in range(count) if into.starts[file] < into.starts[file + 1]]
     for _ in range(ROUNDS):
         moved = 0.0
-        for file, sources, shares in into:
-            new = base[file] + sum(map(mul, sources(rank), shares))
+        for file in reached:
+            here = slice(into.starts[file], into.starts[file + 1])
+            new = base[file] + sum(map(mul, map(get, into.files[here]), flows[here]))
             moved += abs(new - rank[file])
             rank[file] = new
         if moved <= CLOSE_ENOUGH * sum(rank):
             break
     highest = max(rank, default=0.0) or 1.0
-    return [float(f"{value:.{_PRECISION}g}") for value in map(mul, rank, repeat(1.0 / highest))]
+    return [float(f"{value / highest:.{_PRECISION}g}") for value in rank]

@@ -9,14 +9,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
-from kcode.codemap import store
-from kcode.codemap.pack import floats, names_and_kinds, numbers, packed, packed_floats
-from kcode.codemap.rank import SHORTEST, UNRANKED, Graph, definers_of, edges, ranks
+from kcode.codemap import names, store
+from kcode.codemap.pack import floats, numbers, packed, packed_floats
+from kcode.codemap.rank import Graph, definers_of, edges, ranks, turned
 from kcode.codemap.tags import number
 
-NAMES = 150_000  # names that completion searches: the most used ones
 _TESTS = re.compile(
     r"(?:^|/)(?:tests?|__tests__|specs?|testdata|test[-_]?fixtures|fixtures|testing|examples?|samples?|bench\w*)/"
     r"|(?:^|/)(?:test_[^/]*|conftest|[^/]*[._-](?:test|spec)s?|[^/]*(?:Test|Tests|TestCase|Spec))\.\w+$"
@@ -64,15 +62,14 @@ class UseCounts:
 class Around:
     """Whom each file leans on, and who leans on it, by positions in :attr:`Ranking.files`."""
 
-    out: tuple[array[int], array[int], array[float]]  # where each begins; whom; shares
-    into: tuple[array[int], array[int], array[float]]
+    out: Graph
+    into: Graph
 
     def neighbours(self, file: int) -> dict[int, float]:
         """With weights, those that lean on it at half of theirs; ascending."""
         found: dict[int, float] = {}
-        for (starts, others, shares), factor in ((self.out, 1.0), (self.into, 0.5)):
-            here = slice(starts[file], starts[file + 1])
-            for other, share in zip(others[here], shares[here], strict=True):
+        for graph, factor in ((self.out, 1.0), (self.into, 0.5)):
+            for other, share in graph.of(file):
                 found[other] = found.get(other, 0.0) + share * factor
         return dict(sorted(found.items()))
 
@@ -89,7 +86,7 @@ def use_counts(connection: sqlite3.Connection) -> UseCounts:
 
 def around(connection: sqlite3.Connection) -> Around:
     out, into = (
-        (
+        Graph(
             numbers(store.part(connection, f"{side}_starts")),
             numbers(store.part(connection, f"{side}_files")),
             floats(store.part(connection, f"{side}_shares")),
@@ -99,74 +96,53 @@ def around(connection: sqlite3.Connection) -> Around:
     return Around(out, into)
 
 
-def names(connection: sqlite3.Connection) -> list[str]:
-    """Names of what is defined, with those they stand within, the most used first."""
-    text = store.part(connection, "names").decode("utf-8")
-    return text.split("\n") if text else []
-
-
 def rank_files(connection: sqlite3.Connection) -> None:
     """Rank every file, from the whole graph. To be called within a transaction."""
-    rows = connection.execute(
-        "SELECT f.id, f.path, f.content, n.names, n.counts FROM files f"
-        " JOIN numbers n ON n.content = f.content ORDER BY f.path"
-    ).fetchall()
-    paths = [row[1] for row in rows]
-    used = [numbers(row[3]) for row in rows]
-    counts = Counter(chain.from_iterable(used))
-    linking, kept_names = _definitions(connection, counts)
-    definers = definers_of((at, linking.get(row[2], ())) for at, row in enumerate(rows))
-    graph = edges(((names_, row[4]) for names_, row in zip(used, rows, strict=True)), definers)
-    worth = [_worth(path) for path in paths]
-    scores = [score * each for score, each in zip(ranks(graph, worth), worth, strict=True)]
+    rows = connection.execute("SELECT id, path, content FROM files ORDER BY path").fetchall()
+    linked = _numbers(connection, "n.linking")
+    definers = definers_of((at, numbers(row[0])) for at, row in enumerate(linked))
+    counts: Counter[int] = Counter()
+    graph = edges(_uses(connection, counts), definers)
+    into = turned(graph)
+    worth = [_worth(row[1]) for row in rows]
+    scores = [score * each for score, each in zip(ranks(into, worth), worth, strict=True)]
     highest = max(scores, default=0.0) or 1.0
-    _put(connection, "files", packed(row[0] for row in rows))
-    _put(connection, "scores", packed_floats(float(f"{score / highest:.9g}") for score in scores))
-    _put_graph(connection, graph)
-    _put(connection, "names", "\n".join(kept_names).encode("utf-8", "replace"))
+    scores = [float(f"{score / highest:.9g}") for score in scores]
+    store.put_part(connection, "files", packed(row[0] for row in rows))
+    store.put_part(connection, "scores", packed_floats(scores))
+    for side, each in (("out", graph), ("into", into)):
+        store.put_part(connection, f"{side}_starts", packed(each.starts))
+        store.put_part(connection, f"{side}_files", packed(each.files))
+        store.put_part(connection, f"{side}_shares", packed_floats(each.shares))
+    _put_counts(connection, counts)
+    files: dict[int, list[int]] = {}  # of each content, by rank
+    for at in sorted(range(len(rows)), key=lambda at: -scores[at]):
+        files.setdefault(rows[at][2], []).append(rows[at][0])
+    names.keep(connection, counts, files)
+    store.put_fact(connection, "ranked_at", str(int(store.fact(connection, "ranked_at") or 0) + 1))
 
 
-def _put(connection: sqlite3.Connection, name: str, data: bytes) -> None:
-    store.put_part(connection, name, data)
+def _numbers(connection: sqlite3.Connection, columns: str) -> Iterator[tuple[bytes, ...]]:
+    """Of every file, by path."""
+    yield from connection.execute(
+        f"SELECT {columns} FROM files f JOIN numbers n ON n.content = f.content ORDER BY f.path"
+    )
 
 
-def _definitions(
-    connection: sqlite3.Connection, counts: Counter[int]
-) -> tuple[dict[int, list[int]], list[str]]:
-    """For each content the numbers that connect files; and the names that completion searches."""
-    linking: dict[int, list[int]] = {}
-    known: dict[str, int] = {}  # names to numbers: most are met more than once
-    full: dict[str, int] = {}
-    for content, text in connection.execute("SELECT content, text FROM definitions ORDER BY content"):
-        mine = linking[content] = []
-        for name, kind, outer in names_and_kinds(text):
-            value = known.get(name)
-            if value is None:
-                value = known[name] = number(name)
-            if kind not in UNRANKED and len(name) >= SHORTEST and value not in mine:
-                mine.append(value)
-            if kind not in _NOT_OFFERED:
-                full.setdefault(f"{outer}.{name}" if outer else name, counts[value])
-    pairs = sorted((value, counts[value]) for value in set(known.values()) if counts[value])
-    _put(connection, "used_names", packed(value for value, _ in pairs))
-    _put(connection, "used_counts", packed(count for _, count in pairs))
-    best = sorted(full.items(), key=lambda pair: (-pair[1], pair[0]))[:NAMES]
-    return linking, [name for name, _ in best]
+def _uses(connection: sqlite3.Connection, counts: Counter[int]) -> Iterator[tuple[array[int], bytes]]:
+    for packed_names, often in _numbers(connection, "n.names, n.counts"):
+        used = numbers(packed_names)
+        counts.update(used)
+        yield used, often
 
 
-_NOT_OFFERED = frozenset({"key", "heading", "prototype", "impl", "rule", "id"})
-
-
-def _put_graph(connection: sqlite3.Connection, graph: Graph) -> None:
-    from kcode.codemap.rank import turned
-
-    for side, each in (("out", graph), ("into", turned(graph))):
-        starts = [0]
-        for near in each:
-            starts.append(starts[-1] + len(near))
-        _put(connection, f"{side}_starts", packed(starts))
-        _put(connection, f"{side}_files", packed(file for near in each for file, _ in near))
-        _put(connection, f"{side}_shares", packed_floats(share for near in each for _, share in near))
+def _put_counts(connection: sqlite3.Connection, counts: Counter[int]) -> None:
+    defined: set[int] = set()
+    for (data,) in connection.execute("SELECT defined FROM numbers"):
+        defined.update(numbers(data))
+    kept = array("I", sorted(defined & counts.keys()))
+    store.put_part(connection, "used_names", packed(kept))
+    store.put_part(connection, "used_counts", packed(map(counts.__getitem__, kept)))
 
 
 def _worth(path: str) -> float:

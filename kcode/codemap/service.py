@@ -9,18 +9,20 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from kcode.codemap import store
 from kcode.codemap.build import FEW, update_few
 from kcode.codemap.watch import Watch
-from kcode.errors import KcodeError
-from kcode.safety.process import child_environment, run
+from kcode.errors import EnvironmentProblem, KcodeError
+from kcode.safety.process import Finished, child_environment, run, run_sync
 
 BUILD_S = 1_800.0  # longest time for one update
 FRESH_S = 0.05  # an update that ended this long ago still counts: several questions of one step
 RANK_EVERY_S = 300.0  # a changed graph is ranked anew at most this often; what is defined is known at once
 _OUTPUT = 64_000  # bytes
+_SAFE = {"PYTHONSAFEPATH": "1"}  # the workspace is no place to import from
 
 
 class CodeMap:
@@ -93,28 +95,52 @@ class CodeMap:
         await asyncio.to_thread(self._watch.begin)
         try:
             done = await run(
-                [sys.executable, "-m", "kcode.codemap.build", str(self.root)],
+                _command(self.root),
                 cwd=self.root,
-                env=child_environment({"PYTHONSAFEPATH": "1"}),  # the workspace is no place to import from
+                env=child_environment(_SAFE),
                 timeout_s=BUILD_S,
                 max_output=_OUTPUT,
             )
+            self.cut = _outcome(done).cut
         except KcodeError as error:
             self.problem = error.message
             return
-        answer = _answer(done.stdout)
-        self.problem = (
-            "" if done.code == 0 else answer.get("error", f"the indexer ended with code {done.code}")
+        self.problem = ""
+        self._watch.updated()
+        self._ranked = time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an update says of itself: why it does not hold every file, and how many it holds then."""
+
+    cut: str
+    files_cut: str
+
+
+def build_now(root: Path, timeout_s: float) -> Outcome:
+    """A full update, for whoever has no event loop. Raises KcodeError where it fails."""
+    return _outcome(
+        run_sync(
+            _command(root),
+            cwd=root,
+            env=child_environment(_SAFE),
+            timeout_s=timeout_s,
+            max_output=_OUTPUT,
         )
-        self.cut = answer.get("cut", "")
-        if not self.problem:
-            self._watch.updated()
-            self._ranked = time.monotonic()
+    )
 
 
-def _answer(output: str) -> dict[str, str]:
-    """What the indexer says of itself; empty where it was stopped."""
+def _command(root: Path) -> list[str]:
+    return [sys.executable, "-m", "kcode.codemap.build", str(root)]
+
+
+def _outcome(done: Finished) -> Outcome:
+    """Raises EnvironmentProblem where the update failed."""
+    answer: dict[str, object] = {}
     with contextlib.suppress(ValueError, IndexError):
-        found = json.loads(output.strip().splitlines()[-1])
-        return {key: value for key, value in found.items() if isinstance(value, str)}
-    return {}
+        answer = json.loads(done.stdout.strip().splitlines()[-1])
+    if done.code:
+        raise EnvironmentProblem(str(answer.get("error") or f"the indexer ended with exit code {done.code}"))
+    cut = str(answer.get("cut", ""))
+    return Outcome(cut, str(answer.get("files", "")) if cut else "")

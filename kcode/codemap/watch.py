@@ -1,8 +1,8 @@
 """What has changed in a repository since the last look, told without looking at every file.
 
-git compares its own index with the disk (threads, no Python), and a folder whose time is as it was holds the
-same names. Whatever this cannot tell for certain, such as a changed git index or changed ignore rules, is left
-to a full update.
+git compares its own index with the disk (threads, no Python), and a folder whose time is as it was holds
+the same names. Whatever this cannot tell for certain, such as a changed git index or changed ignore rules,
+is left to a full update.
 """
 
 from __future__ import annotations

@@ -252,7 +252,7 @@ def completion_of(sitting: Sitting) -> Completion:
     """The completion of a sitting. Its files begin to be read when it is first asked."""
     from kcode.ui.commands import table
     from kcode.ui.fileindex import FileIndex
-    from kcode.ui.symbols import SymbolScan
+    from kcode.ui.symbols import SymbolIndex
 
     def choices(name: str) -> Sequence[tuple[str, str]]:
         command = next((each for each in table.COMMANDS if each.name == name), None)
@@ -267,7 +267,7 @@ def completion_of(sitting: Sitting) -> Completion:
     def earlier() -> Iterable[str]:
         return sitting.stage.prompt.session.history.get_strings()
 
-    return Completion(sitting.root, known, files, SymbolScan(files), choices=choices, earlier=earlier)
+    return Completion(sitting.root, known, files, SymbolIndex(sitting.root), choices=choices, earlier=earlier)
 
 
 def keep_small(layout: Layout) -> None:

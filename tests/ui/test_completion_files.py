@@ -10,7 +10,7 @@ import pytest
 
 from kcode.ui.completion import Asked, asked_for, ranked, tail, written_choices
 from kcode.ui.fileindex import FileIndex, folders_of
-from kcode.ui.symbols import SymbolScan
+from kcode.ui.symbols import SymbolIndex
 from tests.bench.completion import made_up_paths
 from tests.k2sim import Simulator, say
 from tests.ui.sitting import Sitting
@@ -108,34 +108,30 @@ def test_folders_of_files() -> None:
     assert folders_of(["a/b/c.py", "a/d.py", "e.py", "/x/y.py"]) == {"a/", "a/b/", "/x/"}
 
 
-def test_definitions_are_read_again_when_their_file_changes(repo: Path) -> None:
-    files = FileIndex(repo)
-    scan = SymbolScan(files)
+def test_definitions_are_read_again_when_their_file_changes(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("kcode.ui.symbols.FRESH_S", 0.0)
+    symbols = SymbolIndex(repo)
 
-    def find(text: str) -> list[str]:
+    def find(text: str, place: str) -> list[str]:
         deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            found = scan.search(text, 5)
-            if found.definitions and not found.missing:
-                return [
-                    f"{each.kind} {each.name} {each.path}:{each.line}-{each.end}"
-                    for each in found.definitions
-                ]
+        found: list[str] = []
+        while time.monotonic() < deadline and place not in found:
+            found = [
+                f"{each.kind} {each.name} {each.path}:{each.line}-{each.end}"
+                for each in symbols.search(text, 5).definitions
+            ]
             time.sleep(0.05)
-        raise AssertionError(f"{text} is not found")
+        return found
 
-    assert find("total") == ["function total shop.py:1-2", "function test_total test_shop.py:4-5"]
+    first = find("total", "function total shop.py:1-2")
+    assert first == ["function total shop.py:1-2", "function test_total test_shop.py:4-5"]
+    before = symbols.version
     (repo / "shop.py").write_text("class Shop:\n    @property\n    def owner(self):\n        return 1\n")
-    files.refresh()
-    assert find("shop.own") == ["method Shop.owner shop.py:2-4"]
-
-
-def test_more_files_than_are_read_are_admitted(repo: Path) -> None:
-    scan = SymbolScan(FileIndex(repo), most_files=1)
-    deadline = time.monotonic() + PATIENCE_S
-    while not (found := scan.search("total", 5)).missing and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found.missing == "1 / 2"
+    assert find("shop.own", "method Shop.owner shop.py:3-4") == ["method Shop.owner shop.py:3-4"]
+    assert symbols.version > before
 
 
 @pytest.mark.parametrize(
