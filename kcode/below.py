@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 _PLACE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 _BETWEEN = re.compile(r"(?<=[.!?])\s+(?=[A-Z`/])")
+_LISTED = re.compile(r", ")
 _DEPTH = 4  # of reasons within reasons
 _LONGEST = 4000  # characters: nothing that is said to people is longer
 # What stands in these places is said by a layer below that layer: it is translated as well.
 _SAID = re.compile(
-    r"(why|reasons?|message|remedy|hint|problem|said|what|words|detail|text|brief|change|subject|when|resets|sensitive|known"
+    r"(why|reasons?|message|remedy|hint|problem|said|what|words|detail|text|brief|change|subject|not_run|plural|counts|when|resets|sensitive|known"
     r"|known_in|title|kind|done|error|better|instead|elsewhere|escape|smaller|ending|key_hint|without_key"
     r"|description|expected|plural|origin|layer|noted|mode|found|plan|more)\d*"
 )
@@ -74,12 +75,16 @@ class Below:
         return said.pop() if len(said) == 1 else text if said else self._by_sentences(text, depth)
 
     def _by_sentences(self, text: str, depth: int) -> str:
-        """A remedy may be put together of whole sentences: all of them are known, or it stays as it is."""
-        sentences = _BETWEEN.split(text)
-        if len(sentences) == 1:
-            return text
-        said = [self.translated(each, depth + 1) for each in sentences]
-        return text if any(a == b for a, b in zip(said, sentences, strict=True)) else "".join(said)
+        """A text may be put together of whole sentences, or be a list: all parts are known, or it stays."""
+        for between, joint in ((_BETWEEN, ""), (_LISTED, "，")):
+            parts = between.split(text)
+            if len(parts) > 1:
+                said = [self.translated(each, depth + 1) for each in parts]
+                if all(a != b for a, b in zip(said, parts, strict=True)):
+                    return joint.join(said)
+        if text.endswith(".") and (said_ := self.translated(text[:-1], depth + 1)) != text[:-1]:
+            return f"{said_}。"
+        return text
 
     def _filled(self, template: Template, match: re.Match[str], depth: int) -> str:
         def value(place: re.Match[str]) -> str:

@@ -190,7 +190,7 @@ class _Asking:
 
             print_command(console, question, self._look)
         else:
-            console.print(Text(figures.one_line(question.title), style="bold"))
+            console.print(Text(figures.one_line(from_below(question.title)), style="bold"))
         if intent.sensitive:
             careful = _("careful: {why}").format(why=figures.one_line(from_below(intent.sensitive)))
             console.print(Text(careful, style=theme.warn))

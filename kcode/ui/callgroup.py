@@ -60,7 +60,7 @@ class CallGroup:
         return sum(call.ended is None for call in self.calls.values())
 
     def start(self, event: CallStarted, now: float) -> None:
-        self.calls[event.call_id] = Running(event.title or event.name, now)
+        self.calls[event.call_id] = Running(from_below(event.title) or event.name, now)
 
     def progress(self, event: CallProgress) -> None:
         if event.call_id in self.calls:

@@ -26,6 +26,7 @@ from kcode.agent.filehistory import NOTE as SNAPSHOT
 from kcode.conversation.cost import SessionCost
 from kcode.conversation.ledger import Entry, Note
 from kcode.errors import ExitCode, KcodeError
+from kcode.i18n import _, from_below
 from kcode.safety.sanitize import clean
 from kcode.ui import figures
 from kcode.ui.callgroup import plain_line as finished_call
@@ -109,7 +110,7 @@ class _Report:
     async def follow(self, events: AsyncIterator[Event]) -> None:
         endpoint = getattr(self._session.provider, "endpoint", None)  # the embedded model has none
         if endpoint is not None and endpoint.notice and self._output != "stream-json":
-            self._err.write_text(f"[note] {figures.one_line(endpoint.notice)}\n")
+            self._err.write_text(f"[note] {figures.one_line(from_below(endpoint.notice))}\n")
         async for event in events:
             if isinstance(event, UsageReported):
                 self._tally.add(event)
@@ -135,11 +136,13 @@ class _Report:
 
     def _narrate(self, event: Event) -> None:
         if isinstance(event, CallStarted):
-            self._titles[event.call_id] = event.title or event.name
+            self._titles[event.call_id] = from_below(event.title) or event.name
         elif isinstance(event, CallFinished):
             self._err.write_text(finished_call(self._titles.pop(event.call_id, event.name), event) + "\n")
         elif isinstance(event, AnswerDiscarded):
-            self._err.write_text(f"[retry] {figures.one_line(event.why)}; {trying_again(event.wait_s)}\n")
+            self._err.write_text(
+                f"[retry] {figures.one_line(from_below(event.why))}; {trying_again(event.wait_s)}\n"
+            )
         elif isinstance(event, WaitingToSend):
             if event.why != self._held_for:
                 self._err.write_text(f"[wait] {held_back(event)}\n")
@@ -149,16 +152,16 @@ class _Report:
         elif isinstance(event, BackgroundEnded):
             self._err.write_text(f"[background] {figures.one_line(event.command)}: exit {event.code}\n")
         elif isinstance(event, Notice):
-            self._err.write_text(f"[{event.level}] {figures.one_line(event.text)}\n")
+            self._err.write_text(f"[{event.level}] {figures.one_line(from_below(event.text))}\n")
         elif isinstance(event, TurnFinished):
             self._narrate_end(event)
 
     def _narrate_end(self, event: TurnFinished) -> None:
         if event.reason != "answered":
-            detail = f": {figures.one_line(event.detail)}" if event.detail else ""
+            detail = f": {figures.one_line(from_below(event.detail))}" if event.detail else ""
             self._err.write_text(f"[{event.reason}]{detail}\n")
             if event.error is not None and event.error.remedy:
-                self._err.write_text(f"  try: {figures.one_line(event.error.remedy)}\n")
+                self._err.write_text(f"{_('  try:')} {figures.one_line(from_below(event.error.remedy))}\n")
         self._err.write_text(f"[usage] {self._tally.line()}\n")
 
     def _result(self, answer: str, code: ExitCode, changed: Sequence[str]) -> dict[str, Any]:

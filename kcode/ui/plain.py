@@ -120,7 +120,7 @@ class PlainRenderer:
         if isinstance(event, CallStarted):
             if not self._calls:
                 self._told = self._clock()
-            self._calls[event.call_id] = Running(event.title or event.name, self._clock())
+            self._calls[event.call_id] = Running(from_below(event.title) or event.name, self._clock())
         elif isinstance(event, CallProgress):
             if event.call_id in self._calls:
                 self._calls[event.call_id].take(event)

@@ -35,6 +35,22 @@ DESCRIBED = "kcode/config/settings.py"
 # Texts that the code puts together of parts, as templates.
 PUT_TOGETHER = {
     "kcode/cli/cost.py": ("model", "project", "day"),
+    "kcode/tools/bounds.py": (
+        *("1 line", "{count} lines", "1 match", "{count} matches", "1 file", "{count} files"),
+        *("1 change", "{count} changes", "1 entry", "{count} entries", "1 symbol", "{count} symbols"),
+        *(
+            "1 definition",
+            "{count} definitions",
+            "1 reference",
+            "{count} references",
+            "1 use",
+            "{count} uses",
+        ),
+    ),
+    "kcode/testrun/summary.py": (
+        *("{count} passed", "{count} failed", "{count} errors", "{count} skipped"),
+        *("{counts} in {seconds} s", "{count} flaky", "exit {code}, {seconds} s"),
+    ),
     "kcode/cli/doctor.py": (
         *("python", "terminal", "git", "settings", "provider", "keys", "network", "online", "runtime"),
         *("model", "sandbox", "disk", "editor", "clipboard", "completion"),
