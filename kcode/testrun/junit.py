@@ -1,7 +1,9 @@
-"""JUnit XML read into test cases whose ids can be given back to pytest."""
+"""JUnit XML read into test cases whose ids can be given back to the runner that wrote it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 from junitparser.junitparser import JUnitXmlError
 
 from kcode.testrun.failure import frames_of, outcome_of
+from kcode.testrun.frames import stack_of
 from kcode.testrun.report import Status, TestCase, bounded
 
 
@@ -24,6 +27,84 @@ def read_junit(path: Path, root: Path) -> list[TestCase]:
         raise UnreadableReport(str(error)) from error
     suites = document if isinstance(document, JUnitXml) else [document]
     return [_case(element, root) for suite in suites for element in suite]
+
+
+def read_junit_files(
+    paths: Iterable[Path], folder: Path, id_of: Callable[[str, str, str], str]
+) -> list[TestCase]:
+    """The cases of several files that no pytest wrote; ``id_of(file, classname, name)`` makes their ids.
+
+    A file that cannot be read is left out. Raises :class:`UnreadableReport` where none can.
+    """
+    cases: list[TestCase] = []
+    problem: UnreadableReport | None = None
+    for path in paths:
+        try:
+            document = JUnitXml.fromfile(str(path))
+        except (JUnitXmlError, OSError, SyntaxError) as error:
+            problem = UnreadableReport(str(error))
+            continue
+        suites = list(document) if isinstance(document, JUnitXml) else [document]
+        cases += [_foreign(element, folder, id_of) for suite in suites for element in suite]
+    if problem and not cases:
+        raise problem
+    return cases
+
+
+def _foreign(element: Any, folder: Path, id_of: Callable[[str, str, str], str]) -> TestCase:
+    status, message, text = _outcome(element)
+    said = f"{message}\n{text}" if message and message not in text else text
+    failing = status in ("failed", "error")
+    explained = _explained(text or message) if failing else ""
+    first = next((line.strip() for line in (message or explained).splitlines() if line.strip()), "")
+    expected, actual = values_of(said) if failing else ("", "")
+    captured = "\n".join(filter(None, map(_captured, (element.system_out, element.system_err))))
+    return TestCase(
+        id=id_of(
+            (element._elem.get("file") or "").replace("\\", "/"), element.classname or "", element.name or ""
+        ),
+        status=status,
+        seconds=float(element.time or 0.0),
+        message=bounded(first, 300),
+        assertion=bounded(explained, 2_000),
+        expected=expected,
+        actual=actual,
+        frames=stack_of(said, folder) if failing else (),
+        output=bounded(captured),
+    )
+
+
+_STACK = re.compile(r"^\s+(?:at |# )|^\s*/\S+:\d+$|^\s+\.\.\. \d+ (?:more|common)")
+
+
+def _explained(text: str) -> str:
+    """A failure's text without its stack."""
+    return "\n".join(line for line in text.splitlines() if not _STACK.match(line)).strip()
+
+
+_PAIRS = (
+    re.compile(r"expected: ?<(?P<e>.{0,500}?)> but was: ?<(?P<a>.{0,500}?)>", re.S),  # JUnit 5
+    re.compile(r"expected:<(?P<e>.{0,500}?)> but was:<(?P<a>.{0,500}?)>", re.S),  # JUnit 4
+    re.compile(r"expected \[(?P<e>.{0,500}?)\] but found \[(?P<a>.{0,500}?)\]", re.S),  # TestNG
+    re.compile(r"^\s*left: (?P<a>.*)\n\s*right: (?P<e>.*)$", re.M),  # Rust's assert_eq!
+    re.compile(r"^\s*expected: (?P<e>.*)\n\s+got: (?P<a>.*)$", re.M),  # RSpec
+    re.compile(
+        r"^\s*Expected: (?P<e>.*)\n\s*(?:Actual|But was): +(?P<a>.*)$", re.M
+    ),  # xUnit, NUnit, minitest
+    re.compile(r"^Failed asserting that (?P<a>.*) (?:matches expected|is identical to) (?P<e>.*)\.$", re.M),
+    re.compile(r"Expected:<(?P<e>.{0,500}?)>\. Actual:<(?P<a>.{0,500}?)>", re.S),  # MSTest
+    re.compile(
+        r"^\s*Expected equality of these values:\n\s*(?P<a>.*)\n(?:\s*Which is: .*\n)?\s*(?P<e>.*)$", re.M
+    ),
+)
+
+
+def values_of(text: str) -> tuple[str, str]:
+    """(expected, actual) in the words of the common assertion libraries; empty where neither is told."""
+    for pattern in _PAIRS:
+        if found := pattern.search(text):
+            return bounded(found["e"].strip(), 500), bounded(found["a"].strip(), 500)
+    return "", ""
 
 
 def _case(element: Any, root: Path) -> TestCase:

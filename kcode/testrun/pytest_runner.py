@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kcode.config.paths import cache_dir
-from kcode.safety.process import Finished, child_environment, run
+from kcode.safety.process import Finished, run
+from kcode.testrun.adapter import OPEN, Surroundings
 from kcode.testrun.failure import frames_of
 from kcode.testrun.interpreter import Interpreter
 from kcode.testrun.junit import UnreadableReport, read_junit
@@ -29,6 +29,7 @@ _STATUS: dict[str, Status] = {
 }
 _COLLECTED = re.compile(r"^(?:(?:collecting \.\.\. )?collected (\d+) items?|\d+ workers? \[(\d+) items?\])")
 _SELECTED = re.compile(r"/ (\d+) selected")
+_WORDS = re.compile(r"\w+")
 USAGE_ERROR, NO_TESTS = 4, 5  # pytest's exit codes
 
 
@@ -43,6 +44,11 @@ class PytestRunner:
         version = ".".join(str(part) for part in self.interpreter.version)
         return f"pytest with Python {version} ({self.interpreter.origin})"
 
+    @property
+    def environment(self) -> str:
+        version = ".".join(str(part) for part in self.interpreter.version)
+        return f"Python {version}, {self.interpreter.origin}"
+
     async def run(
         self,
         root: Path,
@@ -50,17 +56,18 @@ class PytestRunner:
         timeout_s: float,
         on_progress: Callable[[TestProgress], None] | None = None,
         environ: Mapping[str, str] | None = None,
+        around: Surroundings = OPEN,
     ) -> TestReport:
-        """Run ``targets`` (node ids, files, folders; none: all). Never raises for a failing run."""
-        with tempfile.TemporaryDirectory(prefix="kcode-tests-") as temp:
-            report_file = Path(temp) / "junit.xml"
-            argv = [str(self.interpreter.python), "-m", "pytest", *targets]
+        """Run ``targets`` (node ids, files, folders, names; none: all). Never raises for a failing run."""
+        with around.folder() as temp:
+            report_file = temp / "junit.xml"
+            argv = [str(self.interpreter.python), "-m", "pytest", *_words(root, targets)]
             options = [
                 f"--rootdir={root}",
                 f"--junitxml={report_file}",
                 *("-o", "junit_family=xunit1"),
                 *("-o", "junit_logging=out-err"),
-                *("-o", f"cache_dir={Path(temp) / 'cache'}"),  # leaves the project's own cache alone
+                *("-o", f"cache_dir={temp / 'cache'}"),  # leaves the project's own cache alone
                 *("-o", f"faulthandler_timeout={max(1.0, timeout_s * 0.8):.0f}"),
                 *("--verbosity=1", "--color=no", "--tb=long"),
             ]
@@ -68,19 +75,37 @@ class PytestRunner:
             done = await run(
                 argv + options,
                 cwd=root,
-                env=_environment(environ),
+                env=_environment(environ, around),
                 timeout_s=timeout_s,
                 merge_stderr=True,
                 on_output=live.feed,
+                confine=around.confine,
             )
             report = _read(done, report_file, root, live)
         note = "; ".join(part for part in (self.interpreter.note, report.note) if part)
         return replace(report, command=shlex.join(argv), seconds=done.seconds, note=note)
 
 
-def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
-    env = child_environment()
-    env.setdefault("PYTHONPYCACHEPREFIX", str(cache_dir() / "pycache"))  # no files into the user's tree
+def _words(root: Path, targets: Sequence[str]) -> list[str]:
+    """Node ids and paths as they are; a bare name becomes an expression for ``-k``."""
+    paths = [one for one in targets if is_place(root, one)]
+    names = [" and ".join(_WORDS.findall(one)) for one in targets if not is_place(root, one)]
+    select = (
+        ["-k", " or ".join(f"({name})" if " " in name else name for name in names if name)] if names else []
+    )
+    return [*paths, *select]
+
+
+def is_place(root: Path, target: str) -> bool:
+    """Whether a target is a node id or a path rather than a test's name."""
+    path = target.partition("::")[0]
+    return "::" in target or "/" in path or path.endswith(".py") or (root / path).exists()
+
+
+def _environment(extra: Mapping[str, str] | None, around: Surroundings) -> dict[str, str]:
+    env = around.environment()
+    cache = around.scratch / "cache" if around.scratch else cache_dir()
+    env.setdefault("PYTHONPYCACHEPREFIX", str(cache / "pycache"))  # no files into the user's tree
     env["PYTHONUNBUFFERED"] = "1"
     env.pop("PYTEST_CURRENT_TEST", None)
     env.update(extra or {})
@@ -96,6 +121,8 @@ def _read(done: Finished, report_file: Path, root: Path, live: _Live) -> TestRep
             cannot_run="no tests were found; name a test file, or set tests.command to how they are run",
             raw_tail=tail,
         )
+    if done.code != USAGE_ERROR and not report_file.is_file() and (live.finished or live.running):
+        return _crashed(done, root, live, tail)
     if done.code == USAGE_ERROR or not report_file.is_file():
         return TestReport(cannot_run=_why(done), raw_tail=tail)
     try:
@@ -129,6 +156,17 @@ def _why(done: Finished) -> str:
     return bounded(f"pytest could not run: {reason}", 600)
 
 
+def _crashed(done: Finished, root: Path, live: _Live, tail: str) -> TestReport:
+    """The interpreter died in a test (a segmentation fault, ``os._exit``): what had ended still counts."""
+    cases = [TestCase(id=name, status=status) for name, status in live.finished.items()]
+    how = f"was killed by signal {done.signal}" if done.signal else f"ended with exit code {done.code}"
+    message = f"the test process {how} in this test"
+    frames = tuple(reversed(frames_of(done.stdout, root)))
+    cases.append(TestCase(live.running or live.last, "error", message=message, assertion=tail, frames=frames))
+    note = f"pytest {how} before its end: the tests after it did not run"
+    return report_of(_merged(cases), raw_tail=tail, note=note)
+
+
 def _timed_out(done: Finished, root: Path, live: _Live, tail: str) -> TestReport:
     cases = [TestCase(id=name, status=status) for name, status in live.finished.items()]
     if live.running:
@@ -153,7 +191,7 @@ class _Live:
         self._rest = ""
         self.finished: dict[str, Status] = {}
         self.running = ""
-        self._last = ""  # the test that ended last
+        self.last = ""  # the test that ended last
         self._total = 0
         self._news = False
 
@@ -182,10 +220,10 @@ class _Live:
             return
         self.finished[match["id"]] = status
         self.running = "" if self.running == match["id"] else self.running
-        self._news, self._last = True, match["id"]
+        self._news, self.last = True, match["id"]
 
     def _tell(self) -> None:
         if self._on_progress:
             ended = list(self.finished.values())
             failed = sum(one in ("failed", "error") for one in ended)
-            self._on_progress(TestProgress(self._last, ended.count("passed"), failed, self._total))
+            self._on_progress(TestProgress(self.last, ended.count("passed"), failed, self._total))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 Status = Literal["passed", "failed", "error", "skipped"]
@@ -74,11 +74,16 @@ class TestReport:
     raw_tail: str = ""
     note: str = ""
     timed_out: bool = False
+    flaky: tuple[TestCase, ...] = ()
+    runner: str = ""
+    environment: str = ""
 
     @property
     def ok(self) -> bool:
         """Everything that ran passed, and something ran."""
-        return not (self.cannot_run or self.failed or self.errors or self.timed_out) and self.passed > 0
+        return not (self.cannot_run or self.failed or self.errors or self.timed_out) and (
+            self.passed > 0 or bool(self.flaky)
+        )
 
     @property
     def failing(self) -> tuple[TestCase, ...]:
@@ -88,6 +93,7 @@ class TestReport:
 def report_of(cases: list[TestCase], **more: object) -> TestReport:
     """A report whose counts are those of ``cases``."""
     count = {status: sum(1 for case in cases if case.status == status) for status in _STATUSES}
+    cases = _lightened(cases)
     return TestReport(
         passed=count["passed"],
         failed=count["failed"],
@@ -96,6 +102,20 @@ def report_of(cases: list[TestCase], **more: object) -> TestReport:
         cases=tuple(cases),
         **more,  # type: ignore[arg-type]
     )
+
+
+_IN_FULL = 200  # failing tests whose texts are kept in full
+
+
+def _lightened(cases: list[TestCase]) -> list[TestCase]:
+    """Thousands of failures do not each keep what they printed."""
+    kept, seen = [], 0
+    for case in cases:
+        seen += case.failing
+        if seen > _IN_FULL and case.failing:
+            case = replace(case, output="", assertion=bounded(case.assertion, 300), frames=case.frames[-1:])
+        kept.append(case)
+    return kept
 
 
 _STATUSES: tuple[Status, ...] = ("passed", "failed", "error", "skipped")

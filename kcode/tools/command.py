@@ -46,8 +46,8 @@ class RunCommand(Tool[RunCommandArguments]):
         return Intent("command", command=args.command, sensitive=touches_sensitive(args.command))
 
     async def run(self, args: RunCommandArguments, context: ToolContext) -> ToolOutcome:
-        scratch = _scratch(context)
-        confine = _confinement(context, scratch)
+        scratch = scratch_folder(context)
+        confine = confinement(context, scratch)
         if args.background:
             return await _left_running(args, context, scratch, confine)
         limit = args.timeout_s or context.settings.safety.command_timeout_s
@@ -124,7 +124,7 @@ def shell(command: str) -> list[str]:
     return [shutil.which("bash") or "/bin/sh", "-c", command]
 
 
-def _scratch(context: ToolContext) -> Path:
+def scratch_folder(context: ToolContext) -> Path:
     """The session's private folder for temporary files and caches, made when first needed."""
     if context.scratch is None:
         context.scratch = Path(tempfile.mkdtemp(prefix="kcode-"))
@@ -133,7 +133,7 @@ def _scratch(context: ToolContext) -> Path:
     return context.scratch
 
 
-def _confinement(context: ToolContext, scratch: Path) -> Confinement | None:
+def confinement(context: ToolContext, scratch: Path) -> Confinement | None:
     safety = context.settings.safety
     if safety.sandbox == "off":
         return None

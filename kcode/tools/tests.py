@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kcode.tools.base import Arguments, Intent, Progress, Tool, ToolContext, ToolOutcome
+from kcode.tools.command import confinement, scratch_folder
 
 
 class RunTestsArguments(Arguments):
@@ -23,6 +24,7 @@ class RunTests(Tool[RunTestsArguments]):
         return Intent("test")
 
     async def run(self, args: RunTestsArguments, context: ToolContext) -> ToolOutcome:
+        from kcode.testrun.adapter import Surroundings
         from kcode.testrun.report import TestProgress
         from kcode.testrun.run import run_tests
         from kcode.testrun.summary import summarise
@@ -30,10 +32,17 @@ class RunTests(Tool[RunTestsArguments]):
         def tell(progress: TestProgress) -> None:
             context.progress(Progress(progress.text, progress.passed, progress.failed, progress.total))
 
+        scratch = scratch_folder(context)
         report = await run_tests(
-            context.workspace.root, context.settings, args.target, args.timeout_s or 0.0, tell
+            context.workspace.root,
+            context.settings,
+            args.target,
+            args.timeout_s or 0.0,
+            tell,
+            around=Surroundings(confinement(context, scratch), scratch),
         )
         counted = {"passed": report.passed, "failed": report.failed, "errors": report.errors}
+        counted["flaky"] = len(report.flaky)
         brief = ", ".join(f"{count} {what}" for what, count in counted.items() if count)
         return ToolOutcome(
             summarise(report),

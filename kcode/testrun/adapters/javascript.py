@@ -1,0 +1,151 @@
+"""What JavaScript's runners share: package.json, node_modules/.bin, jest's JSON (vitest's too)."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kcode.errors import EnvironmentProblem
+from kcode.testrun.adapter import Suite, Tools, path_with, text_of, upwards
+from kcode.testrun.frames import stack_of
+from kcode.testrun.report import Status, TestCase, bounded
+from kcode.testrun.toolversions import find_tool
+
+SUFFIXES = (".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".mts", ".cts")
+_SPECIAL = re.compile(r"[.*+?^${}()|\[\]\\/]")
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+_VALUE = re.compile(r"^\s*(?P<which>Expected|Received)(?: \w+)?:\s+(?P<value>\S.*)$", re.M)
+_MINUS = re.compile(r"^\s*- (?!Expected)(.*)$", re.M)
+_PLUS = re.compile(r"^\s*\+ (?!Received|Actual)(.*)$", re.M)
+
+
+def package(folder: Path) -> dict[str, Any]:
+    """package.json as data; empty where there is none that can be read."""
+    try:
+        found = json.loads(text_of(folder / "package.json") or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def depends(folder: Path, name: str) -> str:
+    """Where package.json names ``name``: in its dependencies, or in the script ``test``."""
+    data = package(folder)
+    for section in ("devDependencies", "dependencies"):
+        if isinstance(data.get(section), dict) and name in data[section]:
+            return f"{name} in package.json"
+    scripts = data.get("scripts")
+    script = scripts.get("test", "") if isinstance(scripts, dict) else ""
+    if isinstance(script, str) and re.search(rf"(?:^|[\s/&;]){re.escape(name)}(?:\s|$)", script):
+        return f'{name} in package.json\'s script "test"'
+    return ""
+
+
+def node_tools(suite: Suite, program: str, environ: Mapping[str, str]) -> Tools:
+    """``program`` from the nearest node_modules/.bin, with the node the project asks for."""
+    node, tools = find_tool(suite, "node", "node", environ, "install Node.js, or put node on the PATH")
+    extension = ".cmd" if sys.platform == "win32" else ""
+    for folder in upwards(suite):
+        found = folder / "node_modules" / ".bin" / f"{program}{extension}"
+        if found.exists():
+            where = "node_modules" if folder == suite.folder else f"node_modules of {folder.name}"
+            env = {**tools.env, "PATH": path_with(str(Path(node).parent), environ)}
+            return replace(tools, program=(str(found),), environment=f"{where}, {tools.environment}", env=env)
+    raise EnvironmentProblem(
+        f"{program} is not installed: node_modules/.bin/{program} is not there",
+        f"run `{installer(suite)}` in {suite.place or 'the project'} first",
+    )
+
+
+def installer(suite: Suite) -> str:
+    """The command that installs the packages, by the lock file that lies there."""
+    for folder in upwards(suite):
+        for lock, command in (
+            ("pnpm-lock.yaml", "pnpm install"),
+            ("yarn.lock", "yarn install"),
+            ("bun.lockb", "bun install"),
+        ):
+            if (folder / lock).is_file():
+                return command
+    return "npm install"
+
+
+def read_jest(path: Path, folder: Path) -> list[TestCase] | None:
+    """The cases of jest's (or vitest's) JSON file; None where it is missing or torn."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+        files = data["testResults"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    cases: list[TestCase] = []
+    for file in files:
+        named = relative(str(file.get("name") or file.get("testFilePath") or ""), folder)
+        tests = file.get("assertionResults") or file.get("testResults") or []
+        cases += [_jest_case(test, named, folder) for test in tests]
+        if not tests and file.get("status") == "failed":
+            cases.append(failure_case(named, "error", str(file.get("message") or ""), folder))
+    return cases
+
+
+_JEST: dict[str, Status] = {"passed": "passed", "failed": "failed"}
+
+
+def _jest_case(test: Mapping[str, Any], named: str, folder: Path) -> TestCase:
+    titles = [*(test.get("ancestorTitles") or []), str(test.get("title") or "")]
+    name = f"{named}::{' > '.join(filter(None, map(str, titles)))}"
+    status = _JEST.get(str(test.get("status")), "skipped")
+    seconds = float(test.get("duration") or 0.0) / 1000
+    if status != "failed":
+        return TestCase(name, status, seconds)
+    return failure_case(name, status, "\n".join(map(str, test.get("failureMessages") or [])), folder, seconds)
+
+
+def failure_case(
+    name: str,
+    status: Status,
+    text: str,
+    folder: Path,
+    seconds: float = 0.0,
+    expected: str = "",
+    actual: str = "",
+) -> TestCase:
+    """A failing test from its message and stack, as JavaScript's runners write them."""
+    text = _ESCAPES.sub("", text)
+    said, _, _stack = text.partition("\n    at ")
+    first = next((line.strip() for line in said.splitlines() if line.strip()), "")
+    values = {match["which"]: match["value"] for match in _VALUE.finditer(said)}
+    expected, actual = expected or values.get("Expected", ""), actual or values.get("Received", "")
+    if not (expected or actual) and (minus := _MINUS.findall(said)) and (plus := _PLUS.findall(said)):
+        expected, actual = "\n".join(minus), "\n".join(plus)
+    return TestCase(
+        id=name,
+        status=status,
+        seconds=seconds,
+        message=bounded(first, 300),
+        assertion=bounded(said, 2_000),
+        expected=bounded(expected, 500),
+        actual=bounded(actual, 500),
+        frames=stack_of(text, folder),
+    )
+
+
+def relative(path: str, folder: Path) -> str:
+    """``path`` below ``folder``, with slashes."""
+    try:
+        return Path(path).resolve().relative_to(folder.resolve()).as_posix()
+    except (ValueError, OSError):
+        return path
+
+
+def name_pattern(names: Sequence[str], joint: str = " ") -> str:
+    """A JavaScript regular expression for the full names (``describe > test``) of some tests.
+
+    A backslash stands only where every dialect and the ``u`` flag allow one.
+    """
+    full = (joint.join(part.strip() for part in name.split(" > ")) for name in names)
+    return "|".join(_SPECIAL.sub(r"\\\g<0>", name) + "$" for name in full)

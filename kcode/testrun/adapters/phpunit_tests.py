@@ -1,0 +1,65 @@
+"""PHPUnit (and Pest, which takes the same options), read from ``--log-junit``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from kcode.config.settings import Settings
+from kcode.safety.process import Finished
+from kcode.testrun.adapter import Launch, Reading, Signs, Suite, Target, Tools, has_file, text_of
+from kcode.testrun.adapters.javascript import relative
+from kcode.testrun.junit import UnreadableReport, read_junit_files
+from kcode.testrun.report import TestCase, bounded
+from kcode.testrun.toolversions import find_tool, local_program
+
+
+class PhpUnit:
+    name = "phpunit"
+    suffixes: tuple[str, ...] = (".php", ".phpt")
+    signs = Signs(re.compile(r"' ended$"), re.compile(r"^\d+\) \S+::"))
+
+    def detect(self, folder: Path) -> str:
+        config = has_file(folder, "phpunit.xml", "phpunit.xml.dist", "phpunit.dist.xml")
+        named = re.search(r'"(phpunit/phpunit|pestphp/pest)"', text_of(folder / "composer.json"))
+        return config or (f"{named[1]} in composer.json" if named else "")
+
+    async def tools(self, suite: Suite, settings: Settings, environ: Mapping[str, str]) -> Tools:
+        own = local_program(suite, "vendor/bin/pest", "vendor/bin/phpunit", "bin/phpunit")
+        if own:
+            return Tools((own,), f"{Path(own).parent.parent.name}/bin")
+        remedy = "run `composer install` in the project, or install PHPUnit"
+        return find_tool(suite, "php", "phpunit", environ, remedy)[1]
+
+    def launch(self, suite: Suite, tools: Tools, targets: Sequence[Target], report: Path) -> Launch:
+        paths = list(dict.fromkeys(target.path for target in targets if target.path))
+        names = [target.name for target in targets if target.name]
+        pattern = "|".join(re.escape(name).replace(r"\ ", " ").replace("/", r"\/") for name in names)
+        whole = [f"--filter=/(^|::)({pattern})( with data set .*)?$/"] if names else []
+        shown = (*tools.program, *whole, *paths)
+        return Launch(
+            (*shown[: len(shown)], "--colors=never", "--log-junit", str(report / "junit.xml")), shown
+        )
+
+    def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
+        def id_of(file: str, classname: str, name: str) -> str:
+            return f"{relative(file, suite.folder)}::{name}" if file else f"{classname}::{name}"
+
+        try:
+            files = [path for path in (report / "junit.xml",) if path.is_file()]
+            return Reading([_unnamed(case) for case in read_junit_files(files, suite.folder, id_of)])
+        except UnreadableReport:
+            return Reading()
+
+
+def _unnamed(case: TestCase) -> TestCase:
+    """PHPUnit begins a failure's text with the name of its test: the reason is below it."""
+    named, _, said = case.assertion.partition("\n")
+    if not case.failing or case.id.partition("::")[2].partition(" with data set")[0] not in named:
+        return case
+    return replace(case, message=bounded(said.strip().partition("\n")[0], 300), assertion=said.strip())
+
+
+ADAPTERS = {"phpunit": PhpUnit()}
