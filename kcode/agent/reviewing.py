@@ -42,6 +42,8 @@ SCHEMA: Mapping[str, Any] = {
                     "problem": {"type": "string"},
                     "scenario": {"type": "string"},
                     "suggestion": {"type": "string"},
+                    "old": {"type": "string"},
+                    "new": {"type": "string"},
                 },
                 "required": ["file", "line", "code", "severity", "problem", "scenario", "suggestion"],
                 "additionalProperties": False,
@@ -56,7 +58,8 @@ SCHEMA: Mapping[str, Any] = {
 @dataclass(frozen=True, slots=True)
 class ReviewFinding:
     """``line`` counts in the new file. ``place`` tells how sure it is: ``changed`` is a line that the change
-    touches, ``context`` one beside it, ``file`` means that only the file is in the diff, not the line."""
+    touches, ``context`` one beside it, ``file`` means that only the file is in the diff, not the line.
+    ``old`` and ``new`` are the lines that would mend it, as they are and as they should be, or both empty."""
 
     file: str
     line: int
@@ -65,6 +68,12 @@ class ReviewFinding:
     scenario: str
     suggestion: str
     place: Literal["changed", "context", "file"] = "changed"
+    old: str = ""
+    new: str = ""
+
+    @property
+    def applicable(self) -> bool:
+        return bool(self.old.strip()) and self.old != self.new
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +311,8 @@ def _verified(raw: Sequence[dict[str, Any]], files: Sequence[DiffFile]) -> tuple
             continue
         line, place = by_file[file.path].find(each["line"], each["code"])
         words = {name: clean(each[name]).strip() for name in ("problem", "scenario", "suggestion")}
-        finding = ReviewFinding(file.path, line, each["severity"], place=place, **words)
+        change = {name: clean(str(each.get(name, ""))) for name in ("old", "new")}
+        finding = ReviewFinding(file.path, line, each["severity"], place=place, **words, **change)
         found.setdefault((file.path, line, words["problem"]), finding)
     order = sorted(found.values(), key=lambda f: (SEVERITIES.index(f.severity), f.file, f.line))
     return order, dropped

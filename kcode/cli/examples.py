@@ -23,6 +23,8 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "review": (
         ("kcode review", "What is not committed yet."),
         ("kcode review main...HEAD --fail-on high", "A branch, in CI."),
+        ("kcode review - --format sarif < change.patch", "A patch, for code scanning."),
+        ("kcode review --apply 2", "Make the change that the second finding suggests."),
     ),
     "map": (
         ("kcode map --tokens 4000", "The files that matter most, and what they define."),

@@ -45,6 +45,7 @@ KINDS: dict[str, str] = {
     "config set key": "keys",
     "config set value": "values",
     "config unset key": "keys",
+    "review format_": "text|json|sarif|github",
     "hook install hook": "pre-commit|prepare-commit-msg|commit-msg|pre-push|post-merge",
     "hook uninstall hook": "pre-commit|prepare-commit-msg|commit-msg|pre-push|post-merge",
     "hook run hook": "pre-commit|prepare-commit-msg|commit-msg|pre-push|post-merge",

@@ -14,6 +14,8 @@ from kcode.cli.root import Flags, option_for
 
 if TYPE_CHECKING:
     from kcode.agent.reviewing import Review, Severity
+    from kcode.workspace.ranges import NamedChange
+    from kcode.workspace.workspace import Workspace
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -23,14 +25,20 @@ app = typer.Typer(
 )
 
 
+FORMATS = ("text", "json", "sarif", "github")
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """What one ``kcode review`` is to do. ``fail_on`` is ``""`` for never."""
+    """What one ``kcode review`` is to do. ``fail_on`` is ``""`` for never, ``format`` one of
+    :data:`FORMATS`."""
 
     words: tuple[str, ...] = ()
     staged: bool = False
-    as_json: bool = False
+    format: str = "text"
     fail_on: str = ""
+    apply: tuple[int, ...] = ()
+    yes: bool = False
 
 
 @app.command()
@@ -40,16 +48,29 @@ def review(
         list[str] | None,
         typer.Argument(
             metavar="[RANGE] [PATH]...",
-            help="A..B, a revision (everything since), paths; without: everything that is not committed.",
+            help="A..B, a revision (everything since), paths; a .patch or .diff file, or - for a patch on "
+            "standard input; without: everything that is not committed.",
             show_default=False,
         ),
     ] = None,
     staged: Annotated[bool, typer.Option("--staged", help="Only what is staged.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As --format json.")] = False,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="text, json, sarif or github.")
+    ] = "text",
     fail_on: Annotated[
         str,
         typer.Option("--fail-on", metavar="SEVERITY", help="Exit code 1 from this on: high, medium or low."),
     ] = "",
+    apply: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--apply",
+            metavar="N",
+            help="Make the change that finding N of the last review suggests; repeatable; asks no model.",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --apply: without asking.")] = False,
     model: Annotated[str | None, option_for("model")] = None,
     provider: Annotated[str | None, option_for("provider")] = None,
     base_url: Annotated[str | None, option_for("base_url")] = None,
@@ -60,6 +81,9 @@ def review(
 
     if fail_on not in ("", "high", "medium", "low"):
         raise UsageError(_("--fail-on must be high, medium or low, not {word!r}").format(word=fail_on))
+    if format_ not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise UsageError(_("--format must be one of {known}, not {word!r}").format(known=known, word=format_))
     above: Flags = ctx.find_root().obj or Flags()
     flags = replace(
         above,
@@ -67,31 +91,29 @@ def review(
         provider=provider or above.provider,
         base_url=base_url or above.base_url,
     )
-    return run(flags, Wanted(tuple(words or ()), staged, as_json, fail_on))
+    shape = "json" if as_json else format_
+    return run(flags, Wanted(tuple(words or ()), staged, shape, fail_on, tuple(apply or ()), yes))
 
 
 def run(flags: Flags, wanted: Wanted) -> int:
     """Review in the current folder; the exit code is one of :class:`kcode.errors.ExitCode`."""
     import asyncio
 
-    return asyncio.run(_run(flags, wanted))
+    return asyncio.run(_apply(wanted) if wanted.apply else _run(flags, wanted))
 
 
 async def _run(flags: Flags, wanted: Wanted) -> int:
     from kcode.agent.reviewing import Review
     from kcode.agent.reviewing import review as review_
+    from kcode.agent.suggested import keep
     from kcode.cli.errand import errand
-    from kcode.errors import UsageError
     from kcode.i18n import _
     from kcode.ui.desk import ConsoleDesk
-    from kcode.workspace.ranges import named_change
     from kcode.workspace.unidiff import parse
     from kcode.workspace.workspace import Workspace
 
     workspace = Workspace.open(Path.cwd())
-    if not workspace.is_git:
-        raise UsageError(_("this folder is no git repository"), "git init")
-    change = await named_change(workspace.root, wanted.words, staged=wanted.staged, start=Path.cwd())
+    change = await _change(workspace, wanted)
     files = parse(change.diff)
     if not files:
         return _conclude(Review(), wanted, change.what, change.whole, "")
@@ -111,7 +133,63 @@ async def _run(flags: Flags, wanted: Wanted) -> int:
         )
         result = await desk.during(_("reviewing…"), work)
         assert result is not None  # interrupted, it raises
+        if workspace.is_git:
+            keep(workspace.root, result)
         return _conclude(result, wanted, change.what, change.whole, session.cost.text())
+
+
+async def _change(workspace: Workspace, wanted: Wanted) -> NamedChange:
+    """The change that is meant: a patch, which needs no repository, or what git says."""
+    from kcode.errors import UsageError
+    from kcode.i18n import _
+    from kcode.workspace.patchfile import diff_in
+    from kcode.workspace.ranges import NamedChange, named_change
+
+    (word,) = wanted.words if len(wanted.words) == 1 else ("",)
+    if (given := _patch(word)) is not None:
+        diff = diff_in(given.decode("utf-8", "replace"))
+        if given.strip() and not diff:
+            raise UsageError(_("there is no diff in {name}").format(name=word), "git diff | kcode review -")
+        return NamedChange(_("a patch on standard input") if word == "-" else word, diff)
+    if not workspace.is_git:
+        raise UsageError(
+            _("this folder is no git repository"), _("git init; or give a patch: kcode review - < x.patch")
+        )
+    return await named_change(workspace.root, wanted.words, staged=wanted.staged, start=Path.cwd())
+
+
+def _patch(word: str) -> bytes | None:
+    """What ``-`` and the name of a patch stand for; None for another word."""
+    if word == "-":
+        return sys.stdin.buffer.read()
+    is_patch = word.endswith((".patch", ".diff")) and Path(word).is_file()
+    return Path(word).read_bytes() if is_patch else None
+
+
+async def _apply(wanted: Wanted) -> int:
+    """Make what findings of the last review suggest, after a yes; all of them or none."""
+    from kcode.agent.suggested import edits_of, kept
+    from kcode.errors import ExitCode, UsageError
+    from kcode.i18n import _
+    from kcode.ui.desk import ConsoleDesk, yes_or_no
+    from kcode.workspace.diff import unified
+    from kcode.workspace.workspace import Workspace
+
+    workspace = Workspace.open(Path.cwd())
+    edits = edits_of(workspace, kept(workspace.root), wanted.apply)
+    desk = ConsoleDesk()
+    for edit in edits:
+        desk.say(unified(edit.before, edit.after, edit.path).rstrip("\n"))
+    if not wanted.yes:
+        if not desk.person:
+            raise UsageError(_("nobody is here to say yes"), _("--yes applies it without asking"))
+        if await desk.key(_("Apply this?"), yes_or_no()) != "y":
+            desk.say(_("nothing was changed"), "dim")
+            return int(ExitCode.NOT_ACHIEVED)
+    workspace.apply(edits, label="kcode review --apply")
+    for edit in edits:
+        print(edit.path)
+    return int(ExitCode.OK)
 
 
 def _conclude(result: Review, wanted: Wanted, what: str, whole: bool, cost: str) -> int:
@@ -123,12 +201,17 @@ def _conclude(result: Review, wanted: Wanted, what: str, whole: bool, cost: str)
     failing = wanted.fail_on and result.at_least(cast("Severity", wanted.fail_on))
     code = ExitCode.NOT_ACHIEVED if failing else ExitCode.OK
     tolerate(sys.stdout)
-    if wanted.as_json:
+    if wanted.format == "json":
         data = {"range": what, "whole": whole, **result.as_json(), "cost": cost, "exit_code": int(code)}
         print(json.dumps(data, ensure_ascii=False, indent=2))
         return int(code)
     look = look_at(sys.stdout)
-    if not sys.stdout.isatty():
+    if wanted.format in ("sarif", "github"):
+        from kcode.ui.reviewformats import github, sarif
+
+        text = sarif(result) if wanted.format == "sarif" else github(result)
+        sys.stdout.write(f"{text}\n" if text else "")
+    elif not sys.stdout.isatty():
         text = reviewing.plain(result)
         sys.stdout.write(f"{text}\n" if text else "")
     else:

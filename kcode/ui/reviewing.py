@@ -35,6 +35,10 @@ def findings(result: Review) -> list[RenderableType]:
         if each.scenario:
             body.append("\n" + _("fails when: {what}").format(what=figures.one_line(each.scenario)), "dim")
         blocks += [title, Padding(body, (0, 0, 0, 4))]
+        if each.applicable:
+            body.append(
+                "\n" + _("can be applied: kcode review --apply {number}").format(number=number), "dim"
+            )
         if each.suggestion:
             blocks.append(Padding(Text(each.suggestion, "green"), (0, 0, 0, 4)))
         blocks.append(Text())
@@ -44,13 +48,15 @@ def findings(result: Review) -> list[RenderableType]:
 def plain(result: Review) -> str:
     """The findings as lines for pipes: ``file:line: severity: problem``, and the rest indented."""
     lines = []
-    for each in result.findings:
+    for number, each in enumerate(result.findings, 1):
         doubt = _(" (this line is not in the diff: look twice)") if each.place == "file" else ""
         file = figures.one_line(each.file)
         lines.append(f"{file}:{each.line}: {each.severity}: {figures.one_line(each.problem)}{doubt}")
         if each.scenario:
             lines.append("    " + _("fails when: {what}").format(what=figures.one_line(each.scenario)))
         lines += [f"    {line}" for line in each.suggestion.split("\n") if line.strip()]
+        if each.applicable:
+            lines.append("    " + _("can be applied: kcode review --apply {number}").format(number=number))
     return "\n".join(lines)
 
 

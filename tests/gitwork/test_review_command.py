@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from kcode.errors import ExitCode
-from tests.gitwork.conftest import Project
+from tests.gitwork.conftest import Project, environment
 from tests.k2sim import Answer, ChatRequest, Simulator, say
+from tests.ui.sitting import KCODE, Sitting
 
 Sim = Callable[..., Simulator]
 
@@ -232,3 +234,133 @@ def test_before_the_first_commit_everything_is_new(empty: Project, k2sim: Sim) -
     assert done.returncode == 0, done.stderr
     assert "=== staged.py (added" in asked(sim)
     assert "=== new.py (added" in asked(sim)
+
+
+# --- patches, formats, applying ---------------------------------------------------------------------
+
+MAIL = """From 0123456789 Mon Sep 17 00:00:00 2001
+From: A <a@example.invalid>
+Subject: [PATCH] Drop the last price
+
+--- a line of the message that looks like a header
+---
+ shop.py | 2 +-
+ 1 file changed, 1 insertion(+), 1 deletion(-)
+
+diff --git a/shop.py b/shop.py
+index 1..2 100644
+--- a/shop.py
++++ b/shop.py
+@@ -1,2 +1,2 @@
+ def total(prices):
+-    return sum(prices)
++    return sum(prices[:-1])
+--\x20
+2.39.5
+
+"""
+PLAIN = "--- shop.py\t2026-01-01\n+++ shop.py\t2026-01-02\n@@ -1 +1,2 @@\n-a\n+b\n+c\n"
+MEND = {"old": "    return sum(prices[:-1])", "new": "    return sum(prices)"}
+
+
+def piped(project: Project, sim: Simulator, text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [KCODE, "review", *arguments],
+        cwd=project.root,
+        env=environment(sim),
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("patch", "line"), [(MAIL, "    2 +    return sum(prices[:-1])"), (PLAIN, "    2 +c")]
+)
+def test_a_patch_comes_from_standard_input_or_a_file(
+    project: Project, k2sim: Sim, patch: str, line: str
+) -> None:
+    sim = k2sim(lambda request: found(finding()))
+    done = piped(project, sim, patch, "-")
+    assert done.returncode == 0, done.stderr
+    assert line in asked(sim)
+    assert "--- a line of the message" not in asked(sim)
+    assert "2.39.5" not in asked(sim)
+    assert "a patch on standard input: 1 file looked at, 1 finding" in done.stderr
+    project.write("x.patch", patch)
+    assert "shop.py:2: high" in project.kcode(sim, "review", "x.patch").stdout
+
+
+def test_a_patch_needs_no_repository(project: Project, k2sim: Sim) -> None:
+    sim = k2sim([found(finding())])
+    outside = Project(project.root.parent)
+    assert piped(outside, sim, MAIL, "-").returncode == 0
+    done = outside.kcode(sim, "review")
+    assert done.returncode == ExitCode.USAGE
+    assert "kcode review - < x.patch" in done.stderr
+
+
+def test_input_without_a_diff_is_refused(project: Project, k2sim: Sim) -> None:
+    done = piped(project, k2sim([]), "Hello\n", "-")
+    assert done.returncode == ExitCode.USAGE
+    assert "there is no diff in -" in done.stderr
+
+
+def test_sarif_is_for_code_scanning(changed: Project, k2sim: Sim) -> None:
+    sim = k2sim([found(finding(), finding(severity="low", problem="Later."))])
+    done = changed.kcode(sim, "review", "--format", "sarif", "--fail-on", "high")
+    assert done.returncode == ExitCode.NOT_ACHIEVED
+    log = json.loads(done.stdout)
+    (run,) = log["runs"]
+    assert (log["version"], run["tool"]["driver"]["name"]) == ("2.1.0", "kcode")
+    assert [each["level"] for each in run["results"]] == ["error", "note"]
+    known = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert {each["ruleId"] for each in run["results"]} <= known
+    place = run["results"][0]["locations"][0]["physicalLocation"]
+    assert place["artifactLocation"]["uri"] == "shop.py"
+    assert place["region"]["startLine"] == 2
+
+
+def test_githubs_annotations_are_escaped(changed: Project, k2sim: Sim) -> None:
+    sim = k2sim([found(finding(problem="100% wrong:\nreally", scenario="", suggestion=""))])
+    done = changed.kcode(sim, "review", "--format", "github")
+    assert done.stdout == ("::error file=shop.py,line=2,title=kcode review%3A high::100%25 wrong:%0Areally\n")
+
+
+def test_an_unknown_format_is_refused(changed: Project, k2sim: Sim) -> None:
+    assert changed.kcode(k2sim([]), "review", "--format", "xml").returncode == ExitCode.USAGE
+
+
+def test_a_suggested_change_is_applied_from_the_last_review(changed: Project, k2sim: Sim) -> None:
+    sim = k2sim([found(finding(**MEND), finding(problem="No change.", severity="low"))])
+    assert "can be applied: kcode review --apply 1" in changed.kcode(sim, "review").stdout
+    asked_first = changed.kcode(sim, "review", "--apply", "1")
+    assert asked_first.returncode == ExitCode.USAGE
+    assert "+    return sum(prices)" in asked_first.stderr
+    assert changed.kcode(sim, "review", "--apply", "2", "--yes").returncode == ExitCode.NOT_ACHIEVED
+    assert changed.kcode(sim, "review", "--apply", "3", "--yes").returncode == ExitCode.USAGE
+    done = changed.kcode(sim, "review", "--apply", "1", "--yes")
+    assert (done.returncode, done.stdout) == (0, "shop.py\n"), done.stderr
+    assert (changed.root / "shop.py").read_text() == "def total(prices):\n    return sum(prices)\n"
+    assert len(sim.chats) == 1
+    again = changed.kcode(sim, "review", "--apply", "1", "--yes")
+    assert again.returncode == ExitCode.NOT_ACHIEVED
+    assert changed.git("status", "--short") == ""
+
+
+def test_without_a_review_there_is_nothing_to_apply(changed: Project, k2sim: Sim) -> None:
+    done = changed.kcode(k2sim([]), "review", "--apply", "1", "--yes")
+    assert done.returncode == ExitCode.USAGE
+    assert "no review" in done.stderr
+
+
+def test_a_yes_applies_it(changed: Project, k2sim: Sim, sit: Callable[..., Sitting]) -> None:
+    sim = k2sim([found(finding(**MEND))])
+    changed.kcode(sim, "review")
+    sitting = sit(sim, "review", "--apply", "1")
+    sitting.see("Apply this?")
+    sitting.type("y\r")
+    assert sitting.end() == 0
+    assert (changed.root / "shop.py").read_text() == "def total(prices):\n    return sum(prices)\n"
