@@ -31,8 +31,11 @@ async def choose_key(
 ) -> str:
     """One of ``options`` (key, label) by its key; ``escape`` for Esc and the end of input, ``INTERRUPTED``
     for Ctrl-C. On a narrow terminal the labels that come last give way to their keys."""
-    line = fitted(message, options, size_of(sys.stdout)[0] - 1)
-    return await ask_key(f"{line} ", "".join(key for key, _ in options), look, keep, escape=escape)
+
+    def line() -> str:
+        return f"{fitted(message, options, size_of(sys.stdout)[0] - 1)} "
+
+    return await ask_key(line, "".join(key for key, _ in options), look, keep, escape=escape)
 
 
 def fitted(message: str, options: Sequence[tuple[str, str]], columns: int) -> str:
@@ -50,9 +53,12 @@ def fitted(message: str, options: Sequence[tuple[str, str]], columns: int) -> st
         bare.add(order[len(bare)])
 
 
-async def ask_key(message: str, keys: str, look: Look, keep: Keep | None = None, *, escape: str = "n") -> str:
+async def ask_key(
+    message: str | Callable[[], str], keys: str, look: Look, keep: Keep | None = None, *, escape: str = "n"
+) -> str:
     """Wait for one of ``keys``; Esc and the end of input count as ``escape``, Ctrl-C as ``INTERRUPTED``.
 
+    ``message`` may depend on the width of the terminal, which may change while the question stands.
     A capital counts as its small letter where the capital is no key. With ``keep``, what somebody who was
     typing goes on typing is no answer: those keys are handed over. A terminal that knows no control
     sequences takes a line with the key in it.
@@ -60,14 +66,20 @@ async def ask_key(message: str, keys: str, look: Look, keep: Keep | None = None,
     from prompt_toolkit import PromptSession
     from prompt_toolkit.formatted_text import FormattedText
 
+    def text() -> str:
+        return message if isinstance(message, str) else message()
+
     if is_dumb():
-        return await _ask_on_a_line(message, keys, escape)
+        return await _ask_on_a_line(text(), keys, escape)
+    from kcode.ui.stepping import erase_after_reflow
+
     style = "" if look.plain else "bold"
     session: PromptSession[str] = PromptSession(
         key_bindings=_bindings(keys, keep, escape), erase_when_done=True, output=_quiet_output()
     )
     session.app.ttimeoutlen = 0.05
-    return await session.prompt_async(FormattedText([(style, message)]), handle_sigint=False)
+    erase_after_reflow(session.app)
+    return await session.prompt_async(lambda: FormattedText([(style, text())]), handle_sigint=False)
 
 
 async def ask_line(message: str) -> str | None:
@@ -78,7 +90,10 @@ async def ask_line(message: str) -> str | None:
     bindings = KeyBindings()
     bindings.add("escape", eager=True)(lambda event: event.app.exit(exception=EOFError()))
     session: PromptSession[str] = PromptSession(
-        key_bindings=bindings, erase_when_done=True, output=None if is_dumb() else _quiet_output()
+        key_bindings=bindings,
+        enable_suspend=True,
+        erase_when_done=True,
+        output=None if is_dumb() else _quiet_output(),
     )
     try:
         return (await session.prompt_async(message, handle_sigint=False)).strip()
@@ -126,7 +141,10 @@ def _bindings(keys: str, keep: Keep | None, escape: str) -> KeyBindings:
     from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
     from prompt_toolkit.keys import Keys
 
+    from kcode.ui.stepping import bind_suspend
+
     bindings = KeyBindings()
+    bind_suspend(bindings)
     last = time.monotonic()
 
     def still_typing(event: KeyPressEvent) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _NOTHING = re.compile(r"(?:\x1b\[\?7[lh]|\x1b\[0?m)*")  # what a repaint writes where nothing has changed
 _PASTE_ON, _PASTE_OFF = "\x1b[?2004h" + FOCUS_ON, FOCUS_OFF + "\x1b[?2004l"
 _DEPTHS = {"16": ColorDepth.DEPTH_4_BIT, "256": ColorDepth.DEPTH_8_BIT, "true": ColorDepth.DEPTH_24_BIT}
-_REFLOWING = (  # variables that terminals set which break painted rows anew when they get narrower
+REFLOWING = (  # variables that terminals set which break painted rows anew when they get narrower
     "TMUX",
     "VTE_VERSION",
     "KITTY_WINDOW_ID",
@@ -76,6 +76,14 @@ class FrameOutput(Vt100_Output):
         """The terminal is gone: nothing is written from now on."""
         self._gone = True
 
+    def erase_down(self) -> None:
+        """Called with the cursor in the first column, where prompt_toolkit begins to paint.
+
+        A terminal that is erased from its first row on (tmux is one) takes what was there into its scrollback;
+        so that row is erased for itself. The cursor is put back by name: in the last row it cannot go down.
+        """
+        self.write_raw("\x1b7\x1b[K\x1b[B\x1b[J\x1b8")
+
     def hide_cursor(self) -> None:
         self._cursor_wanted = False
 
@@ -103,4 +111,4 @@ def reflows(environ: Mapping[str, str]) -> bool:
     them. Where it is not known, cutting is assumed: rows of the scrollback are never taken for own ones."""
     if "XTERM_VERSION" in environ or "STY" in environ:
         return False
-    return any(name in environ for name in _REFLOWING) or environ.get("TERM", "").startswith(_REFLOWING_TERMS)
+    return any(name in environ for name in REFLOWING) or environ.get("TERM", "").startswith(_REFLOWING_TERMS)

@@ -50,6 +50,7 @@ async def pick(
     from prompt_toolkit.layout.controls import FormattedTextControl
     from prompt_toolkit.styles import Style
 
+    from kcode.ui.stepping import erase_after_reflow
     from kcode.ui.theme import prompt_rules, theme_of
 
     state = _State(choices, look, title, start, search)
@@ -65,6 +66,7 @@ async def pick(
         mouse_support=False,
     )
     application.ttimeoutlen = 0.05
+    erase_after_reflow(application)
     state.size = lambda: (application.output.get_size().columns, application.output.get_size().rows)
     return await application.run_async(handle_sigint=False)
 
@@ -138,7 +140,10 @@ def _bindings(state: _State, digits: bool) -> KeyBindings:
     from prompt_toolkit.key_binding import KeyBindings
     from prompt_toolkit.keys import Keys
 
+    from kcode.ui.stepping import bind_suspend
+
     bindings = KeyBindings()
+    bind_suspend(bindings)
 
     def moves(*keys: str, by: Callable[[], int]) -> None:
         for key in keys:

@@ -11,8 +11,9 @@ import pytest
 
 from kcode.conversation.ledger import Approval, ToolResult
 from kcode.conversation.records import parse
+from kcode.ui.frames import REFLOWING
 from tests.k2sim import Simulator, call, say, use
-from tests.ui.sitting import Sitting
+from tests.ui.sitting import KCODE, Sitting
 
 Sit = Callable[..., Sitting]
 Sim = Callable[..., Simulator]
@@ -311,3 +312,42 @@ def test_hunks_without_colour_and_on_a_light_background(
     press(person, "h", r"\(1/2\)")
     press(person, "d", "Understood.")
     assert (repo / "long.txt").read_text() == BEFORE
+
+
+def test_ctrl_z_and_fg_at_a_question(sit: Sit, k2sim: Sim, repo: Path) -> None:
+    sim = k2sim([use(READ), use(EDIT), say("Understood.")])
+    person = sit(sim, argv=["bash", "--norc", "--noprofile", "-i"], env={"PS1": "$ "})
+    person.see(r"\$")
+    person.type(f"{KCODE}\r")
+    person.see("ask mode · kimi")
+    person.type("change it\r")
+    person.see(r"Apply this\?")
+    person.settle(0.4)
+    person.type("\x1a")
+    person.see("Stopped")
+    person.type("echo in$((1+1))shell\r")
+    person.see(r"\nin2shell")
+    person.type("fg\r")
+    person.see(r"\nin2shell[\s\S]+Apply this\?")
+    press(person, "y", "Understood.")
+    assert (repo / "long.txt").read_text() == ALL
+
+
+@pytest.mark.parametrize(("term", "reflows"), [("xterm-256color", False), ("tmux-256color", True)])
+def test_a_question_follows_the_width_and_leaves_no_second_one(
+    sit: Sit, k2sim: Sim, repo: Path, monkeypatch: pytest.MonkeyPatch, term: str, reflows: bool
+) -> None:
+    for name in (*REFLOWING, "STY", "XTERM_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+    sim = k2sim([use(READ), use(EDIT), say("Understood.")])
+    person = asked(sit, sim, env={"TERM": term}, columns=90)
+    person.see(r"h hunks  e edit  \? help")
+    before = len(person.terminal.raw)
+    person.resize(60, 40)
+    person.see(r"Apply this\? y yes  n no  r no, because…  a  h")
+    # Such a terminal has made two rows of the question: the cursor goes back to the first of them.
+    assert ("\x1b[A" in "".join(person.terminal.raw[before:])) is reflows
+    person.resize(100, 40)
+    text = person.see(r"h hunks  e edit  \? help")
+    assert text.count("Apply this?") == 1
+    press(person, "y", "Understood.")
