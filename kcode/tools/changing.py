@@ -83,7 +83,8 @@ def _replaced(workspace: Workspace, path: str, replacements: Sequence[Replacemen
     freshness = workspace.freshness(path, file.text)
     if freshness != "fresh" and any(one.lines is not None for one in replacements):
         raise ToolRefused(f"{path} was not changed. {told_stale(workspace, path, file.text, 'line numbers')}")
-    outcome = apply_edits(file.text, replacements)
+    read = workspace.last_seen(path) if freshness == "changed" else None
+    outcome = apply_edits(file.text, replacements, read)
     if not outcome.ok:
         stale = "" if freshness == "fresh" else f"\n{told_stale(workspace, path, file.text)}"
         raise ToolRefused(f"{path} was not changed. " + "\n".join(outcome.problems) + stale)

@@ -13,15 +13,18 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
+from kcode.workspace.carrying import carried, is_elsewhere, origin
 from kcode.workspace.diff import split_lines
 from kcode.workspace.document import Document, bare, key, occurrences
 from kcode.workspace.elision import is_elision, left_out
 from kcode.workspace.indentation import lead
-from kcode.workspace.matching import find
+from kcode.workspace.matching import LOOSE, find
 from kcode.workspace.merging import Place
 from kcode.workspace.nearest import nearest_lines, numbered
+from kcode.workspace.similar import similar_windows
 
-_ONE_PLACE_ONLY = ("elided lines", "similar lines")  # too loose to be meant for every place
+_LIKE = 0.4  # of 1.0: the part of the file that a refusal shows is at least so like the text
+_MOST_SHOWN = 60  # lines
 _CLOSING = re.compile(r"[\])}]+[,;]*|end")  # closes a block and belongs to it
 _NUMBERED = re.compile(r" *(\d+)(?:\t| ?[|:│→])(.*)", re.DOTALL)
 
@@ -68,8 +71,13 @@ class _Made:
     count: int
 
 
-def apply_edits(text: str, edits: Sequence[Replacement | tuple[str, str, bool]]) -> EditOutcome:
-    """Apply the replacements in order, each on the result of those before; all or none."""
+def apply_edits(
+    text: str, edits: Sequence[Replacement | tuple[str, str, bool]], read: str | None = None
+) -> EditOutcome:
+    """Apply the replacements in order, each on the result of those before; all or none.
+
+    ``read`` is the text that they were written for, if it is known and another: what was changed since stays.
+    """
     current = text
     stages: list[str] = []
     problems: list[tuple[int, str]] = []
@@ -78,7 +86,7 @@ def apply_edits(text: str, edits: Sequence[Replacement | tuple[str, str, bool]])
     for number, given in enumerate(edits, 1):
         edit = Replacement(*given)
         try:
-            done = _apply(current, edit)
+            done = _apply(current, edit, read)
         except _Refused as problem:
             if edit in made:
                 continue  # the same replacement sent twice
@@ -116,7 +124,7 @@ def _earlier(text: str, current: str, edit: Replacement) -> str:
     return "\nIt would match before the edits above it are made: make one edit of those that overlap"
 
 
-def _apply(text: str, edit: Replacement) -> _Made:
+def _apply(text: str, edit: Replacement, read: str | None = None) -> _Made:
     """Make one replacement. Raises :class:`_Refused`."""
     document = Document(text)
     if edit.lines is not None:
@@ -127,15 +135,22 @@ def _apply(text: str, edit: Replacement) -> _Made:
         glue = "" if not text or text.endswith("\n") else document.newline
         return _Made(text + glue + _in_newlines(document, edit.new), "exact", 1)
     stage, places = find(document, edit.old, edit.new)
+    if read is not None and read != text and (not places or stage in LOOSE):
+        source = origin(document, read, edit.old, edit.new)
+        kept = carried(document, source) if source else None
+        if kept:
+            return _Made(_put(text, [kept]), "as last read", 1)
+        if source and any(is_elsewhere(document, place, source) for place in places):
+            raise _Refused(_missing(document, edit))
     if not places:
         numberless = _without_numbers(edit)
         if numberless:
-            return _apply(text, numberless)
+            return _apply(text, numberless, read)
         raise _Refused(_missing(document, edit))
     if len(places) > 1:
         places = _narrowed(document, edit, places)
-    if len(places) > 1 and (not edit.replace_all or stage in _ONE_PLACE_ONLY):
-        raise _Refused(_ambiguous(document, places))
+    if len(places) > 1 and (not edit.replace_all or stage in LOOSE):
+        raise _Refused(_ambiguous(document, places, stage))
     changed = _put(text, places)
     if changed == text:
         raise _Refused("old_text and new_text differ only in what the file already has")
@@ -242,13 +257,28 @@ def _unnumbered(text: str) -> tuple[str, int] | None:
 # --- refusals --------------------------------------------------------------------------------
 
 
-def _ambiguous(document: Document, places: list[Place]) -> str:
+def _ambiguous(document: Document, places: list[Place], stage: str) -> str:
     numbers = [document.line_number(place.start) for place in places]
     shown = ", ".join(map(str, numbers[:8])) + (", ..." if len(numbers) > 8 else "")
+    if stage not in LOOSE:
+        return (
+            f"old_text is found {len(places)} times (lines {shown}): "
+            "give more surrounding lines so that it is found once, or set replace_all"
+        )
+    parts = [
+        _lines_shown(document, first - 1, first + document.text[place.start : place.end].count("\n"))
+        for first, place in zip(numbers[:3], places, strict=False)
+    ]
     return (
-        f"old_text is found {len(places)} times (lines {shown}): "
-        "give more surrounding lines so that it is found once, or set replace_all"
+        f"old_text is not in the file as given, and it is found in part {len(places)} times (lines {shown}). "
+        "Give the lines of the one you mean as they are here:\n" + "\n...\n".join(parts)
     )
+
+
+def _lines_shown(document: Document, first: int, last: int) -> str:
+    """Lines ``first:last`` (from 0) and one on either side, numbered; a bounded number of them."""
+    first, last = max(0, first - 1), min(len(document.lines), last + 1)
+    return numbered(first + 1, document.lines[first : min(last, first + _MOST_SHOWN)])
 
 
 def _missing(document: Document, edit: Replacement) -> str:
@@ -259,10 +289,21 @@ def _missing(document: Document, edit: Replacement) -> str:
         hint = " Lines left out as ... must be left out of new_text in the same way."
     else:
         hint = ""
-    start, lines = nearest_lines(document.text, edit.old)
-    if not lines:
+    near = _nearest(document, edit.old)
+    if not near:
         return f"old_text is not in the file, nor anything like it.{hint}"
-    return f"old_text is not in the file.{hint} The nearest lines are:\n{numbered(start, lines)}"
+    return f"old_text is not in the file.{hint} The nearest lines are:\n{near}"
+
+
+def _nearest(document: Document, old: str) -> str:
+    """The part of the file most like the text, whole if it is not too long."""
+    given = [bare(line) for line in split_lines(old) if line.strip()]
+    windows = similar_windows(document, [key(line) for line in given], [lead(line) for line in given])
+    if windows and windows[0].score >= _LIKE:
+        first, last = document.filled[windows[0].first], document.filled[windows[0].last]
+        return _lines_shown(document, first, last + 1)
+    start, lines = nearest_lines(document.text, old)
+    return numbered(start, lines) if lines else ""
 
 
 def _already(document: Document, edit: Replacement) -> int:

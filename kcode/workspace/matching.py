@@ -21,11 +21,14 @@ from kcode.workspace.similar import similar_places
 Finder = Callable[[Document, str, str], list[Place]]
 
 
-def find(document: Document, old: str, new: str) -> tuple[str, list[Place]]:
-    """The first stage that finds anything, and the places it finds. ("", []) where none does."""
+def find(document: Document, old: str, new: str, *, strict: bool = False) -> tuple[str, list[Place]]:
+    """The first stage that finds anything, and the places it finds. ("", []) where none does.
+
+    ``strict``: only the stages that want every line, up to blanks and look-alikes.
+    """
     if not old:
         return "exact", [Place(0, 0, new)]
-    for name, finder in STAGES:
+    for name, finder in STAGES[: -len(LOOSE)] if strict else STAGES:
         places = finder(document, old, new)
         if len(places) == 1 and finder is _exact and _cuts_indentation(document, places[0], old):
             whole = _indentation(document, old, new)
@@ -235,3 +238,4 @@ STAGES: tuple[tuple[str, Finder], ...] = (
     ("elided lines", elided_places),
     ("similar lines", similar_places),
 )
+LOOSE = ("elided lines", "similar lines")  # the last ones

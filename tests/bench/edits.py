@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from kcode.workspace.edits import apply_edits
+from kcode.workspace.edits import EditOutcome, Replacement, apply_edits
 from tests.bench.damage import DAMAGES
 
 CORPUS = Path(__file__).parent.parent / "data" / "edits"
@@ -33,6 +35,7 @@ class Case:
     old: str
     new: str
     want: str | None
+    read: str  # what the model saw before it sent the call
     near: bool = False  # the damage leaves it open which place is meant
 
 
@@ -44,21 +47,73 @@ def main() -> int:
     )
     parser.add_argument("--limit", type=int, default=5, help="how many of them")
     wanted = parser.parse_args()
-    ours, plain = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    counts = Counter[tuple[str, str]]()
     began = time.monotonic()
     shown = 0
     edits: set[str] = set()
     for case in cases(wanted.files):
         edits.add(case.edit)
-        verdict = judged(case, _ours(case))
+        outcome = made(case)
+        verdict = judged(case, outcome.text if outcome.ok else None)
         label = NEAR if case.near else case.damage
-        ours[label, verdict] += 1
-        plain[label, judged(case, _exact(case))] += 1
+        counts.update((label, what) for what in _measured(case, outcome, verdict))
         if verdict == "wrong" or (label == wanted.show and verdict != "right" and shown < wanted.limit):
             shown += label == wanted.show
-            _show(case, verdict)
-    print(f"{len(edits)} edits, {sum(ours.values())} calls, {time.monotonic() - began:.0f} s\n")
-    return _report(ours, plain)
+            _show(case, verdict, outcome)
+    print(f"{len(edits)} edits, {time.monotonic() - began:.0f} s\n")
+    return _report(counts)
+
+
+def _measured(case: Case, outcome: EditOutcome, verdict: str) -> Iterator[str]:
+    """What is counted of a call: its verdict, of the next try, without what was read, by exact matching."""
+    yield "calls"
+    yield verdict
+    if verdict == "right":
+        yield "right at last"
+    elif verdict == "refused" and case.want is not None:
+        yield "right at last" if judged(case, second_try(case, outcome.problems[0])) == "right" else "never"
+    blind = outcome if case.read == case.disk else apply_edits(case.disk, [(case.old, case.new, False)])
+    yield f"unread {judged(case, blind.text if blind.ok else None)}"
+    yield f"exact {judged(case, _exact(case))}"
+
+
+def made(case: Case) -> EditOutcome:
+    """As the tool makes it, which knows what the model has seen of the file."""
+    return apply_edits(case.disk, [(case.old, case.new, False)], case.read)
+
+
+def second_try(case: Case, refusal: str) -> str | None:
+    """The call again with the lines that the refusal shows in the place of those it had, if they tell enough.
+
+    What is to change is known to the model; so the lines shown must hold all of it.
+    """
+    parts: list[list[tuple[int, str]]] = [[]]
+    for line in refusal.split("\n"):
+        match = re.fullmatch(r"(\d+)\t(.*)", line)
+        if match:
+            parts[-1].append((int(match[1]), match[2]))
+        elif parts[-1]:
+            parts.append([])
+    if case.want is None:
+        return None
+    disk, want = case.disk.split("\n"), case.want.split("\n")
+    start = next((at for at, (a, b) in enumerate(zip(disk, want, strict=False)) if a != b), 0)
+    tail = 0
+    while tail < min(len(disk), len(want)) - start and disk[-1 - tail] == want[-1 - tail]:
+        tail += 1
+    for part in filter(None, parts):
+        first, last = part[0][0] - 1, part[-1][0]
+        if first <= start and len(disk) - tail <= last and [line for _, line in part] == disk[first:last]:
+            old = "\n".join(disk[first:last])
+            new = "\n".join(want[first : last + len(want) - len(disk)])
+            again = apply_edits(case.disk, [(old, new, False)], case.read)
+            return again.text if again.ok else None
+    numbers = re.search(r"\(lines ([\d, ]+)", refusal)
+    if not parts[0] and numbers:  # found several times: the line tells which
+        at = next((at for at in map(int, re.findall(r"\d+", numbers[1])) if abs(at - 1 - start) <= 12), None)
+        outcome = apply_edits(case.disk, [Replacement(case.old, case.new, line=at)])
+        return outcome.text if outcome.ok else None
+    return None
 
 
 def cases(files: Iterable[Path] = ()) -> Iterator[Case]:
@@ -70,19 +125,26 @@ def cases(files: Iterable[Path] = ()) -> Iterator[Case]:
                 if "before" in record:
                     before[record["file"]] = record["before"]
                     continue
-                disk = spliced(before[record["file"]], record["disk"])
+                read = before[record["file"]]
+                disk = spliced(read, record["disk"])
                 want = None if record["want"] is None else spliced(disk, record["want"])
                 if record.get("crlf"):
-                    disk, want = disk.replace("\n", "\r\n"), want and want.replace("\n", "\r\n")
+                    read, disk, want = (text and text.replace("\n", "\r\n") for text in (read, disk, want))
                 yield Case(
                     record["edit"],
                     record["damage"],
                     disk,
                     record["old"],
-                    record["new"],
+                    _new(record),
                     want,
+                    read,
                     record.get("near", False),
                 )
+
+
+def _new(record: dict[str, Any]) -> str:
+    new = record["new"]
+    return new if isinstance(new, str) else spliced(record["old"], new)
 
 
 def spliced(text: str, change: list) -> str:  # type: ignore[type-arg]
@@ -97,46 +159,42 @@ def judged(case: Case, result: str | None) -> str:
     return "right" if result == case.want else "wrong"
 
 
-def _ours(case: Case) -> str | None:
-    outcome = apply_edits(case.disk, [(case.old, case.new, False)])
-    return outcome.text if outcome.ok else None
-
-
 def _exact(case: Case) -> str | None:
     """What a tool does that takes the text exactly as given, if it is there once."""
     return case.disk.replace(case.old, case.new) if case.disk.count(case.old) == 1 else None
 
 
-def _report(ours: Counter[tuple[str, str]], plain: Counter[tuple[str, str]]) -> int:
-    print(f"{'damage':22}{'calls':>7}{'right':>8}{'refused':>9}{'wrong':>7}   {'exact only':>18}{'wrong':>7}")
-    classes = [
-        name
-        for name in (*DAMAGES, NEAR)
-        if any((name, verdict) in ours for verdict in ("right", "refused", "wrong"))
-    ]
+def _report(counts: Counter[tuple[str, str]]) -> int:
+    print(f"{'':22}{'calls':>7}{'right':>8}{'refused':>9}{'wrong':>7}{'then right':>12}{'unread':>9}"
+          f"{'exact only':>12}{'wrong':>7}")  # fmt: skip
+    classes = [name for name in (*DAMAGES, NEAR) if counts[name, "calls"]]
     for name in classes:
-        print(_row(name, [name], ours, plain))
+        print(_row(name, [name], counts))
     meant = [name for name in classes if name not in AMBIGUOUS | {NEAR}]
-    print(_row("all that can be known", meant, ours, plain))
-    return 1 if any(ours[name, "wrong"] for name in classes) else 0
+    print(_row("all that can be known", meant, counts))
+    print(
+        "\nthen right: after a second try with the lines that the refusal shows."
+        "\nunread: right where kcode does not know which text of the file the call was written for."
+    )
+    return 1 if any(counts[name, what] for name in classes for what in ("wrong", "unread wrong")) else 0
 
 
-def _row(
-    label: str, names: list[str], ours: Counter[tuple[str, str]], plain: Counter[tuple[str, str]]
-) -> str:
-    def count(where: Counter[tuple[str, str]], verdict: str) -> int:
-        return sum(where[name, verdict] for name in names)
+def _row(label: str, names: list[str], counts: Counter[tuple[str, str]]) -> str:
+    def count(what: str) -> int:
+        return sum(counts[name, what] for name in names)
 
-    right, refused, wrong = (count(ours, verdict) for verdict in ("right", "refused", "wrong"))
-    whole = right + refused + wrong
+    whole = count("calls")
+    part = {
+        what: 100 * count(what) / whole for what in ("right", "right at last", "unread right", "exact right")
+    }
     return (
-        f"{label:22}{whole:7}{100 * right / whole:7.1f}%{refused:9}{wrong:7}   "
-        f"{100 * count(plain, 'right') / whole:17.1f}%{count(plain, 'wrong'):7}"
+        f"{label:22}{whole:7}{part['right']:7.1f}%{count('refused'):9}{count('wrong'):7}"
+        f"{part['right at last']:11.1f}%{part['unread right']:8.1f}%"
+        f"{part['exact right']:11.1f}%{count('exact wrong'):7}"
     )
 
 
-def _show(case: Case, verdict: str) -> None:
-    outcome = apply_edits(case.disk, [(case.old, case.new, False)])
+def _show(case: Case, verdict: str, outcome: EditOutcome) -> None:
     print(
         f"=== {verdict}: {case.damage}, {case.edit}\n--- old\n{case.old}--- new\n{case.new}---",
         *outcome.problems,

@@ -4,11 +4,15 @@ Every hunk of a commit that fits becomes an edit: the file before, the file afte
 call that makes it, as old and new text with as much context as makes the old text unique. The call is then
 damaged as models damage theirs (:mod:`tests.bench.damage`). The same clones give the same bytes.
 
-FILE holds one JSON object a line: ``{"file", "repo", "licence", "commit", "path", "before"}`` and, for each
-call on it, ``{"file", "edit", "damage", "old", "new", "disk", "want"}``. ``disk`` changes ``before`` into
-what is on disk when the call arrives, ``want`` that into what is right (null: a refusal is right); both are
-``[start, end, text]``, positions in characters. ``"crlf": true`` means that the file has these endings,
-``"near": true`` that another place of the file is as near to the damaged old text as the right one.
+With ``--excerpt`` no file is kept whole: the edit's surroundings are, from line ``first``, and ``blob`` is
+git's digest of the file that they are from.
+
+FILE holds one JSON object a line: ``{"file", "repo", "licence", "commit", "path", "blob", "first",
+"before"}`` and, for each call on it, ``{"file", "edit", "damage", "old", "new", "disk", "want"}``. ``new``
+changes ``old`` into the new text, ``disk`` changes ``before`` into what is on disk when the call arrives,
+``want`` that into what is right (null: a refusal is right); all are ``[start, end, text]``, positions in
+characters. ``"crlf": true`` means that the file has these endings, ``"near": true`` that another place of the
+file is as near to the damaged old text as the right one.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +51,19 @@ class Version:
     licence: str
     commit: str
     path: str
+    blob: str
     before: str
     after: str
+    first: int = 1  # the line of the file that ``before`` begins with
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
-        "clones", nargs="+", metavar="NAME=LICENCE=PATH", help="a clone, its name and licence"
+        "clones",
+        nargs="+",
+        metavar="NAME=LICENCE=PATH[=SUFFIX,...]",
+        help="a clone, its name and licence, and which files",
     )
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--edits", type=int, default=600, help="edits of each clone")
@@ -63,12 +72,14 @@ def main() -> int:
     )
     parser.add_argument("--newest", default="HEAD", help="the commit to begin at; default: the newest")
     parser.add_argument("--largest", type=int, default=_LARGEST, help="characters of a file")
+    parser.add_argument("--excerpt", type=int, default=0, help="characters kept of a file; default: all")
     wanted = parser.parse_args()
     lines: list[dict[str, Any]] = []
     dropped: Counter[str] = Counter()
     for clone in wanted.clones:
-        name, licence, path = clone.split("=", 2)
-        lines += _records(Path(path), name, licence, wanted, dropped)
+        name, licence, path, *suffixes = clone.split("=", 3)
+        only = tuple(suffixes[0].split(",")) if suffixes else _SUFFIXES
+        lines += _records(Path(path), name, licence, only, wanted, dropped)
     text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
     wanted.output.write_text(text, encoding="utf-8", newline="\n")
     calls = [line for line in lines if "edit" in line]
@@ -78,24 +89,32 @@ def main() -> int:
 
 
 def _records(
-    clone: Path, name: str, licence: str, wanted: argparse.Namespace, dropped: Counter[str]
+    clone: Path,
+    name: str,
+    licence: str,
+    suffixes: tuple[str, ...],
+    wanted: argparse.Namespace,
+    dropped: Counter[str],
 ) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     edits = 0
-    for version in versions(clone, name, licence, wanted.newest):
+    for version in versions(clone, name, licence, wanted.newest, suffixes):
+        if wanted.excerpt:
+            version = excerpt(version, wanted.excerpt)
         found = list(_edits(version))
         if not found or len(version.before) > wanted.largest:
             continue
         identity = f"{version.commit[:10]}:{version.path}"
         head = {"file": identity, "repo": name, "licence": licence, "commit": version.commit}
-        records.append(head | {"path": version.path, "before": version.before})
+        head |= {"path": version.path, "blob": version.blob, "first": version.first}
+        records.append(head | {"before": version.before})
         for number, edit in enumerate(found):
             label = f"{identity}#{number}"
             for damage, call in _damaged(edit, label, wanted.calls, edits, dropped):
-                shown = {"file": identity, "edit": label, "damage": damage, "old": call.old, "new": call.new}
+                shown = {"file": identity, "edit": label, "damage": damage, "old": call.old}
                 disk = call.disk if call.disk is not None else edit.before
                 want = None if call.want is None else splice(disk, call.want)
-                shown |= {"disk": splice(edit.before, disk), "want": want}
+                shown |= {"new": splice(call.old, call.new), "disk": splice(edit.before, disk), "want": want}
                 marks = {"crlf": call.crlf, "near": damage in _OPEN and near(edit, call, disk)}
                 records.append(shown | {name: True for name, holds in marks.items() if holds})
             edits += 1
@@ -160,7 +179,9 @@ def _count(lines: list[str], part: list[str]) -> int:
     return sum(lines[at : at + len(part)] == part for at in range(len(lines) - len(part) + 1))
 
 
-def versions(clone: Path, name: str, licence: str, newest: str = "HEAD") -> Iterator[Version]:
+def versions(
+    clone: Path, name: str, licence: str, newest: str = "HEAD", suffixes: tuple[str, ...] = _SUFFIXES
+) -> Iterator[Version]:
     """Changed files, commit by commit back from ``newest``."""
     log = _git(clone, "log", "--no-merges", "--diff-filter=M", "--raw", "--no-abbrev", "--format=%H", newest)
     commit, seen = "", Counter[str]()
@@ -170,13 +191,36 @@ def versions(clone: Path, name: str, licence: str, newest: str = "HEAD") -> Iter
             continue
         info, _, path = line.partition("\t")
         _, _, old, new, _ = info.split(" ")
-        if not path.endswith(_SUFFIXES) or seen[path] >= _EACH_PATH or "tests/data" in path:
+        if not path.endswith(suffixes) or seen[path] >= _EACH_PATH or "tests/data" in path:
             continue
         before, after = _blob(clone, old), _blob(clone, new)
         if before is None or after is None:
             continue
         seen[path] += 1
-        yield Version(name, licence, commit, path, before, after)
+        yield Version(name, licence, commit, path, old, before, after)
+
+
+def excerpt(version: Version, size: int) -> Version:
+    """Some ``size`` characters around the first hunk that fits, with the hunks wholly within them."""
+    before, after = version.before.splitlines(True), version.after.splitlines(True)
+    codes = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+    fits = (
+        code for code in codes if code[0] != "equal" and max(code[2] - code[1], code[4] - code[3]) <= _LONGEST
+    )
+    first, last = next(((a, b) for _, a, b, _, _ in fits), (0, 0))
+    kept = sum(map(len, before[first:last]))
+    while kept < size and (first > 0 or last < len(before)):
+        if first > 0:
+            first -= 1
+            kept += len(before[first])
+        if last < len(before):
+            kept += len(before[last])
+            last += 1
+    changed: list[str] = []
+    for tag, a, b, c, d in codes:
+        inside = first <= a and b <= last
+        changed += after[c:d] if inside and tag != "equal" else before[max(a, first) : min(b, last)]
+    return replace(version, before="".join(before[first:last]), after="".join(changed), first=first + 1)
 
 
 def _git(clone: Path, *arguments: str) -> str:
