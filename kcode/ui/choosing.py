@@ -22,8 +22,7 @@ from kcode.ui import figures
 from kcode.ui.ask import INTERRUPTED, ask_key, ask_line
 from kcode.ui.diffrows import bare
 from kcode.ui.diffview import headline, print_edits, print_hunk
-from kcode.ui.editor import edit as in_editor
-from kcode.ui.editor import own_editor
+from kcode.ui.editor import edit_text
 from kcode.ui.hunks import DoesNotApply, Hunk, as_patch, from_patch, hunks_of, like_before, split, with_hunks
 from kcode.ui.terminal import Look
 from kcode.ui.theme import theme_of
@@ -227,8 +226,6 @@ class Choosing:
         text = as_patch(piece.edit, hunk, others) + _guide()
         while True:
             left = await _editor(text, "hunk.diff")
-            if left is None:
-                return ()
             try:
                 made = from_patch(piece.edit, hunk, left, others)
                 return () if made is None else (made,)
@@ -301,15 +298,15 @@ def help_text(keys: str) -> str:
 
 
 async def edited_text(edit: FileEdit) -> str | None:
-    """The file as it would become, changed in the editor; None where it came back empty or not at all."""
+    """The file as it would become, changed in the editor; None where it came back empty."""
     name = edit.path.replace("\\", "/").rpartition("/")[2]
     left = await _editor((edit.after or "").replace("\r\n", "\n"), name)
     return like_before(edit.after or "", left) if left else None
 
 
-async def _editor(text: str, name: str) -> str | None:
+async def _editor(text: str, name: str) -> str:
     with _ctrl_c_is_the_editors():
-        return await in_editor(text, name, own_editor())
+        return await edit_text(text, name)
 
 
 @contextlib.contextmanager

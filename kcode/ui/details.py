@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -35,24 +35,36 @@ class _Detail:
 
 class Details:
     """A bounded list of what was folded. Opening one item does not remove it: ``next`` then goes on to the
-    newest one that was not opened yet."""
+    newest one that was not opened yet.
+
+    ``running`` gives the title and the text of what is still being thought (``""``: nothing is): that comes
+    first, as far as it was not shown yet.
+    """
 
     def __init__(self) -> None:
         self._items: deque[_Detail] = deque(maxlen=KEPT)
+        self.running: Callable[[], tuple[str, str]] = lambda: ("", "")
+        self._shown = 0  # characters of it
 
     def add(self, title: str, body: str | Sequence[FileEdit], kind: Kind) -> None:
         """Keep ``body`` under ``title`` (one line): a text, or edits that are shown as a diff."""
+        self._shown = 0
         kept = _bounded(body) if isinstance(body, str) else tuple(body)
         if kept:
             self._items.append(_Detail(title, kept, kind))
 
     def next(self, width: int, look: Look) -> list[str]:
         """The newest item not yet opened, as styled lines for ``width`` columns; ``[]`` when none is left."""
-        waiting = [item for item in self._items if not item.opened]
-        if not waiting:
-            return []
         from kcode.ui.markdown import Drawer
 
+        waiting = [item for item in self._items if not item.opened]
+        title, text = self.running()
+        if news := _bounded(text[self._shown :]):
+            self._shown = len(text)
+            before = waiting[-1].title if waiting else ""
+            return _drawn(_Detail(title, news, "reasoning"), before, Drawer(look), width, look)
+        if not waiting:
+            return []
         item = waiting[-1]
         item.opened = True
         before = waiting[-2].title if len(waiting) > 1 else ""

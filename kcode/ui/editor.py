@@ -20,6 +20,9 @@ from pathlib import Path
 from kcode.errors import EnvironmentProblem
 from kcode.i18n import _
 from kcode.safety.process import child_environment, run_sync
+from kcode.ui import figures
+from kcode.ui.ask import is_dumb
+from kcode.ui.terminal import size_of
 
 _NOT_FOUND = 127  # the shell's
 
@@ -33,7 +36,7 @@ async def edit(text: str, name: str, editor: str) -> str | None:
     with tempfile.TemporaryDirectory(prefix="kcode-edit-") as folder:
         path = Path(folder) / name
         path.write_text(text, encoding="utf-8")
-        with _lines_and_echo():
+        with _lines_and_echo(), _told(editor):
             child = _started(editor, path)
             with _ctrl_c_is_the_editors():  # from here on: the child would ignore it, too
                 code = await asyncio.to_thread(child.wait)
@@ -60,9 +63,17 @@ def _started(editor: str, path: Path) -> subprocess.Popen[bytes]:
 
 
 async def edit_text(text: str, name: str = "message.md") -> str:
-    """``text`` as it was left in the user's editor; as it was, where that ended with an error."""
+    """``text`` as it was left in the user's editor. Raises EnvironmentProblem where that cannot be started,
+    or ends with an error: then nothing is taken from it."""
     changed = await edit(text, name, own_editor())
-    return text if changed is None else changed.removesuffix("\n")
+    if changed is None:
+        raise EnvironmentProblem(
+            _("the editor {editor} ended with an error; nothing is taken from it").format(
+                editor=figures.one_line(own_editor())
+            ),
+            _("save and leave the editor without an error"),
+        )
+    return changed
 
 
 def git_editor(root: Path) -> str:
@@ -87,6 +98,22 @@ def _ctrl_c_is_the_editors() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _told(editor: str) -> Iterator[None]:
+    """Say what is waited for: an editor with a window of its own leaves the terminal empty."""
+    if not sys.stdout.isatty():
+        yield
+        return
+    words = _("{editor} is open: save and close it to go on").format(editor=figures.one_line(editor))
+    sys.stdout.write(figures.cut(words, size_of(sys.stdout)[0] - 1))
+    sys.stdout.flush()
+    try:
+        yield
+    finally:  # what was typed meanwhile has been echoed behind it
+        sys.stdout.write("\n" if is_dumb() else "\r\x1b[J")
+        sys.stdout.flush()
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ class Folds:
 
     def fold(self, text: str) -> str:
         """The mark for ``text``, or the text itself where it is small enough to be shown."""
-        count = text.count("\n") + 1
+        count = text.count("\n") + (not text.endswith("\n"))
         if not self._lines or (count <= self._lines and len(text) <= self._lines * FOLD_CHARACTERS):
             return text
         number = len(self._texts) + 1

@@ -124,6 +124,8 @@ class LiveRenderer:
         self._region = region or LiveRegion(stream, self._size)
         self._look, self._theme, self._marks = look, theme_of(look), marks_of(look)
         self._details = details
+        if details is not None:
+            details.running = self._thought
         self._drawer = Drawer(look)
         self._answer = MarkdownStream(self._drawer)
         self._pending: list[str] = []  # the answer's unfinished block as it was drawn last
@@ -248,6 +250,11 @@ class LiveRenderer:
         self._drawn_at, self._fresh = width, False
         self._due = now + min(LONGEST_PAUSE_S, DRAW_PAUSE * (time.thread_time() - began))
 
+    def _thought(self) -> tuple[str, str]:
+        """What is being thought, for who does not want to wait for its end."""
+        folded = bool(self._thinking) and self._show_reasoning == "folded"
+        return (self._thinking.summary(self._clock(), ""), self._thinking.text) if folded else ("", "")
+
     def _take_reasoning(self, text: str) -> None:
         self._thinking.feed(text, self._clock())
         if self._show_reasoning != "open":
@@ -341,7 +348,10 @@ class LiveRenderer:
             limit = min(TODO_ROWS, max(2, self._size()[1] // 3))
             lines = [*lines, "", *self._todo_lines(width, limit)]
         status = self._status_line(now, width)
-        return lines if status is None else [*lines, "", *self._drawn([status], width)]
+        if status is None:
+            return lines
+        apart = bool(lines or self._section)  # the message above it leaves a blank line itself
+        return [*lines, *([""] if apart else []), *self._drawn([status], width)]
 
     def _live_reasoning(self, width: int) -> tuple[str, list[str]]:
         from rich.text import Text

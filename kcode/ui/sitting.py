@@ -308,7 +308,7 @@ class Sitting:
         from kcode.ui.terminal import size_of
 
         if lines := self.details.next(size_of(sys.stdout)[0], self.look):
-            sys.stdout.write("".join(f"{line}\n" for line in lines))
+            sys.stdout.write("".join(f"{line}\n" for line in [*lines, ""]))
             sys.stdout.flush()
 
     def focus(self, inside: bool) -> None:

@@ -162,6 +162,18 @@ def test_an_emptied_hunk_decides_nothing(sit: Sit, k2sim: Sim, repo: Path, tmp_p
     assert (repo / "long.txt").read_text() == BEFORE
 
 
+def test_an_editor_that_fails_decides_nothing_and_is_said(
+    sit: Sit, k2sim: Sim, repo: Path, tmp_path: Path
+) -> None:
+    sim = k2sim([use(READ), use(EDIT), say("Understood.")])
+    person = asked(sit, sim, env=editor(tmp_path, 'echo lost > "$1"; exit 3'))
+    press(person, "e", r"ended with an error[\s\S]*Apply this\?")
+    press(person, "h", r"\(1/2\)")
+    press(person, "e", r"ended with an error[\s\S]*ended with an error[\s\S]*\(1/2\)")
+    press(person, "q", "Understood.")
+    assert (repo / "long.txt").read_text() == BEFORE
+
+
 def test_the_file_as_it_would_become_is_edited(sit: Sit, k2sim: Sim, repo: Path, tmp_path: Path) -> None:
     (repo / "long.txt").write_bytes(BEFORE.replace("\n", "\r\n").encode())
     sim = k2sim([use(READ), use(EDIT), say("Understood.")])

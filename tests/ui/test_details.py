@@ -31,6 +31,20 @@ def test_what_came_after_the_last_opening_is_shown_before_what_is_older() -> Non
     assert opened(details).startswith("▾ old")
 
 
+def test_what_is_still_being_thought_comes_first_and_only_what_is_new_of_it() -> None:
+    details = Details()
+    details.add("old", "1", "call")
+    thought = ["so far"]
+    details.running = lambda: ("thinking", "".join(thought))
+    assert opened(details).split("\n") == ["▾ thinking", "│ so far", "Ctrl-O again: old"]
+    assert opened(details).startswith("▾ old")
+    thought.append(", and on")
+    assert opened(details).split("\n") == ["▾ thinking", "│ , and on"]
+    details.running = lambda: ("", "")
+    details.add("thought", "".join(thought), "reasoning")
+    assert opened(details).split("\n") == ["▾ thought", "│ so far, and on"]
+
+
 def test_an_edit_is_shown_as_a_diff() -> None:
     details = Details()
     details.add("edit shop.py", (FileEdit("shop.py", "a = 1\n", "a = 2\n"),), "call")

@@ -367,6 +367,13 @@ def test_deleting_the_mark_deletes_the_paste(sit: Sit, k2sim: Sim) -> None:
     assert sent(sim) == ["ac"]
 
 
+def test_the_line_end_of_the_last_pasted_line_is_no_line(sit: Sit, k2sim: Sim) -> None:
+    person = sit(k2sim([]))
+    person.see(READY)
+    person.type("\x1b[200~" + "row\n" * 20 + "\x1b[201~")
+    person.see(r"❯ \[paste #1: 20 lines\]\n")
+
+
 def test_a_small_paste_stays_open(sit: Sit, k2sim: Sim) -> None:
     person = sit(k2sim([]))
     person.see(READY)
@@ -655,6 +662,34 @@ def test_the_draft_can_be_edited_in_the_users_editor(sit: Sit, k2sim: Sim, tmp_p
     person.type("\r")
     person.see(r"Read\.")
     assert sent(sim) == ["edited: a draft\nsecond line"]
+
+
+def test_an_editor_with_a_window_of_its_own_is_waited_for_and_said(
+    sit: Sit, k2sim: Sim, tmp_path: Path
+) -> None:
+    script = tmp_path / "window"
+    script.write_text('#!/bin/sh\nuntil [ -e "$0.closed" ]; do sleep 0.05; done\n')
+    script.chmod(0o755)
+    person = sit(k2sim([]), env={"EDITOR": str(script), "VISUAL": ""}, columns=140)
+    person.see(READY)
+    person.type("a draft\x18\x05")
+    person.see(r"window is open: save and close it to go on")
+    person.type("typed")
+    person.settle(0.3)
+    (tmp_path / "window.closed").touch()
+    text = person.see(r"❯ a drafttyped")
+    assert "is open" not in text
+    assert text.count("typed") == 1
+
+
+def test_an_editor_that_fails_is_said_and_the_draft_is_kept(sit: Sit, k2sim: Sim, tmp_path: Path) -> None:
+    script = tmp_path / "failing"
+    script.write_text('#!/bin/sh\necho lost > "$1"\nexit 3\n')
+    script.chmod(0o755)
+    person = sit(k2sim([]), env={"EDITOR": str(script), "VISUAL": ""})
+    person.see(READY)
+    person.type("a draft\x18\x05")
+    person.see(r"ended with an error[\s\S]+❯ a draft\n")
 
 
 def test_an_editor_that_is_not_there_is_said(sit: Sit, k2sim: Sim) -> None:

@@ -52,6 +52,13 @@ def test_folded_reasoning_can_be_opened() -> None:
     assert player.details.next(60, LOOK) == []
 
 
+def test_reasoning_can_be_opened_while_it_goes_on() -> None:
+    player = Player(60).play(*turn(ReasoningText("Is it the parser? ")))
+    assert "Is it the parser?" in "\n".join(player.details.next(60, LOOK))
+    player.play(ReasoningText("No."), AnswerText("It is the lexer."))
+    assert "Is it the parser? No." in "\n".join(player.details.next(60, LOOK))
+
+
 def test_reasoning_of_an_answer_that_does_not_count_leaves_no_line() -> None:
     player = Player().play(*turn(ReasoningText("wrong way"), AnswerDiscarded("overloaded", 0.0)))
     player.play(ReasoningText("right way"), AnswerText("Hi."))
