@@ -217,7 +217,9 @@ def _tests(word: str) -> list[Candidate]:
     before = word[: len(word) - len(start)]
     shown = []
     for entry in found:
-        if not entry.name.startswith(start) or entry.name.startswith((".", "__")):
+        if not entry.name.startswith(start) or entry.name.startswith((".", "__", ":")):
+            continue
+        if not entry.name.isprintable():  # a line break would make two of it
             continue
         if entry.is_dir():
             shown.append(Candidate(f"{before}{entry.name}/"))

@@ -99,6 +99,17 @@ def test_test_files_and_the_tests_in_them_are_offered(
     assert offered("fix nosuch/") == []
 
 
+def test_names_that_no_line_can_carry_are_not_offered(kcode: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for name in (b"test_new\nline.py", b"test_\xff.py", b"test_\x1b[31m.py", "test_中 it's.py".encode()):
+        Path(os.fsdecode(os.path.join(os.fsencode(folder), name))).write_text("")  # noqa: PTH118
+    (folder / ":files").mkdir()
+    for line in ("kcode fix ", "kcode fix test"):
+        ran = kcode("__complete", "bash", line, cwd=folder)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "test_中 it's.py\n", "")
+
+
 def test_sessions_are_offered_the_latest_first_with_what_was_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
