@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 _PLACE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 _BETWEEN = re.compile(r"(?<=[.!?])\s+(?=[A-Z`/])")
+_NUMBER = re.compile(r"count\d*")
 _LISTED = re.compile(r", ")
 _DEPTH = 4  # of reasons within reasons
 _LONGEST = 4000  # characters: nothing that is said to people is longer
@@ -44,7 +45,8 @@ def compiled(source: str, target: str) -> Template | None:
         return None
     pattern = re.escape(literals[0])
     for name, literal in zip(parts[1::2], literals[1:], strict=True):
-        pattern += f"(?P<{name}>.*?)" + re.escape(literal)
+        what = r"\d[\d,.]*\+?" if _NUMBER.fullmatch(name) else ".*?"
+        pattern += f"(?P<{name}>{what})" + re.escape(literal)
     weight = sum(map(len, literals))
     return Template(source, target, max(literals, key=len), weight, re.compile(pattern, re.DOTALL))
 

@@ -26,6 +26,9 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name in [*os.environ]:
         if name.startswith("KCODE_") and not name.startswith(("KCODE_TEST_", "KCODE_CI_")):
             monkeypatch.delenv(name)
+    for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "C.UTF-8")
     for name in _KEYS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(home))
