@@ -55,12 +55,14 @@ def write_new(target: Path, text: str) -> None:
 
 
 def redactor(root: Path, own_keys: Iterable[str] = ()) -> Callable[[str], str]:
-    """Masks what looks like a key, and the keys that kcode itself was given, whatever they look like."""
+    """Masks what looks like a key; and, whatever they look like, the keys that kcode itself was given and
+    what the environment names a secret."""
     from kcode.config.layers import load_settings
     from kcode.errors import ConfigError
     from kcode.safety.secrets import mask, redact
+    from kcode.ui.redaction import secrets_of
 
-    own = {value for name, value in os.environ.items() if name.endswith("API_KEY")} | set(own_keys)
+    own = secrets_of(os.environ) | set(own_keys)
     with contextlib.suppress(ConfigError):
         own.add(load_settings(root).settings.provider.api_key)
     known = sorted((key for key in own if len(key) >= 8), key=len, reverse=True)

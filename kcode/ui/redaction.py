@@ -66,9 +66,14 @@ class Redactor:
         return _LONG.sub(_mask_if_random, text)
 
 
+def secrets_of(environ: Mapping[str, str]) -> set[str]:
+    """The values of the variables whose names say that they are secret."""
+    return {value for name, value in environ.items() if _SECRET_NAME.search(name)}
+
+
 def of_this_machine(own_keys: Iterable[str], workspace: Path) -> Redactor:
     """For reports from here: the environment's secrets, the home folder, the names of user and machine."""
-    values = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)}
+    values = secrets_of(os.environ)
     paths = {str(workspace): "<workspace>", os.path.realpath(workspace): "<workspace>"}
     for home in {str(Path.home()), os.path.realpath(Path.home()), os.environ.get("HOME", "")}:
         if len(home) > 1:

@@ -135,7 +135,9 @@ def test_a_session_open_elsewhere_is_resumed_in_a_copy(two: tuple[Simulator, Sit
 @pytest.mark.parametrize("name", ["talk.md", "talk.json", "talk.html", ""])
 def test_export_writes_the_conversation_as_the_name_says(sit: Sit, k2sim: Sim, repo: Path, name: str) -> None:
     secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
-    person = sit(k2sim([say(f"The token is {secret}.")]), columns=200)
+    word = "hunter-of-horses"  # only the variable's name says what it is
+    said = say(f"The token is {secret}, the word is {word}.")
+    person = sit(k2sim([said]), columns=200, env={"SHOP_PASSWORD": word})
     person.see(READY)
     ask(person, "hello 你好", "The token is")
     person.type(f"/export {name}\r".replace(" \r", "\r"))
@@ -147,6 +149,7 @@ def test_export_writes_the_conversation_as_the_name_says(sit: Sit, k2sim: Sim, r
     text = written.read_text("utf-8")
     assert "你好" in text
     assert secret not in text
+    assert word not in text
     if name.endswith("json"):
         assert json.loads(text)["schema"] == "kcode.session/1"
     person.type(f"/export {written.name}\r")
