@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _NEEDED = ("kcode.ui.approve", "kcode.ui.render", "rich.markdown", "rich.syntax")
 
 
+MAP_AFTER_S = 1.0  # the first seconds belong to whoever types: the code map can wait that long
+
+
 class Opening:
     """``opened`` gets the session as soon as it is there, ``failed`` what opening raised; both in the event
     loop. ``notice`` tells what came up while it was prepared, with a style."""
@@ -78,8 +81,6 @@ class Opening:
     async def _prepare(self, session: Session, settings: Settings) -> None:
         from kcode.providers.base import Preparable
 
-        if session.workspace.is_git:  # elsewhere the folder may be a whole disk: the map waits to be asked
-            session.map.start()
         endpoint = getattr(session.provider, "endpoint", None)  # the embedded model has none
         if endpoint is not None and endpoint.notice:
             await self._notice(endpoint.notice, "dim")
@@ -90,3 +91,6 @@ class Opening:
 
         if low := await hint(session.provider, settings):
             await self._notice(low, "yellow")
+        await asyncio.sleep(MAP_AFTER_S)
+        if session.workspace.is_git:  # elsewhere the folder may be a whole disk: the map waits to be asked
+            session.map.start()
