@@ -28,7 +28,7 @@ _PLACE = re.compile(
     r":(?:line )?(?P<line>\d{1,7})\b"
 )
 _SPACED = re.compile(
-    r"(?:at (?P<function>[\w.$<> ]{1,120}?) \(|^\s*|\bin )"
+    r"(?:(?:at |^\s*)(?P<function>[\w.$<> ]{1,120}?) \(|^\s*|\bin )"
     r"(?P<path>/[^:()\"<>|\n]*\.[A-Za-z]{1,5}):(?:line )?(?P<line>\d{1,7})\b"
 )
 _JAVA = re.compile(

@@ -61,6 +61,8 @@ async def find_interpreter(
         if str(python) in seen:
             continue
         seen.add(str(python))
+        if not is_project and any(its for _, _, its in without):
+            break  # the project has an environment: another Python would lack its packages
         probed = await _probe(python, root, needs)
         if probed is None or (_is_own(probed.prefix) and not is_project):
             continue

@@ -162,7 +162,8 @@ def _crashed(done: Finished, root: Path, live: _Live, tail: str) -> TestReport:
     how = f"was killed by signal {done.signal}" if done.signal else f"ended with exit code {done.code}"
     message = f"the test process {how} in this test"
     frames = tuple(reversed(frames_of(done.stdout, root)))
-    cases.append(TestCase(live.running or live.last, "error", message=message, assertion=tail, frames=frames))
+    named = (live.running or live.last).partition(" Fatal Python error")[0]  # written behind the test's name
+    cases.append(TestCase(named, "error", message=message, assertion=tail, frames=frames))
     note = f"pytest {how} before its end: the tests after it did not run"
     return report_of(_merged(cases), raw_tail=tail, note=note)
 

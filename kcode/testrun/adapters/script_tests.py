@@ -33,7 +33,10 @@ class Script:
             return 'the script "test" in package.json' if script and _UNSET not in str(script) else ""
         file = has_file(folder, *(_MAKEFILES if self.name == "make" else _JUSTFILES))
         for target in ("test", "check"):
-            pattern = rf"(?m)^@?{target}(?:\s+[^:=\n]*)?\s*:(?!=)"
+            between = (
+                "[^:=\\n]*" if self.name == "make" else "[^:\\n]*"
+            )  # a recipe's parameters have defaults
+            pattern = rf"(?m)^@?{target}(?:\s+{between})?\s*:(?!=)"
             if file and re.search(pattern, text_of(folder / file)):
                 return f'the target "{target}" in {file}'
         return ""

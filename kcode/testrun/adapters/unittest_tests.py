@@ -46,17 +46,11 @@ class Unittest:
         elif "-k" in words:
             words = ["discover", *words]
         shown = (*tools.program, "-m", "unittest", *words)
-        return Launch(
-            (*tools.program, "-m", "unittest", "-v", *_v_last(words)), shown, {"PYTHONUNBUFFERED": "1"}
-        )
+        verbose = (words[0], "-v", *words[1:]) if words[0] == "discover" else ("-v", *words)
+        return Launch((*tools.program, "-m", "unittest", *verbose), shown, {"PYTHONUNBUFFERED": "1"})
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
         return read_verbose("unittest", done, suite.folder)
-
-
-def _v_last(words: list[str]) -> list[str]:
-    """``discover`` has its own -v; before it the option would name a module."""
-    return [*words, "-v"] if words and words[0] == "discover" else words
 
 
 def _top(folder: Path, start: str) -> str:

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kcode.config.settings import Settings
+from kcode.testrun.affected import affected
+from kcode.testrun.importgraph import importers
+from kcode.testrun.last import last_failed, remember
+from kcode.testrun.report import TestCase, report_of
+from kcode.testrun.run import run_tests
+from tests.testrun.conftest import Project
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
+def git(root: Path, *words: str) -> None:
+    who = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True)
+
+
+def committed(root: Path) -> Path:
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "-m", "all")
+    return root
+
+
+SHOP = {
+    "shop/__init__.py": "",
+    "shop/price.py": "RATE = 2\n",
+    "shop/cart.py": "from .price import RATE\n\ndef total(n):\n    return n * RATE\n",
+    "shop/mail.py": "def send(): pass\n",
+    "tests/test_cart.py": "from shop.cart import total\n\ndef test_total():\n    assert total(1) == 2\n",
+    "tests/test_mail.py": "import shop.mail\n\ndef test_send():\n    shop.mail.send()\n",
+    "conftest.py": "",
+}
+
+
+async def test_last_failed_runs_only_what_failed(project: Project, settings: Settings) -> None:
+    root = project({"test_a.py": "def test_ok(): pass\n\ndef test_bad(): assert 1 == 2\n"})
+    assert "no test failed" in (await run_tests(root, settings, "last failed")).cannot_run
+    await run_tests(root, settings, rerun=False)
+    report = await run_tests(root, settings, "last failed", rerun=False)
+    assert [case.id for case in report.cases] == ["test_a.py::test_bad"]
+    (root / "test_a.py").write_text("def test_ok(): pass\n\ndef test_bad(): assert 2 == 2\n")
+    assert (await run_tests(root, settings, "last failed")).ok
+    assert last_failed(root) == []
+
+
+def test_a_run_of_some_tests_leaves_the_state_of_the_others(tmp_path: Path) -> None:
+    remember(tmp_path, report_of([TestCase("a", "failed"), TestCase("b", "failed")]), everything=True)
+    remember(tmp_path, report_of([TestCase("a", "passed"), TestCase("c", "error")]), everything=False)
+    assert last_failed(tmp_path) == ["c", "b"]
+
+
+async def test_a_change_affects_the_tests_that_import_it_through_others(
+    project: Project, settings: Settings
+) -> None:
+    root = committed(project(SHOP))
+    assert "nothing differs" in (await affected(root)).why
+    (root / "shop/price.py").write_text("RATE = 3\n")
+    assert (await affected(root)).targets == ("tests/test_cart.py",)
+    report = await run_tests(root, settings, "affected", rerun=False)
+    assert [case.id for case in report.cases] == ["tests/test_cart.py::test_total"]
+    assert "affected by the changes" in report.note
+
+
+async def test_recorded_coverage_names_the_tests_of_the_changed_lines(project: Project) -> None:
+    from coverage import CoverageData
+
+    root = committed(project({**SHOP, ".gitignore": ".coverage\n"}))
+    data = CoverageData(basename=str(root / ".coverage"))
+    data.set_context("tests/test_mail.py::test_send|run")
+    data.add_lines({str((root / "shop/price.py").resolve()): [1]})
+    data.write()
+    (root / "shop/price.py").write_text("RATE = 3\n")
+    found = await affected(root)
+    assert found.targets == ("tests/test_mail.py::test_send",)
+    assert "coverage" in found.why
+
+
+async def test_without_git_nothing_can_be_said_of_changes(project: Project, settings: Settings) -> None:
+    root = project(SHOP)
+    assert "git" in (await run_tests(root, settings, "affected")).cannot_run
+
+
+async def test_tests_beside_the_changed_file_are_found_in_other_languages(project: Project) -> None:
+    root = project(
+        {
+            "src/cart.ts": "export const a = 1;\n",
+            "src/shop.ts": "import { a } from './cart.js';\n",
+            "test/shop.spec.ts": "import '../src/shop';\n",
+            "src/cart.test.ts": "",
+            "pkg/a.go": "package pkg\n",
+            "pkg/a_test.go": "package pkg\n",
+            "src/main/java/s/Cart.java": "",
+            "src/test/java/s/CartTest.java": "",
+        }
+    )
+    changed = ["src/cart.ts", "pkg/a.go", "src/main/java/s/Cart.java"]
+    found = await affected(root, changed)
+    assert set(found.targets) == {
+        *("test/shop.spec.ts", "src/cart.test.ts", "pkg", "src/test/java/s/CartTest.java")
+    }
+
+
+def test_a_changed_conftest_affects_all_tests_below_it(project: Project) -> None:
+    root = project({**SHOP, "tests/conftest.py": "", "other/test_o.py": ""})
+    files = [path.relative_to(root).as_posix() for path in root.rglob("*.py")]
+    found = importers(root, files, ["tests/conftest.py"])
+    assert set(found) == {"tests/conftest.py", "tests/test_cart.py", "tests/test_mail.py"}
