@@ -14,9 +14,15 @@ SHARE = 50  # of the window: the map takes at most this part
 _LEAST = 200  # tokens: less would only name a few files
 
 
+def prepare(session: Session) -> None:
+    """Bring the map up to date in the background, for the questions and the epochs to come."""
+    if _budget(session) >= _LEAST:
+        session.map.start(fewest=FEWEST)
+
+
 def code_map(session: Session) -> list[str]:
     """The block for an epoch's first message, none where there is no index yet: nothing waits for one."""
-    budget = min(session.settings.agent.map_tokens, session.window // SHARE)
+    budget = _budget(session)
     if budget < _LEAST:
         return []
     from kcode.codemap.asking import draw
@@ -28,3 +34,8 @@ def code_map(session: Session) -> list[str]:
             return []
         drawn = draw(index, budget, measure, hidden=lambda path: bool(session.workspace.sensitive(path)))
     return [f"<code-map>\n{load_prompt('code_map').strip()}\n{drawn}</code-map>"] if drawn else []
+
+
+def _budget(session: Session) -> int:
+    """Tokens."""
+    return min(session.settings.agent.map_tokens, session.window // SHARE)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcode.i18n import _
+from kcode.i18n import _, from_below
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from kcode.codemap.service import CodeMap
@@ -44,6 +44,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable.")] = False,
 ) -> int:
     """Show the files that matter most and what they define: those that other files lean on."""
+    import sys
     from pathlib import Path
 
     from kcode.config.paths import project_root
@@ -60,7 +61,9 @@ def show(
         if symbol or uses:
             _print_rows(_rows(index, map_.root, symbol, uses), as_json)
         else:
-            _print_map(index, tokens, focus or (), as_json)
+            _print_map(index, map_.root, tokens, focus or (), as_json)
+    if map_.cut:
+        print(from_below(map_.cut), file=sys.stderr)
     return 0
 
 
@@ -91,18 +94,31 @@ def _rows(index: sqlite3.Connection, root: Path, symbol: str, uses: str) -> list
     from kcode.codemap import asking
     from kcode.errors import NotAchieved
 
+    hidden = _hidden(root)
     if symbol:
-        found = asking.find_symbol(index, symbol, 200)
+        found = [place for place in asking.find_symbol(index, symbol, 200) if not hidden(place.path)]
         rows = [(p.path, p.definition.line, p.definition.kind, p.definition.signature) for p in found]
     else:
         lines, _total = asking.references(index, root, uses, 10_000)
-        rows = [(use.path, use.line, "definition" if use.defines else "use", use.text) for use in lines]
+        rows = [
+            (use.path, use.line, "definition" if use.defines else "use", use.text)
+            for use in lines
+            if not hidden(use.path)
+        ]
     if not rows:
         raise NotAchieved(
             _("{name} is in no file that the map knows").format(name=repr(symbol or uses)),
             _("the map knows code; text in other files is for grep"),
         )
     return rows
+
+
+def _hidden(root: Path) -> Callable[[str], bool]:
+    """Whether a path is of the files that nobody is shown unasked: keys, credentials."""
+    from kcode.workspace.places import Places
+
+    places = Places(root)
+    return lambda path: bool(places.sensitive(path))
 
 
 def _print_rows(rows: Sequence[Row], as_json: bool) -> None:
@@ -119,7 +135,9 @@ def _print_rows(rows: Sequence[Row], as_json: bool) -> None:
         print(f"{one_line(path)}:{line}: {mark}{one_line(text)}")
 
 
-def _print_map(index: sqlite3.Connection, tokens: int, focus: Sequence[str], as_json: bool) -> None:
+def _print_map(
+    index: sqlite3.Connection, root: Path, tokens: int, focus: Sequence[str], as_json: bool
+) -> None:
     import json
     import sys
 
@@ -127,7 +145,7 @@ def _print_map(index: sqlite3.Connection, tokens: int, focus: Sequence[str], as_
     from kcode.safety.sanitize import clean
     from kcode.tools.mapping import measure
 
-    drawn = draw(index, tokens, measure, focus)
+    drawn = draw(index, tokens, measure, focus, _hidden(root))
     if as_json:
         print(
             json.dumps(

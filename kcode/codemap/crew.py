@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import marshal
+import signal
 import sys
 import tempfile
 import time
@@ -12,16 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
-from kcode.codemap.worker import Result
+from kcode.codemap.worker import FRAME, Result, at_path
 from kcode.safety.process import child_environment, run_sync
 
 WORKER_S = 1_800.0  # longest time for a worker's share
 FEWEST = 150  # files that are worth another process
+_CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE})  # of a grammar
+MOST_CRASHES = 20  # of one worker
 _LOOK_S = 0.03
 
 
 def results(index: Path, root: Path, paths: Sequence[str], workers: int) -> Iterator[list[Result]]:
-    """What workers find in ``paths``, as it comes. A file at which a worker was stopped is left out."""
+    """What workers find in ``paths``, as it comes. Raises OSError where they cannot write it down."""
     workers = max(1, min(workers, len(paths) // FEWEST))
     with (
         tempfile.TemporaryDirectory(prefix="kcode-map-") as folder,
@@ -41,20 +44,33 @@ def results(index: Path, root: Path, paths: Sequence[str], workers: int) -> Iter
                     yield found
                 elif not done:
                     time.sleep(_LOOK_S)
+            for work in running:
+                work.result()
         finally:
             for stream in streams:
                 stream.close()
 
 
 def _work(index: Path, root: Path, paths: Sequence[str], out: Path) -> None:
-    task = {"root": str(root), "paths": list(paths), "index": str(index)}
-    run_sync(
-        [sys.executable, "-m", "kcode.codemap.worker", str(out)],
-        cwd=root,
-        env=child_environment({"PYTHONSAFEPATH": "1"}),  # the workspace is no place to import from
-        timeout_s=WORKER_S,
-        input=json.dumps(task).encode("ascii"),
-    )
+    """One worker's share. A file that crashes it is left out; raises OSError where the worker cannot work."""
+    left = list(paths)
+    for _ in range(MOST_CRASHES):
+        done = run_sync(
+            [sys.executable, "-m", "kcode.codemap.worker", str(out)],
+            cwd=root,
+            env=child_environment({"PYTHONSAFEPATH": "1"}),  # the workspace is no place to import from
+            timeout_s=WORKER_S,
+            input=json.dumps({"root": str(root), "paths": left, "index": str(index)}).encode("ascii"),
+        )
+        if done.code == 0:
+            return
+        if -done.code not in _CRASHES:
+            raise OSError((done.stderr.strip().splitlines() or [f"a worker ended with {done.code}"])[-1])
+        at = int(at_path(out).read_text() or 0)
+        del left[at]
+        left = left[at // FRAME * FRAME :]  # what came before is written
+        if not left:
+            return
 
 
 def _frames(stream: BinaryIO) -> Iterator[Result]:

@@ -67,4 +67,4 @@ def changed_files(
 
 def _spelled(path: str) -> bool:
     """Whether the name is text: one of other bytes can neither be stored nor told to a model."""
-    return path.isascii() or not any("\ud800" <= char <= "\udfff" for char in path)
+    return path.isascii() or not any(char == "\ufffd" or "\ud800" <= char <= "\udfff" for char in path)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from kcode.codemap import store
 from kcode.codemap.build import FEW, update_few
+from kcode.codemap.files import listing
 from kcode.codemap.watch import Watch
 from kcode.errors import EnvironmentProblem, KcodeError
 from kcode.safety.process import Finished, child_environment, run, run_sync
@@ -40,10 +41,11 @@ class CodeMap:
     def updating(self) -> bool:
         return self._updating is not None and not self._updating.done()
 
-    def start(self) -> None:
-        """Begin an update in the background, unless one runs or has just ended. Needs a running loop."""
+    def start(self, fewest: int = 0) -> None:
+        """Begin an update in the background, unless one runs or has just ended, or the project has fewer than
+        ``fewest`` files. Needs a running loop."""
         if not self.updating and time.monotonic() - self._updated > FRESH_S:
-            self._updating = asyncio.get_running_loop().create_task(self._update())
+            self._updating = asyncio.get_running_loop().create_task(self._update(fewest))
 
     async def refresh(self, wait_s: float) -> bool:
         """Bring the index up to date, waiting at most ``wait_s`` seconds; whether it is."""
@@ -69,12 +71,20 @@ class CodeMap:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._updating
 
-    async def _update(self) -> None:
+    async def _update(self, fewest: int) -> None:
+        if fewest and await asyncio.to_thread(self._count) < fewest:
+            return
         try:
-            if await self._few() is not True:
+            if not await self._few():
                 await self._all()
         finally:
             self._updated = time.monotonic()
+
+    def _count(self) -> int:
+        try:
+            return len(listing(self.root)[0])
+        except (OSError, KcodeError):
+            return 0
 
     async def _few(self) -> bool:
         """Whether what has changed could be read here and now: a look, and a few files."""

@@ -6,7 +6,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kcode.codemap.languages import Language, grammar
 from kcode.codemap.signature import signature_of
@@ -25,8 +25,7 @@ _ONCE = frozenset({"constant", "variable"})  # assigned again is not defined aga
 _WITHIN = OUTER | {"function", "method"}  # whose names stand before those of what is in them
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """``kind`` is ``function``, ``class``, ``method``, …; lines count from 1, ``end`` included.
 
     ``outer`` are the names it stands within, joined by dots: of its class, for a method.

@@ -74,15 +74,26 @@ def known_digests(index: Path) -> frozenset[bytes]:
         connection.close()
 
 
+def at_path(out: Path) -> Path:
+    """Where a worker says which of its paths it is at: a grammar may crash."""
+    return out.with_suffix(".at")
+
+
 def main() -> int:
     task = json.load(sys.stdin)
     known = known_digests(Path(task["index"]))
     paths = task["paths"]
-    with Path(sys.argv[1]).open("ab", buffering=0) as out:
+    written = Path(sys.argv[1])
+    with written.open("ab") as out, at_path(written).open("wb", buffering=0) as place:
         for start in range(0, len(paths), FRAME):
-            results = [read(task["root"], path, known) for path in paths[start : start + FRAME]]
+            results = []
+            for at in range(start, min(start + FRAME, len(paths))):
+                place.seek(0)
+                place.write(b"%-12d" % at)
+                results.append(read(task["root"], paths[at], known))
             frame = marshal.dumps([result for result in results if result is not None])
             out.write(len(frame).to_bytes(4, "little") + frame)
+            out.flush()
     return 0
 
 

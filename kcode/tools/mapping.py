@@ -150,6 +150,8 @@ async def _ask(context: ToolContext, question: Callable[[CodeMap], T]) -> tuple[
             if map_.problem
             else "the index is still being built, so this may miss something"
         )
+    elif map_.cut:
+        note = map_.cut
     return await asyncio.to_thread(question, map_), note
 
 

@@ -1,0 +1,127 @@
+"""A session's map: what changes on disk is known at the next question, however it came about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kcode.codemap import asking, service
+from kcode.codemap.service import CodeMap
+from tests.codemap.conftest import git, write
+
+Step = Callable[[Path], object]
+
+
+def edit(root: Path) -> None:
+    write(root, {"a.py": "def edited(): pass\n"})
+
+
+def ignore(root: Path) -> None:
+    write(root, {".gitignore": "sub/\n", "sub/n.py": "def n(): pass\n"})
+
+
+def stage(root: Path) -> None:
+    write(root, {"a.py": "def st(): pass\n"})
+    git(root, "add", "-A")
+
+
+def a_folder_instead(root: Path) -> None:
+    (root / "a.py").unlink()
+    write(root, {"a.py/b.py": "def b(): pass\n"})
+
+
+def a_link_instead(root: Path) -> None:
+    (root / "a.py").unlink()
+    (root / "a.py").symlink_to("sub/b.py")
+
+
+STEPS: list[tuple[str, Step, set[str]]] = [
+    ("edited", edit, {"edited", "two"}),
+    ("untracked", lambda root: write(root, {"new.py": "def new(): pass\n"}), {"one", "two", "new"}),
+    ("in a new folder", lambda root: write(root, {"x/y/z.py": "def deep(): pass\n"}), {"one", "two", "deep"}),
+    ("in an empty folder", lambda root: write(root, {"empty/e.py": "def e(): pass\n"}), {"one", "two", "e"}),
+    ("deleted", lambda root: (root / "a.py").unlink(), {"two"}),
+    ("renamed", lambda root: (root / "a.py").rename(root / "sub/c.py"), {"one", "two"}),
+    ("ignored now", ignore, {"one", "two"}),
+    ("ignored", lambda root: write(root, {"skipped.py": "def skipped(): pass\n"}), {"one", "two"}),
+    ("staged", stage, {"st", "two"}),
+    ("taken back", lambda root: git(root, "checkout", "-q", "HEAD~1"), {"one"}),
+    ("a folder instead", a_folder_instead, {"two", "b"}),
+    ("a link instead", a_link_instead, {"two"}),
+]
+
+
+@pytest.fixture
+def project(repo: Path) -> Path:
+    write(repo, {"a.py": "def one(): pass\n", ".gitignore": "skipped.py\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", "first")
+    write(repo, {"sub/b.py": "def two(): pass\n"})
+    git(repo, "add", "-A")
+    git(repo, "commit", "-q", "-m", "second")
+    (repo / "empty").mkdir()
+    return repo
+
+
+def known(code: CodeMap) -> set[str]:
+    with code.reading() as index:
+        assert index is not None
+        names = ("one", "two", "edited", "new", "deep", "e", "n", "skipped", "st", "b")
+        return {
+            name
+            for name in names
+            for place in asking.find_symbol(index, name)
+            if place.definition.name == name
+        }
+
+
+@pytest.mark.parametrize(("step", "expected"), [each[1:] for each in STEPS], ids=[each[0] for each in STEPS])
+def test_what_happened_is_known_at_the_next_question(
+    project: Path, step: Step, expected: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "FRESH_S", 0.0)
+
+    async def session() -> None:
+        code = CodeMap(project)
+        assert await code.refresh(60)
+        assert known(code) == {"one", "two"}
+        step(project)
+        assert await code.refresh(60)
+        assert known(code) == expected
+        write(project, {"later.py": "def new(): pass\n"})  # the look goes on from there
+        assert await code.refresh(60)
+        assert known(code) == expected | {"new"}
+        await code.close()
+
+    asyncio.run(session())
+
+
+def test_a_few_changes_need_no_other_process(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "FRESH_S", 0.0)
+
+    async def session() -> None:
+        code = CodeMap(project)
+        assert await code.refresh(60)
+        monkeypatch.setattr(service, "run", None)  # whoever starts a process from here on fails
+        write(project, {"a.py": "def edited(): pass\n", "new.py": "def new(): pass\n"})
+        assert await code.refresh(60)
+        assert known(code) == {"edited", "two", "new"}
+
+    asyncio.run(session())
+
+
+def test_a_small_project_is_not_indexed_before_it_is_asked_about(project: Path) -> None:
+    async def session() -> None:
+        code = CodeMap(project)
+        code.start(fewest=15)
+        assert code._updating is not None
+        await code._updating
+        with code.reading() as index:
+            assert index is None
+        assert await code.refresh(60)
+        assert known(code) == {"one", "two"}
+
+    asyncio.run(session())
