@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kcode.workspace import grammars
 
 if TYPE_CHECKING:
     from tree_sitter import Parser, Query
@@ -38,41 +39,27 @@ class Language:
 
 
 _TYPESCRIPT = ("javascript", "typescript")
+_QUERIES = {
+    "javascript": ("javascript", "javascript_only"),
+    "typescript": _TYPESCRIPT,
+    "tsx": _TYPESCRIPT,
+    "cpp": ("c", "cpp"),
+}
+_WITHOUT = ("json",)  # nothing in it has a name that another file uses
 
-LANGUAGES: tuple[Language, ...] = (
-    Language("python", "python", ("py", "pyi", "pyw")),
-    Language("javascript", "javascript", ("js", "mjs", "cjs", "jsx"), ("javascript", "javascript_only")),
-    Language("typescript", "typescript:language_typescript", ("ts", "mts", "cts"), _TYPESCRIPT),
-    Language("tsx", "typescript:language_tsx", ("tsx",), _TYPESCRIPT),
-    Language("go", "go", ("go",)),
-    Language("rust", "rust", ("rs",)),
-    Language("java", "java", ("java",)),
-    Language("kotlin", "kotlin", ("kt", "kts")),
-    Language("c", "c", ("c",)),
-    Language("cpp", "cpp", ("cc", "cpp", "cxx", "h", "hh", "hpp", "hxx", "ipp", "cu", "cuh"), ("c", "cpp")),
-    Language("csharp", "c_sharp", ("cs",)),
-    Language("ruby", "ruby", ("rb", "rake", "gemspec"), files=("Rakefile", "Gemfile")),
-    Language("php", "php:language_php", ("php",)),
-    Language("swift", "swift", ("swift",)),
-    Language("scala", "scala", ("scala", "sc", "sbt")),
-    Language("lua", "lua", ("lua",)),
-    Language("bash", "bash", ("sh", "bash", "zsh", "ksh")),
-    Language("sql", "sql", ("sql",)),
-    Language("html", "html", ("html", "htm", "xhtml")),
-    Language("css", "css", ("css",)),
-    Language("markdown", "markdown", ("md", "markdown")),
-    Language("toml", "toml", ("toml",)),
-    Language("yaml", "yaml", ("yaml", "yml")),
-)  # fmt: skip
+LANGUAGES: tuple[Language, ...] = tuple(
+    Language(source.name, source.grammar, source.suffixes, _QUERIES.get(source.name, ()), source.files)
+    for source in grammars.SOURCES
+    if source.name not in _WITHOUT
+)
 
-_BY_SUFFIX = {suffix: language for language in LANGUAGES for suffix in language.suffixes}
-_BY_FILE = {name: language for language in LANGUAGES for name in language.files}
+_BY_NAME = {language.name: language for language in LANGUAGES}
 
 
 def language_for(path: str) -> Language | None:
     """The language of a file by its name; None where the map does not read such files."""
-    name = path.rpartition("/")[2]
-    return _BY_FILE.get(name) or _BY_SUFFIX.get(PurePosixPath(name).suffix[1:].lower())
+    source = grammars.source_of(path)
+    return _BY_NAME.get(source.name) if source else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +74,11 @@ class Grammar:
 @cache
 def grammar(language: Language) -> Grammar | None:
     """The parser and the queries of ``language``; None where its package is not installed."""
-    from tree_sitter import Language as TreeSitterLanguage
     from tree_sitter import Parser, Query
 
-    module, _, function = language.grammar.partition(":")
-    try:
-        capsule: Any = getattr(import_module(f"tree_sitter_{module}"), function or "language")()
-    except (ImportError, AttributeError):
+    loaded = grammars.load(language.grammar)
+    if loaded is None:
         return None
-    loaded = TreeSitterLanguage(capsule)
     text = query_text(language)
     return Grammar(Parser(loaded), Query(loaded, text), tuple(dict.fromkeys(_KIND.findall(text))))
 

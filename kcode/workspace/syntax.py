@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import ast
 import warnings
-from functools import cache
-from importlib import import_module
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kcode.workspace import grammars
 
 if TYPE_CHECKING:
-    from tree_sitter import Parser
+    from tree_sitter import Parser, Tree
 
     from kcode.workspace.change import FileEdit
 
 _LARGEST = 1_000_000  # characters; a parse takes about a tenth of a second
-_GRAMMARS = {
-    "py": "python", "pyi": "python", "js": "javascript", "mjs": "javascript", "cjs": "javascript",
-    "jsx": "javascript", "ts": "typescript:language_typescript", "tsx": "typescript:language_tsx", "go": "go",
-    "rs": "rust", "java": "java", "kt": "kotlin", "c": "c", "h": "c", "cc": "cpp", "cpp": "cpp", "hpp": "cpp",
-    "cs": "c_sharp", "rb": "ruby", "php": "php:language_php", "swift": "swift", "scala": "scala",
-    "lua": "lua", "sh": "bash", "bash": "bash", "json": "json", "toml": "toml", "css": "css", "html": "html",
-}  # fmt: skip
+_PREPROCESSED = ("c", "cpp")  # a macro that the grammar cannot know is an error to it
+_FREE = ("markdown", "html", "yaml", "sql")  # hardly anything is an error, or every dialect is one
+_BRACKETS = {"(": 1, ")": -1, "[": 1, "]": -1, "{": 1, "}": -1}
 
 
 def newly_broken(edit: FileEdit) -> str:
@@ -31,18 +26,19 @@ def newly_broken(edit: FileEdit) -> str:
     their tree-sitter grammar is installed.
     """
     after, before = edit.after, edit.before or ""
-    suffix = PurePosixPath(edit.path).suffix[1:].lower()
-    if after is None or suffix not in _GRAMMARS or max(len(after), len(before)) > _LARGEST:
+    source = grammars.source_of(edit.path)
+    if after is None or source is None or source.name in _FREE or max(len(after), len(before)) > _LARGEST:
         return ""
-    if suffix in ("py", "pyi") and not _python_error(before):
+    if source.name == "python" and not _python_error(before):
         found = _python_error(after)
         if found:
             return f"the file no longer parses as Python: {found}"
-    parser = _parser(_GRAMMARS[suffix])
+    parser = grammars.parser(source.grammar)
     if parser is None:
         return ""
-    wrong = _errors(parser, after)
-    if len(wrong) <= len(_errors(parser, before)):
+    was, now = _tree(parser, before), _tree(parser, after)
+    wrong = _errors(now)
+    if len(wrong) <= len(_errors(was)) or (source.name in _PREPROCESSED and _open(now) == _open(was)):
         return ""
     line = wrong[0]
     shown = after.split("\n")[line - 1].strip()[:100]
@@ -61,28 +57,12 @@ def _python_error(source: str) -> str:
     return ""
 
 
-def parser_for(path: str) -> Parser | None:
-    """The parser of a file's language by its name's ending; None where no grammar is installed."""
-    grammar = _GRAMMARS.get(PurePosixPath(path).suffix[1:].lower())
-    return None if grammar is None else _parser(grammar)
+def _tree(parser: Parser, text: str) -> Tree:
+    return parser.parse(text.encode("utf-8", "replace"))
 
 
-@cache
-def _parser(grammar: str) -> Parser | None:
-    """The parser of a grammar, or None where its package is not installed."""
-    from tree_sitter import Language, Parser
-
-    module, _, function = grammar.partition(":")
-    try:
-        language: Any = getattr(import_module(f"tree_sitter_{module}"), function or "language")
-    except (ImportError, AttributeError):
-        return None
-    return Parser(Language(language()))
-
-
-def _errors(parser: Parser, source: str) -> list[int]:
+def _errors(tree: Tree) -> list[int]:
     """The lines (from 1) where something is wrong or missing."""
-    tree = parser.parse(source.encode("utf-8", "replace"))
     found: list[int] = []
     open_nodes = [tree.root_node]
     while open_nodes:
@@ -92,3 +72,16 @@ def _errors(parser: Parser, source: str) -> list[int]:
         elif node.has_error:
             open_nodes.extend(node.children)
     return sorted(found)
+
+
+def _open(tree: Tree) -> dict[str, int]:
+    """How many brackets of each kind are opened more often than closed, comments and strings aside."""
+    count = dict.fromkeys("([{", 0)
+    kinds = {")": "(", "]": "[", "}": "{"}
+    todo = [tree.root_node]
+    while todo:
+        node = todo.pop()
+        todo.extend(node.children)
+        if node.type in _BRACKETS and not node.is_missing:
+            count[kinds.get(node.type, node.type)] += _BRACKETS[node.type]
+    return count

@@ -10,6 +10,9 @@ import pytest
 
 from kcode.tools.base import FileEdit, ToolRefused
 from kcode.tools.registry import parse_call
+from kcode.workspace import grammars
+from kcode.workspace.grammars import source_of
+from kcode.workspace.syntax import newly_broken
 from tests.tools.conftest import Bench
 
 TEXT = "def f():\n    return 1\n\n\ndef g():\n    return 2\n"
@@ -280,3 +283,46 @@ def test_huge_and_binary_files_are_not_edited(bench: Bench) -> None:
     edits = [{"old_text": "a", "new_text": "b"}]
     assert "binary" in refusal(bench, "edit_file", path="b.bin", edits=edits)
     assert "20 MB" in refusal(bench, "edit_file", path="huge.log", edits=edits)
+
+
+BROKEN = [
+    ("a.js", "function f(a) { return [a]; }\n", "[a]", "[a"),
+    ("a.ts", "function f(a: number): number { return (a); }\n", "(a)", "(a"),
+    ("a.go", "package a\n\nfunc f() int { return g(1) }\n", "g(1)", "g(1"),
+    ("a.rs", "fn f() -> u8 { g(1) }\n", "g(1)", "g(1"),
+    ("A.java", "class A { int f() { return g(1); } }\n", "g(1)", "g(1"),
+    ("a.kt", "fun f(): Int { return g(1) }\n", "g(1)", "g(1"),
+    ("a.c", "int f(void) { return g(1); }\n", "g(1)", "g(1"),
+    ("a.hpp", "namespace a { int f() { return g(1); } }\n", "g(1)", "g(1"),
+    ("a.cs", "class A { int F() { return G(1); } }\n", "G(1)", "G(1"),
+    ("a.rb", "def f\n  g(1)\nend\n", "end", ""),
+    ("a.php", "<?php function f() { return g(1); }\n", "g(1)", "g(1"),
+    ("a.swift", "func f() -> Int { return g(1) }\n", "g(1)", "g(1"),
+    ("a.scala", "object A { def f: Int = g(1) }\n", "g(1)", "g(1"),
+    ("a.lua", "function f() return g(1) end\n", "g(1)", "g(1"),
+    ("a.sh", "f() {\n  echo 1\n}\n", "}", ""),
+    ("a.toml", "[a]\nb = [1]\n", "[1]", "[1"),
+    ("a.css", "a { color: red; }\n", "a {", "a"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "old", "new"), BROKEN, ids=[name for name, *_ in BROKEN])
+def test_what_is_newly_broken_is_told_in_every_language_and_once(
+    bench: Bench, name: str, text: str, old: str, new: str
+) -> None:
+    source = source_of(name)
+    if source is None or grammars.parser(source.grammar) is None:
+        pytest.skip("its grammar is not installed")
+    bench.write(name, text)
+    good = run(bench, "edit_file", path=name, edits=[{"old_text": text, "new_text": text + "\n"}])
+    assert "Warning" not in good
+    told = run(bench, "edit_file", path=name, edits=[{"old_text": old, "new_text": new}])
+    assert "Warning: the file no longer parses" in told
+    assert not newly_broken(FileEdit(name, text.replace(old, new), text.replace(old, new) + "\n"))
+
+
+def test_a_macro_that_the_grammar_cannot_know_is_no_broken_syntax(bench: Bench) -> None:
+    bench.write("a.c", "int f(void) { return 1; }\n")
+    new = '#ifdef X\nextern "C" {\n#endif\nAPI(int) MACRO g(void) { return 2; }\n#ifdef X\n}\n#endif\n'
+    edits = [{"old_text": "int f(void) { return 1; }\n", "new_text": "int f(void) { return 1; }\n" + new}]
+    assert "Warning" not in run(bench, "edit_file", path="a.c", edits=edits)
