@@ -378,6 +378,14 @@ class Sitting:
         session = await self._opening.close()
         if session is None:
             return
-        if session.cost.requests and self._ended_by is None:
-            self.say(_("kcode -c continues this session"), "dim")
+        if self._ended_by is None:
+            self._tell_what_ends(session)
         await (self.session or session).close()
+
+    def _tell_what_ends(self, session: Session) -> None:
+        for task in session.background:
+            if task.running:
+                words = _("ended with kcode: {command}").format(command=figures.one_line(task.command))
+                self.say(words, self.theme.warn)
+        if session.cost.requests:
+            self.say(_("kcode -c continues this session"), "dim")

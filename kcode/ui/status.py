@@ -33,13 +33,13 @@ class Status:
     def of(cls, session: Session) -> Status:
         used, window = session.context_tokens(), session.window
         share = f" ({figures.percent(used / window)})" if window else ""
-        requests = session.cost.requests
+        known = session.cost.prompt or session.cost.money  # nothing: its only request was interrupted
         hits = _("{share} cached").format(share=figures.percent(session.cost.hit_rate))
         return cls(
             model=session.provider.model.id,
             context=f"{figures.tokens(used)}/{figures.tokens(window)}{share}",
-            cached=hits if requests else "",
-            cost=session.cost.text() if requests else "",
+            cached=hits if known else "",
+            cost=session.cost.text() if known else "",
             background=sum(task.running for task in session.background),
         )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from tests.k2sim import Chunking, Simulator, call, say, use
@@ -39,3 +40,24 @@ def test_the_end_of_a_command_in_the_background_is_shown_at_the_prompt(sit: Sit,
     person.see(r"out[\s\S]+❯ ?\n")
     person.type("!touch go\r")
     person.see(r"in the background ended with exit code 7")
+
+
+def test_commands_in_the_background_that_end_with_kcode_are_named(sit: Sit, k2sim: Sim) -> None:
+    serve = call("run_command", command="sleep 300", background=True)
+    person = sit(k2sim([use(serve), say("It runs.")]), "--mode", "auto")
+    person.see("auto mode · kimi")
+    person.type("serve\r")
+    person.see(r"It runs\.[\s\S]+1 task running")
+    person.type("/exit\r")
+    assert person.end() == 0
+    assert re.search(r"ended with kcode: sleep 300\n[\s\S]*kcode -c continues", person.terminal.text())
+
+
+def test_nothing_is_said_of_the_price_of_what_was_interrupted_at_once(sit: Sit, k2sim: Sim) -> None:
+    person = sit(k2sim([say("word " * 200, chunking=Chunking(delay_ms=40))]))
+    person.see("ask mode · kimi")
+    person.type("talk\r")
+    person.see("word word")
+    person.type("\x1b")
+    text = person.see(r"interrupted[\s\S]+❯ ?\n")
+    assert not re.search("price unknown|0% cached", text)

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -557,6 +558,32 @@ def test_a_signal_to_end_leaves_the_terminal_sane_and_the_session_whole(
 
 
 # --- shell commands and notes ------------------------------------------------------------------
+
+
+BROKEN = """
+import kcode.ui.render as render
+from kcode.cli.entry import main
+
+def paint(self):
+    raise RuntimeError("it cannot be drawn")
+
+render.LiveRenderer.paint = paint
+main()
+"""
+
+
+def test_a_defect_in_drawing_leaves_the_terminal_sane(sit: Sit, k2sim: Sim, tmp_path: Path) -> None:
+    script = tmp_path / "broken.py"
+    script.write_text(BROKEN)
+    sim = k2sim([slowly("word " * 60)])
+    person = sit(sim, argv=["bash", "--norc", "--noprofile", "-i"], env={"PS1": "$ "})
+    person.see(r"\$")
+    person.type(f"{sys.executable} {script}\r")
+    person.see(READY)
+    person.type("talk\r")
+    person.see(r"defect of kcode: RuntimeError: it cannot be drawn[\s\S]+\n\$")
+    person.type("stty -a | tr ';' '\\n' | grep -wo -e '-*icanon' -e '-*echo'\r")
+    person.see(r"\nicanon\necho\n")
 
 
 def test_a_shell_command_of_the_users_is_shown_and_joins_the_context(sit: Sit, k2sim: Sim) -> None:
