@@ -70,7 +70,10 @@ class DeletePath(Tool[DeletePathArguments]):
 def _deletions(workspace: Workspace, path: str) -> list[FileEdit]:
     """The files that go, with their text where they have one, for the person who is asked."""
     try:
-        return [_deletion(workspace, workspace.relative(file)) for file in workspace.files_below(path)]
+        files = workspace.files_below(path)
+        if not files:
+            return [FileEdit(workspace.relative(workspace.locate(path)), "", None, "empty folder")]
+        return [_deletion(workspace, workspace.relative(file)) for file in files]
     except WorkspaceError as problem:
         raise ToolRefused(f"{problem.message}{': ' + problem.remedy if problem.remedy else ''}") from None
 

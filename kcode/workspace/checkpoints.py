@@ -40,13 +40,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointRecord:
-    """``made`` is seconds since the epoch; ``folders`` are those that the change created."""
+    """``made`` is seconds since the epoch; ``folders`` are those that the change created, ``emptied`` those
+    without files that it took away."""
 
     id: str
     label: str
     made: float
     entries: tuple[Entry, ...]
     folders: tuple[str, ...] = ()
+    emptied: tuple[str, ...] = ()
 
 
 def fingerprint(content: Stored | None) -> str:
@@ -69,6 +71,7 @@ class CheckpointStore:
         before: dict[str, Stored | None],
         after: dict[str, Stored | None],
         folders: tuple[str, ...],
+        emptied: tuple[str, ...] = (),
     ) -> CheckpointRecord:
         """Write a checkpoint of ``before``, safe on disk. Raises :class:`EnvironmentProblem`."""
         identity = f"{time.time_ns():016x}-{secrets.token_hex(3)}"
@@ -82,7 +85,7 @@ class CheckpointStore:
             )
             for path, content in before.items()
         )
-        record = CheckpointRecord(identity, label, time.time(), entries, folders)
+        record = CheckpointRecord(identity, label, time.time(), entries, folders, emptied)
         target = self.folder / identity
         try:
             make_private(self.folder)
@@ -105,7 +108,8 @@ class CheckpointStore:
         try:
             raw = json.loads((self.folder / identity / "meta.json").read_bytes())
             entries = tuple(Entry(**entry) for entry in raw.pop("entries"))
-            return CheckpointRecord(entries=entries, folders=tuple(raw.pop("folders")), **raw)
+            folders, emptied = (tuple(raw.pop(name, ())) for name in ("folders", "emptied"))
+            return CheckpointRecord(entries=entries, folders=folders, emptied=emptied, **raw)
         except FileNotFoundError:
             raise NotThere(f"there is no checkpoint {identity}") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:

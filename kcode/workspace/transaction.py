@@ -24,6 +24,13 @@ def missing_folders(root: Path, paths: Iterable[Path]) -> list[Path]:
     return sorted(missing)
 
 
+def bare_folders(top: Path) -> list[Path]:
+    """The folders at and below ``top`` that nothing is in; none for a file or a link."""
+    if top.is_symlink():
+        return []
+    return [Path(folder) for folder, folders, names in os.walk(top) if not folders and not names]
+
+
 def commit(root: Path, changes: Changes) -> None:
     """Bring every path from its first to its second state.
 

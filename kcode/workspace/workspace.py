@@ -17,13 +17,13 @@ from kcode.errors import KcodeError, UsageError
 from kcode.workspace import repo
 from kcode.workspace.change import FileEdit
 from kcode.workspace.checkpoints import CheckpointRecord, CheckpointStore, fingerprint
-from kcode.workspace.errors import KeptOut, NotAFile, StaleFile, WorkspaceError
+from kcode.workspace.errors import KeptOut, StaleFile, WorkspaceError
 from kcode.workspace.files import Stored, TextFile, as_text, check_writable, read_stored, read_text
 from kcode.workspace.ignore import kept_out
 from kcode.workspace.listing import list_files
 from kcode.workspace.places import Places
 from kcode.workspace.snapshots import SnapshotStore
-from kcode.workspace.transaction import commit, missing_folders, remove_empty
+from kcode.workspace.transaction import bare_folders, commit, missing_folders, remove_empty
 
 
 class PlannedEdit(Protocol):
@@ -154,8 +154,12 @@ class Workspace(Places):
             content = read_stored(file, self.relative(file))
             changes[file] = (content, None)
             changes[target / file.relative_to(source)] = (None, content)
+        bare = [folder.relative_to(source) for folder in bare_folders(source)]
         with self._lock:
-            identity = self._commit(changes, label)
+            arrived = [target / folder for folder in bare]
+            identity = self._commit(
+                changes, label, emptied=[source / folder for folder in bare], made=arrived
+            )
             self._remove_emptied(source)
         return identity
 
@@ -164,12 +168,15 @@ class Workspace(Places):
         source = self.locate(path)
         changes = {file: (read_stored(file, self.relative(file)), None) for file in self.files_below(path)}
         with self._lock:
-            identity = self._commit(changes, label)
+            identity = self._commit(changes, label, emptied=bare_folders(source))
             self._remove_emptied(source)
         return identity
 
     def files_below(self, path: str, limit: int = 2000, max_bytes: int = 200_000_000) -> list[Path]:
-        """The files and links that moving or deleting ``path`` concerns. Raises where they are too many."""
+        """The files and links that moving or deleting ``path`` concerns; none of an empty folder.
+
+        Raises where they are too many.
+        """
         source = self.locate(path)
         if source == self.root:
             raise WorkspaceError("this is the workspace itself")
@@ -183,8 +190,6 @@ class Workspace(Places):
             for name in (*names, *(link for link in folders if (Path(folder) / link).is_symlink()))
         ]
         size = sum(file.lstat().st_size for file in found)
-        if not found:
-            raise NotAFile(f"{path} is a folder without files")
         if len(found) > limit or size > max_bytes:
             raise WorkspaceError(
                 f"{path} has {len(found)} files, {size / 1e6:.0f} MB: too much for one undoable step",
@@ -213,6 +218,9 @@ class Workspace(Places):
                 changes[path] = (now, self.checkpoints.content(record, number))
             identity = self._commit(changes, f"undo of {record.label}", announce=False)
             remove_empty(self.root / folder for folder in record.folders)
+            for folder in record.emptied:
+                with suppress(OSError):
+                    self.locate(folder).mkdir(parents=True, exist_ok=True)
             return TakenBack(identity, tuple(entry.path for entry in record.entries))
 
     def check_undo(self, checkpoint_ids: Sequence[str]) -> None:
@@ -313,19 +321,26 @@ class Workspace(Places):
         label: str,
         *,
         announce: bool = True,
+        emptied: Sequence[Path] = (),
+        made: Sequence[Path] = (),
     ) -> str:
+        """``emptied``: folders without files that go; ``made``: such that come."""
         written = [path for path, (_, after) in changes.items() if after is not None]
-        folders = tuple(self.relative(folder) for folder in missing_folders(self.root, written))
+        created = missing_folders(self.root, [*written, *made])
+        folders = tuple(self.relative(folder) for folder in {*created, *made} if not folder.exists())
         record = self.checkpoints.save(
             label,
             {self.relative(path): before for path, (before, _) in changes.items()},
             {self.relative(path): after for path, (_, after) in changes.items()},
-            folders,
+            tuple(sorted(folders)),
+            tuple(self.relative(folder) for folder in emptied),
         )
         try:
             if announce:
                 self.on_checkpoint(record.id, [entry.path for entry in record.entries])
             commit(self.root, changes)
+            for folder in made:
+                folder.mkdir(parents=True, exist_ok=True)
         except BaseException:
             self.checkpoints.drop(record.id)
             raise

@@ -170,6 +170,39 @@ def test_undo_restores_edits_creations_deletions_moves_and_modes_exactly(plain: 
     assert not (root / "new").exists()
 
 
+def test_empty_folders_are_deleted_and_moved_and_come_back(plain: Workspace) -> None:
+    root = plain.root
+    (root / "bare").mkdir()
+    (root / "mixed" / "hollow" / "inner").mkdir(parents=True)
+    (root / "mixed" / "file.txt").write_text("x\n")
+    first = plain.delete("bare", label="delete")
+    assert not (root / "bare").exists()
+    second = plain.move("mixed", "other", label="move")
+    assert not (root / "mixed").exists()
+    assert (root / "other" / "hollow" / "inner").is_dir()
+    third = plain.delete("other/hollow", label="delete")
+    assert not (root / "other" / "hollow").exists()
+    plain.undo(third)
+    assert (root / "other" / "hollow" / "inner").is_dir()
+    plain.undo(second)
+    assert not (root / "other").exists()
+    assert (root / "mixed" / "hollow" / "inner").is_dir()
+    plain.undo(first)
+    assert (root / "bare").is_dir()
+
+
+def test_a_file_keeps_its_content_and_bits_when_only_the_case_of_its_name_changes(plain: Workspace) -> None:
+    path = plain.root / "readme.txt"
+    path.write_bytes("caf\xe9\r\n".encode("latin-1"))
+    path.chmod(0o750)
+    identity = plain.move("readme.txt", "README.txt", label="move")
+    assert [each.name for each in plain.root.iterdir()] == ["README.txt"]
+    assert (plain.root / "README.txt").read_bytes() == b"caf\xe9\r\n"
+    assert (plain.root / "README.txt").stat().st_mode & 0o777 == 0o750
+    plain.undo(identity)
+    assert [each.name for each in plain.root.iterdir()] == ["readme.txt"]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
 @given(
     st.lists(
