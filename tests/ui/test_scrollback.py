@@ -1,4 +1,4 @@
-"""What is left in the scrollback of a terminal that keeps what is erased from its first row on, as tmux does."""
+"""What stays behind in a terminal that keeps what is erased from its first row on, as tmux does."""
 
 from __future__ import annotations
 
