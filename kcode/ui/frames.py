@@ -79,8 +79,8 @@ class FrameOutput(Vt100_Output):
     def erase_down(self) -> None:
         """Called with the cursor in the first column, where prompt_toolkit begins to paint.
 
-        tmux takes a screen that is erased from its first row on into its scrollback, so that row is erased for
-        itself. The cursor is put back by name: in the last row it cannot go down.
+        tmux takes a screen that is erased from its first row on into its scrollback, so that row is erased
+        for itself. The cursor is put back by name: in the last row it cannot go down.
         """
         self.write_raw("\x1b7\x1b[K\x1b[B\x1b[J\x1b8")
 
