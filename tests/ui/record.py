@@ -1,32 +1,27 @@
-"""Record a session against the simulator as a picture: ``python -m tests.ui.record docs/img/session.svg``.
+"""Pictures of real sittings for the README: ``python -m tests.ui.record`` writes ``docs/img/*.svg`` anew.
 
 The binary, the terminal protocol, the tools and the tests that run are real; what the model says is a script.
 """
 
 from __future__ import annotations
 
-import io
 import os
-import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pyte
-from rich.console import Console
-from rich.style import Style
-from rich.terminal_theme import MONOKAI
-from rich.text import Text
-
-from tests.k2sim import TEST_KEY, Chunking, Simulator, call, say, use
+from tests.k2sim import TEST_KEY, Answer, Call, Chunking, Simulator, call, say, use
+from tests.ui.picture import picture
 from tests.ui.screen import Terminal
 from tests.ui.sitting import KCODE, Sitting
 
-COLUMNS, ROWS = 84, 40
-MUTED = "38;5;245"  # pyte keeps no faint attribute: it is drawn in grey
-MODULE = '''\
+IMAGES = Path(__file__).parents[2] / "docs" / "img"
+MODEL = "kimi-k2.7-code"
+
+STATION = '''\
 """Readings of a weather station."""
 
 
@@ -35,9 +30,22 @@ def average(readings: list[float]) -> float:
     if not readings:
         return 0.0
     return sum(readings) / (len(readings) + 1)
+
+
+def fahrenheit(celsius: float) -> float:
+    """The same temperature on the other scale.
+
+    Only for display: everything is kept in degrees Celsius.
+    """
+    return round(celsius * 9 / 5 + 32, 1)
+
+
+def warmest(days: dict[str, float]) -> str:
+    """The name of the warmest day."""
+    return min(days, key=days.get)
 '''
-TEST = """\
-from station import average
+TESTS = """\
+from station import average, warmest
 
 
 def test_average_of_equal_readings_is_that_reading():
@@ -46,130 +54,139 @@ def test_average_of_equal_readings_is_that_reading():
 
 def test_average_of_nothing_is_zero():
     assert average([]) == 0.0
+
+
+def test_warmest_day():
+    assert warmest({"Mon": 18.0, "Tue": 24.5}) == "Tue"
 """
-FIX = {"old_text": "(len(readings) + 1)", "new_text": "len(readings)"}
-SCRIPT = [
-    use(
-        call("read_file", path="station.py"),
-        call("read_file", path="test_station.py"),
-        reasoning="First the test that fails and the function it calls.",
-    ),
-    use(call("run_tests")),
-    use(call("edit_file", path="station.py", edits=[FIX]), text="The sum is divided by **one too many**."),
-    use(call("run_tests")),
-    say(
-        "`average` divided by `len(readings) + 1`, so two readings of 20° gave 13.3°.\n\n"
-        "- **Cause**: an off-by-one in the divisor of `station.py`\n"
-        "- **Repair**: divide by `len(readings)`; the empty list is caught above\n"
-        "- **Proof**: both tests pass\n"
-    ),
-]
+STEPS = ("find out why", "repair station.py", "run the tests")
+AVERAGE = {"old_text": "(len(readings) + 1)", "new_text": "len(readings)"}
+WARMEST = {"old_text": "min(days", "new_text": "max(days"}
 
 
-def main(target: Path) -> None:
+@dataclass(frozen=True)
+class Scene:
+    """``play`` is given a person at the prompt and leaves the screen as it is to be drawn."""
+
+    name: str
+    columns: int
+    rows: int
+    answers: tuple[Answer, ...]
+    play: Callable[[Sitting], None]
+    diff: str = "unified"
+
+
+def _todo(done: int) -> Call:
+    states = ["done" if n < done else "in_progress" if n == done else "pending" for n in range(len(STEPS))]
+    return call("update_todo", items=[{"text": t, "status": s} for t, s in zip(STEPS, states, strict=True)])
+
+
+def _a_turn(person: Sitting) -> None:
+    person.type("two tests of the station fail, please fix them\r")
+    person.see(r"Apply this\?")
+    person.settle()
+    person.type("y")
+    person.see(r"tests? pass")
+    person.see(r" in, .*out")
+    person.settle(1.0)
+
+
+def _hunks(person: Sitting) -> None:
+    person.type("mend what is wrong in station.py\r")
+    person.see(r"Apply this\?")
+    person.settle()
+    person.type("h")
+    person.see(r"1/2")
+    person.settle()
+    person.type("y")
+    person.see(r"2/2")
+    person.settle(1.0)
+
+
+SCENES = (
+    Scene(
+        "session",
+        88,
+        40,
+        (
+            use(
+                _todo(0),
+                call("read_file", path="station.py"),
+                call("read_file", path="test_station.py"),
+                call("run_tests"),
+                reasoning="Two failures, one module. The averages come out too small, so the divisor first.",
+            ),
+            use(call("edit_file", path="station.py", edits=[AVERAGE, WARMEST]), _todo(1)),
+            use(call("run_tests"), _todo(2)),
+            use(_todo(3)),
+            say(
+                "Both were in `station.py`, and all tests pass:\n\n"
+                "- `average` divided by **one too many**: `len(readings) + 1`\n"
+                "- `warmest` took the smallest, not the largest\n"
+            ),
+        ),
+        _a_turn,
+    ),
+    Scene(
+        "hunks",
+        112,
+        30,
+        (
+            use(call("edit_file", path="station.py", edits=[AVERAGE, WARMEST])),
+            say("Done."),
+        ),
+        _hunks,
+        diff="split",
+    ),
+)
+
+
+def main(names: list[str]) -> None:
+    for scene in SCENES:
+        if not names or scene.name in names:
+            terminal = record(scene)
+            target = IMAGES / f"{scene.name}.svg"
+            target.write_text(picture(terminal), encoding="utf-8")
+            print(f"{target.name}: {len(terminal.lines())} lines, {target.stat().st_size} bytes")
+
+
+def record(scene: Scene) -> Terminal:
+    """Play the scene with the real program in a repository of its own; the terminal as it was left."""
     with tempfile.TemporaryDirectory() as folder:
         home, repo = Path(folder, "home"), Path(folder, "weather")
         home.mkdir()
         _make_repository(repo)
-        with Simulator([replace(answer, chunking=Chunking(delay_ms=10)) for answer in SCRIPT]) as sim:
-            terminal = _play(sim, home, repo)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(picture(terminal), encoding="utf-8")
-    print(f"{target}: {len(terminal.lines())} lines")
+        with Simulator([replace(answer, chunking=Chunking(delay_ms=10)) for answer in scene.answers]) as sim:
+            env = {**_environment(home, sim), "KCODE_UI__DIFF": scene.diff}
+            with Sitting([KCODE], cwd=repo, env=env, columns=scene.columns, rows=scene.rows) as person:
+                person.see("ask mode · kimi")
+                scene.play(person)
+                return person.terminal
 
 
 def _make_repository(repo: Path) -> None:
     repo.mkdir()
-    (repo / "station.py").write_text(MODULE)
-    (repo / "test_station.py").write_text(TEST)
+    (repo / "station.py").write_text(STATION)
+    (repo / "test_station.py").write_text(TESTS)
     identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.invalid"]
     for command in (["init", "-qb", "main"], ["add", "."], [*identity, "commit", "-qm", "Station"]):
         subprocess.run(["git", *command], cwd=repo, check=True)
 
 
-def _play(sim: Simulator, home: Path, repo: Path) -> Terminal:
-    env = {
+def _environment(home: Path, sim: Simulator) -> dict[str, str]:
+    return {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "COLORTERM": "truecolor",
         "KCODE_PROVIDER": "moonshot",
-        "KCODE_MODEL": "kimi-k2-0905-preview",
+        "KCODE_MODEL": MODEL,
         "KCODE_BASE_URL": sim.base_url,
         "KCODE_API_KEY": TEST_KEY,
         "KCODE_TESTS__PYTHON": sys.executable,
+        "KCODE_UI__THEME": "dark",
     }
-    with Sitting([KCODE], cwd=repo, env=env, columns=COLUMNS, rows=ROWS) as person:
-        write = person.terminal.write
-        person.terminal.write = lambda text: write(_visible_faint(text))  # type: ignore[method-assign]
-        person.see("ask mode · kimi")
-        person.type("a test of the station fails, please fix it\r")
-        for question in (r"Run the tests\?|Apply this\?",) * 3:
-            if not _answered(person, question):
-                break
-        person.see(r" in, .*out")
-        person.see(r"❯ *\n")
-        person.settle(1.0)
-    return person.terminal
-
-
-def _answered(person: Sitting, question: str) -> bool:
-    """Say yes to the next question; False where the answer came without one."""
-    text = person.see(f"{question}|both tests pass")
-    if not re.search(question, text):
-        return False
-    person.settle(0.6)
-    person.type("y")
-    person.see(question, gone=True)
-    return True
-
-
-def _visible_faint(text: str) -> str:
-    return re.sub(r"(?<=\x1b\[)(0;)?2(?=[;m])", rf"\g<1>{MUTED}", text)
-
-
-def picture(terminal: Terminal) -> str:
-    """The scrollback and the screen as SVG."""
-    screen = terminal.screen
-    rows = [*screen.history.top, *(screen.buffer[n] for n in range(screen.lines))]
-    texts = [_styled(row, screen.columns) for row in rows]
-    while texts and not texts[-1].plain.strip():
-        texts.pop()
-    console = Console(file=io.StringIO(), record=True, width=screen.columns, force_terminal=True)
-    for text in texts:
-        console.print(text, no_wrap=True, overflow="ignore", crop=False)
-    drawn = console.export_svg(title="kcode", theme=MONOKAI)
-    # The template names web fonts; the picture has to be whole without asking anybody.
-    return re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL)
-
-
-def _styled(row: dict[int, pyte.screens.Char], columns: int) -> Text:
-    text = Text()
-    for column in range(columns):
-        cell = row[column]
-        if cell.data:  # the second half of a wide character is empty
-            text.append(cell.data, _style(cell))
-    return text
-
-
-def _style(cell: pyte.screens.Char) -> Style:
-    return Style(
-        color=_colour(cell.fg),
-        bgcolor=_colour(cell.bg),
-        bold=cell.bold,
-        italic=cell.italics,
-        underline=cell.underscore,
-        reverse=cell.reverse,
-    )
-
-
-def _colour(name: str) -> str | None:
-    if name == "default":
-        return None
-    if re.fullmatch(r"[0-9a-f]{6}", name):
-        return f"#{name}"
-    return re.sub(r"^bright", "bright_", name).replace("brown", "yellow")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(sys.argv[1:])
