@@ -42,7 +42,7 @@ def judge_git(words: tuple[Word, ...], plain: Callable[[tuple[Word, ...]], Said 
     name, arguments = rest[0].text, tuple(rest[1:])
     if name in programs.GIT_PUBLISHES:
         return "danger", f"git {name} changes what others see"
-    if said := _runs_programs(name, arguments):
+    if said := _runs_programs(name, arguments) or _destroys(name, arguments):
         return said
     lines = [place for place, word in enumerate(arguments) if word.text in ("-L", "-S", "-G", "--grep")]
     if said := plain(tuple(word for place, word in enumerate(arguments) if place - 1 not in lines)):
@@ -50,6 +50,50 @@ def judge_git(words: tuple[Word, ...], plain: Callable[[tuple[Word, ...]], Said 
     if name in programs.GIT_READS and (said := _reads(name, arguments)):
         return said
     return "write", f"git {name} changes the repository"
+
+
+_LOSES: dict[str, frozenset[str]] = {
+    "reset": names("--hard --merge --keep"),
+    "checkout": names("-f --force -B --orphan --ours --theirs --"),
+    "switch": names("-f --force --discard-changes -C --force-create --orphan"),
+    "branch": names("-d -D -f -M -C --delete --force"),
+    "tag": names("-d -f --delete --force"),
+    "commit": names("--amend"),
+    "merge": names("--abort --quit"),
+    "am": names("--abort --quit --skip"),
+    "cherry-pick": names("--abort --quit --skip"),
+    "revert": names("--abort --quit --skip"),
+    "rm": names("-f --force"),
+    "mv": names("-f --force"),
+    "worktree": names("-f --force"),
+    "remote": names("prune rm remove"),
+    "reflog": names("expire delete drop"),
+    "stash": names("drop clear"),
+    "notes": names("prune remove"),
+    "fetch": names("-f --force"),
+    "pull": names("-f --force --rebase -r"),
+    "gc": names("--prune --aggressive"),
+}
+"""What of a git command throws work or history away that git itself does not bring back."""
+_ALWAYS_LOSES = names("rebase filter-repo replace update-ref symbolic-ref prune read-tree checkout-index")
+
+
+def _destroys(name: str, arguments: tuple[Word, ...]) -> Said | None:
+    """``danger`` for what discards changes, removes branches and stashes, or rewrites history."""
+    loses: Said = ("danger", f"git {name} throws changes or history away")
+    texts = [word.text for word in arguments]
+    if name == "clean":
+        return None if {"-n", "--dry-run"} & {*texts} else loses
+    if name == "restore":
+        index_only = {"--staged", "-S"} & {*texts} and not {"--worktree", "-W"} & {*texts}
+        return None if index_only else loses
+    if name == "checkout" and "." in texts:
+        return loses
+    if name in ("fetch", "pull") and any(text.startswith("+") for text in texts):
+        return loses
+    wanted = _LOSES.get(name, frozenset())
+    found = has(arguments, wanted) or next((text for text in texts if text in wanted), "")
+    return loses if name in _ALWAYS_LOSES or found else None
 
 
 def _away(text: str, rest: list[Word]) -> bool:

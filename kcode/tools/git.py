@@ -1,4 +1,9 @@
-"""git_status, git_diff, git_log, git_show: history and changes, read only."""
+"""git_status, git_diff, git_log, git_show: history and changes, read only.
+
+The rest (blame, branches, stashes, adding, committing, switching, restoring, reverting) goes through
+run_command, where :mod:`kcode.safety.gitcommands` judges it: every declaration here is part of every
+conversation and paid for in each.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from pydantic import Field
 
 from kcode.safety.process import Finished
 from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
-from kcode.tools.bounds import bounded, plural
+from kcode.tools.bounds import RESULT_LIMIT, bounded, plural
 from kcode.workspace.repo import NO_PROGRAMS, git
 from kcode.workspace.workspace import Workspace
 
@@ -60,7 +65,12 @@ class GitDiff(_GitTool[GitDiffArguments]):
 
     async def run(self, args: GitDiffArguments, context: ToolContext) -> ToolOutcome:
         workspace = context.workspace
-        arguments = ["diff", *NO_PROGRAMS, *(["--staged"] if args.staged else []), *_revision(args.range)]
+        arguments = [
+            "diff",
+            *NO_PROGRAMS,
+            *(["--staged"] if args.staged else []),
+            *_revision(args.range),
+        ]
         paths = _pathspec(workspace, args.path)
         diff = await _git(workspace, *arguments, "--", *paths)
         if not diff.stdout.strip():
@@ -69,7 +79,7 @@ class GitDiff(_GitTool[GitDiffArguments]):
         text = _bounded_diff(shown)
         if len(text) < len(shown) - 1:
             overview = await _git(workspace, *arguments, "--stat", "--", *paths)
-            text = f"{bounded(overview.stdout, 4_000)}\n{text}"
+            text = f"{bounded(overview.stdout, 4_000)}\n{_by_file(shown)}"
         return ToolOutcome(text, plural(files, "file"), payload=shown)
 
 
@@ -77,6 +87,8 @@ class GitLogArguments(Arguments):
     range: str | None = None
     path: str | None = None
     max_count: int | None = Field(None, ge=1, le=200)
+    lines: str | None = Field(None, pattern=r"^\d+,\d+$")
+    search: str | None = None
 
 
 class GitLog(_GitTool[GitLogArguments]):
@@ -87,19 +99,32 @@ class GitLog(_GitTool[GitLogArguments]):
         return " ".join(part for part in ("git log", args.range, args.path) if part)
 
     async def run(self, args: GitLogArguments, context: ToolContext) -> ToolOutcome:
+        paths = _pathspec(context.workspace, args.path)
+        if args.lines:
+            if not args.path:
+                raise ToolRefused("lines needs the path of a file")
+            name = context.workspace.relative(context.workspace.locate(args.path))
+            paths = [f"-L{args.lines}:{name}", "--no-patch"]
         done = await _git(
             context.workspace,
             "log",
             f"--max-count={args.max_count or 20}",
             "--date=short",
             "--format=%h %ad %an: %s",
+            "--fixed-strings",
+            "--regexp-ignore-case",
+            *([_search(args.search)] if args.search else []),
             *_revision(args.range),
-            "--",
-            *_pathspec(context.workspace, args.path),
+            *(paths if args.lines else ["--", *paths]),
         )
         lines = done.stdout.splitlines()
         text = bounded(done.stdout.rstrip("\n")) or "no commits"
         return ToolOutcome(text, plural(len(lines), "commit"))
+
+
+def _search(text: str) -> str:
+    """``@name`` is an author, everything else words of the message."""
+    return f"--author={text[1:]}" if text.startswith("@") and len(text) > 1 else f"--grep={text}"
 
 
 class GitShowArguments(Arguments):
@@ -172,6 +197,25 @@ def _without_sensitive(workspace: Workspace, diff: str) -> tuple[str, int]:
         if workspace.sensitive(path):
             parts[number] = f"{header}\n[not shown: {workspace.sensitive(path)}]\n"
     return "".join(parts), len(parts) - 1
+
+
+def _by_file(diff: str) -> str:
+    """As many files as fit, whole, those that need least first and in the diff's order; the rest by name."""
+    first, *parts = re.split(r"^(?=diff --git )", diff, flags=re.MULTILINE)
+    if len(parts) < 2:
+        return _bounded_diff(diff)
+    room, kept = RESULT_LIMIT - len(first), set[int]()
+    for number in sorted(range(len(parts)), key=lambda n: len(parts[n])):
+        if len(parts[number]) > room:
+            break
+        room -= len(parts[number])
+        kept.add(number)
+    if not kept:
+        return _bounded_diff(diff)
+    out = first + "".join(part for number, part in enumerate(parts) if number in kept)
+    left = [part.partition("\n")[0].rpartition(" b/")[2] for n, part in enumerate(parts) if n not in kept]
+    named = ", ".join(left[:50]) + (f" and {len(left) - 50} more" if len(left) > 50 else "")
+    return f"{out.rstrip(chr(10))}\n[{plural(len(left), 'file')} left out for length; ask by path: {named}]"
 
 
 def _bounded_diff(text: str) -> str:

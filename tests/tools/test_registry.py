@@ -19,7 +19,7 @@ DECLARED = {
     "read_file": "path start_line line_count more_paths",
     "list_dir": "path depth",
     "find_files": "pattern path newest",
-    "grep": "pattern path glob type context ignore_case fixed word multiline show max_results",
+    "grep": "pattern path glob type context ignore_case fixed word show max_results",
     "find_symbol": "name max_results",
     "references": "name max_results",
     "outline": "path",
@@ -34,7 +34,7 @@ DECLARED = {
     "run_command": "command timeout_s background",
     "git_status": "",
     "git_diff": "range path staged",
-    "git_log": "range path max_count",
+    "git_log": "range path max_count lines search",
     "git_show": "rev",
     "update_todo": "items",
 }
