@@ -26,6 +26,14 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("kcode review - --format sarif < change.patch", "A patch, for code scanning."),
         ("kcode review --apply 2", "Make the change that the second finding suggests."),
     ),
+    "explain": (
+        ("kcode explain HEAD~1", "What a commit changes, and why."),
+        ("kcode explain src/cart.py:42", "What a line does, with the commit that made it so."),
+    ),
+    "changelog": (
+        ("kcode changelog", "Since the last tag, for users."),
+        ("kcode changelog v1.2..HEAD > NEWS.md", "A range, into a file."),
+    ),
     "map": (
         ("kcode map --tokens 4000", "The files that matter most, and what they define."),
         ("kcode map --focus src/login.py", "What is near one file, folder or symbol."),
