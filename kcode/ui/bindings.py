@@ -69,6 +69,7 @@ class Keyboard:
         self._hands = hands
         self._stays = stays
         self._folds = folds
+        self.replays = False  # keys are told again that were read before: what comes now is not part of them
         self._interrupted = -QUIT_WITHIN_S
         self._escaped = -TWICE_WITHIN_S
 
@@ -96,7 +97,7 @@ class Keyboard:
             if buffer.document.text_before_cursor.endswith("\\"):
                 buffer.delete_before_cursor()
                 buffer.newline(copy_margin=False)
-            elif _more_follows(event):
+            elif not self.replays and _more_follows(event):
                 buffer.newline(copy_margin=False)
             elif buffer.text.strip():
                 self._hands.send(self.take(buffer, stays=self._stays))

@@ -270,9 +270,13 @@ class Stage:
     def _type_kept(self) -> None:
         """Keys that came while somebody else had the terminal, one by one: an Enter among them sends."""
         keys, self._kept = [*self._kept, *get_typeahead(self._input)], []
-        for key in keys:
-            self.app.key_processor.feed(key)
-            self.app.key_processor.process_keys()
+        self.prompt.keyboard.replays = True
+        try:
+            for key in keys:
+                self.app.key_processor.feed(key)
+                self.app.key_processor.process_keys()
+        finally:
+            self.prompt.keyboard.replays = False
 
     def _application(
         self,

@@ -12,6 +12,7 @@ import pytest
 from kcode.conversation.ledger import Approval, ToolResult
 from kcode.conversation.records import parse
 from kcode.ui.frames import REFLOWING
+from kcode.ui.notify import FOCUS_ON, FOCUS_OUT
 from tests.k2sim import Simulator, call, say, use
 from tests.ui.sitting import KCODE, Sitting
 
@@ -343,6 +344,24 @@ def test_ctrl_z_and_fg_at_a_question(sit: Sit, k2sim: Sim, repo: Path) -> None:
     person.see(r"\nin2shell[\s\S]+Apply this\?")
     press(person, "y", "Understood.")
     assert (repo / "long.txt").read_text() == ALL
+
+
+def test_a_message_typed_at_a_question_is_sent_though_the_terminal_reports_its_focus(
+    sit: Sit, k2sim: Sim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sim = k2sim([use(READ), use(EDIT), say("Understood."), say("Second.")])
+    person = asked(sit, sim)
+    seen = person.terminal.write
+
+    def report(text: str) -> int:  # as tmux does whenever it is asked to
+        if FOCUS_ON in text:
+            person.type(FOCUS_OUT)
+        return seen(text)
+
+    monkeypatch.setattr(person.terminal, "write", report)
+    person.type("xgo on\r")  # x means nothing there; what follows without a pause is no answer
+    person.settle(PAUSED)
+    press(person, "y", r"Understood\.[\s\S]+Second\.")
 
 
 @pytest.mark.parametrize(("term", "reflows"), [("xterm-256color", False), ("tmux-256color", True)])
