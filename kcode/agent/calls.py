@@ -113,7 +113,7 @@ async def _run_one(session: Session, job: _Job, emit: Emit) -> None:
     if job.official:
         job.outcome = await _official(session, job.call)
     elif job.outcome is None:
-        job.outcome = await _outcome(session, job, title, emit)
+        job.outcome = await session.problems.after(await _outcome(session, job, title, emit))
     job.seconds = time.monotonic() - started
     emit(CallFinished(job.call.id, job.call.name, job.outcome, job.seconds))
     if job.call.name == "update_todo" and job.outcome.ok:

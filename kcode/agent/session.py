@@ -23,6 +23,7 @@ from kcode.agent.handoff import todo_of
 from kcode.agent.healing import heal
 from kcode.agent.housekeeping import tidy_daily
 from kcode.agent.loop import run_turn
+from kcode.agent.problems import Problems
 from kcode.agent.prompt import system_text
 from kcode.agent.rewind import standing
 from kcode.agent.steering import Steering
@@ -79,6 +80,7 @@ class Session(Dialogue):
         self.rules: list[Rule] = []  # the user's answers "always, in this session"
         self.flag_rules: tuple[Rule, ...] = ()  # of the command line
         self.map = CodeMap(workspace.root)
+        self.problems = Problems(self)
         self.context = ToolContext(workspace, settings, map=self.map)
         self._running: asyncio.Task[None] | None = None
         self._shell: asyncio.Task[ShellRun] | None = None
@@ -228,8 +230,9 @@ class Session(Dialogue):
         self.record(Note("news", news))
 
     def notice_ended(self) -> None:
-        """Tell of background commands that have ended."""
+        """Tell of background commands that have ended, and of problems that were found since."""
         notice_ended(self)
+        self.problems.notice()
 
     def emit(self, event: Event) -> None:
         """Hand an event to whoever follows the running turn, or to :attr:`on_event` between turns."""
@@ -295,6 +298,7 @@ class Session(Dialogue):
             self.context.background = None
         if self.context.scratch is not None:
             shutil.rmtree(self.context.scratch, ignore_errors=True)
+        await self.problems.close()
         await self.map.close()
         await self.files.close()
         await self.provider.close()

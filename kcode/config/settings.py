@@ -88,6 +88,17 @@ class RunnerSettings(Section):
     rerun_failed: bool = Field(True, description="run a few failing tests again alone, to notice flaky ones")
 
 
+class DiagnosticsSettings(Section):
+    enabled: Literal["auto", "off"] = Field(
+        "auto", description="after edits tell new problems that the project's linters and type checkers find"
+    )
+    commands: str = Field(
+        "",
+        description="checkers to run, parted by `;`: known names, or commands with {files}; empty: detected",
+    )
+    timeout_s: float = Field(30.0, gt=0, description="time limit of one checker, seconds")
+
+
 class FixSettings(Section):
     max_seconds: float = Field(90.0, gt=0, description="time for one repair with the embedded model, seconds")
 
@@ -161,6 +172,7 @@ class Settings(Section):
     agent: AgentSettings = AgentSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
     tests: RunnerSettings = RunnerSettings()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     fix: FixSettings = FixSettings()
     ui: UiSettings = UiSettings()
     safety: SafetySettings = SafetySettings()

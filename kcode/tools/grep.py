@@ -31,7 +31,6 @@ class GrepArguments(Arguments):
     ignore_case: bool = False
     fixed: bool = False
     word: bool = False
-    multiline: bool = False
     show: Kind = "lines"
     max_results: int | None = Field(None, ge=1, le=1000)
 
@@ -70,7 +69,7 @@ class Grep(Tool[GrepArguments]):
             args.max_results or DEFAULT_RESULTS,
             args.type or "",
             args.word,
-            args.multiline or (not args.fixed and _spans_lines(args.pattern)),
+            not args.fixed and _spans_lines(args.pattern),
             args.show,
             workspace.seen_files()[:_NEAR],
         )
@@ -98,8 +97,10 @@ class Grep(Tool[GrepArguments]):
 
 
 def _spans_lines(pattern: str) -> bool:
-    r"""Whether a pattern asks for a line end in so many words: ``\n``, or a line end itself."""
-    return "\n" in pattern or re.search(r"(?<!\\)(?:\\\\)*\\n", pattern) is not None
+    r"""Whether a pattern asks for a line end in so many words: ``\n``, a line end itself, ``(?s)``."""
+    if "\n" in pattern or re.match(r"\(\?\w*s\w*\)", pattern):
+        return True
+    return re.search(r"(?<!\\)(?:\\\\)*\\n", pattern) is not None
 
 
 def _counted(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -326,3 +327,30 @@ def test_a_macro_that_the_grammar_cannot_know_is_no_broken_syntax(bench: Bench) 
     new = '#ifdef X\nextern "C" {\n#endif\nAPI(int) MACRO g(void) { return 2; }\n#ifdef X\n}\n#endif\n'
     edits = [{"old_text": "int f(void) { return 1; }\n", "new_text": "int f(void) { return 1; }\n" + new}]
     assert "Warning" not in run(bench, "edit_file", path="a.c", edits=edits)
+
+
+def test_an_empty_folder_is_deleted_after_the_question(bench: Bench) -> None:
+    (bench.root / "hollow" / "inner").mkdir(parents=True)
+    assert "Deleted hollow" in run(bench, "delete_path", path="hollow")
+    assert bench.intent.edits[0].note == "empty folder"
+    assert not (bench.root / "hollow").exists()
+
+
+def test_a_text_of_fifty_megabytes_is_refused_without_reading_it_and_one_of_nine_is_edited(
+    bench: Bench,
+) -> None:
+    with (bench.root / "huge.txt").open("wb") as stream:
+        for _ in range(50):
+            stream.write(b"line of text\n" * 80_000)
+    edits = [{"old_text": "nowhere\n  to be found", "new_text": "b"}]
+    tracemalloc.start()
+    assert "MB" in refusal(bench, "edit_file", path="huge.txt", edits=edits)
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+    lines = [f"line {number} of a text\n" for number in range(300_000)]
+    path = bench.write("large.txt", "".join(lines))
+    assert "not in the file" in refusal(bench, "edit_file", path="large.txt", edits=edits)
+    wanted = [{"old_text": "line 200000 of a text", "new_text": "changed"}]
+    run(bench, "edit_file", path="large.txt", edits=wanted)
+    lines[200_000] = "changed\n"
+    assert path.read_text() == "".join(lines)

@@ -201,6 +201,8 @@ def test_a_glob_does_not_bring_back_what_is_ignored(tree: Bench) -> None:
 def test_a_pattern_with_a_line_end_is_searched_over_lines(tree: Bench) -> None:
     text = asyncio.run(tree.call("grep", pattern=r"import os\n\ndef", glob="*.py")).text
     assert text == "a.py:1:import os\na.py:2:\na.py:3:def total(items):"
+    assert asyncio.run(tree.call("grep", pattern=r"(?s)import.os.*?def", glob="*.py")).text == text
+    assert "no match" in asyncio.run(tree.call("grep", pattern=r"os\\n", glob="*.py")).text
 
 
 def test_a_binary_file_that_is_named_is_told_as_such(tree: Bench) -> None:

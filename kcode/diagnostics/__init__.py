@@ -1,0 +1,1 @@
+"""New problems after an edit, as the project's own linters and type checkers see them."""

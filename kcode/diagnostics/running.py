@@ -1,0 +1,249 @@
+"""Running checkers on changed files, on the text now and on the text before, and telling what is new."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kcode.config.paths import cache_dir, make_private
+from kcode.config.project import workspace_key
+from kcode.config.settings import Settings
+from kcode.diagnostics.checkers import Checker, Found, applying, chosen
+from kcode.diagnostics.problem import Problem, in_changed_lines, new_ones
+from kcode.errors import EnvironmentProblem
+from kcode.safety.process import Finished, child_environment, run
+from kcode.safety.sandbox import Confinement, status
+from kcode.safety.trust import is_trusted
+from kcode.workspace.diff import hunks
+from kcode.workspace.errors import WorkspaceError
+from kcode.workspace.workspace import Workspace
+
+_OUTPUT = 4_000_000  # bytes of a checker's output
+_AT_ONCE = 2  # checkers
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """``notes`` say which checker could not be used; ``tools`` are those that were."""
+
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Bench:
+    """What checking needs and remembers of one session: results of earlier runs, checkers given up."""
+
+    workspace: Workspace
+    settings: Settings
+    last: dict[tuple[str, Path], list[Problem]] = field(default_factory=dict)
+    given_up: dict[str, str] = field(default_factory=dict)
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+
+    async def check(self, before: Mapping[str, str | None]) -> Report:
+        """New problems of the files named by ``before``, which holds their former texts (None: not there)."""
+        root = self.workspace.root
+        given_up = set(self.given_up)
+        groups: dict[Found, list[str]] = {}
+        checkers = chosen(
+            [part.strip() for part in self.settings.diagnostics.commands.split(";") if part.strip()]
+        )
+        for path in sorted(before):
+            if (root / path).is_relative_to(root):  # not of a folder that was added
+                for found in await asyncio.to_thread(_found, checkers, root, path):
+                    groups.setdefault(found, []).append(path)
+        now = {path: self._text(path) for path in before}
+        changed = {path: _changed_lines(before[path], text) for path, text in now.items()}
+        usable = {found: paths for found, paths in groups.items() if await self._may_run(found)}
+        results = await asyncio.gather(
+            *(self._new(found, paths, before, now, changed) for found, paths in usable.items())
+        )
+        notes = sorted(note for name, note in self.given_up.items() if name not in given_up)
+        problems = tuple(sorted({problem for result in results for problem in result}))
+        return Report(problems, tuple(notes), tuple(dict.fromkeys(each.checker.name for each in usable)))
+
+    def _text(self, path: str) -> str | None:
+        try:
+            return self.workspace.read(path).text
+        except (WorkspaceError, EnvironmentProblem):
+            return None
+
+    async def _may_run(self, found: Found) -> bool:
+        """Programs and configuration that come with a repository run where they are confined or trusted."""
+        name = found.checker.name
+        if name in self.given_up:
+            return False
+        root = self.workspace.root
+        theirs = found.checker.runs_code or Path(found.program).is_relative_to(root)
+        if not theirs or is_trusted(root):
+            return True
+        if self.settings.safety.sandbox != "off" and (await asyncio.to_thread(status)).holds:
+            return True
+        self.given_up[name] = (
+            f"{name} is not run after edits: commands are not confined, and this folder is not trusted"
+        )
+        return False
+
+    async def _new(
+        self,
+        found: Found,
+        paths: Sequence[str],
+        before: Mapping[str, str | None],
+        now: Mapping[str, str | None],
+        changed: dict[str, set[int]],
+    ) -> list[Problem]:
+        there = [path for path in paths if now[path] is not None]
+        if not there:
+            return []
+        async with self._turns:
+            after = await self._run(found, there, [])
+            if after is None:
+                return []
+            if found.checker.before == "last":
+                key = (found.checker.name, found.folder)
+                known, self.last[key] = self.last.get(key), after
+                if known is None:
+                    return in_changed_lines(after, changed)
+                return new_ones(known, after, changed)
+            if not after:
+                return []
+            earlier = {path: text for path in there if (text := before[path]) is not None}
+            old = await self._before(found, earlier) if earlier else []
+        return [] if old is None else new_ones(old, after, changed)
+
+    async def _before(self, found: Found, texts: Mapping[str, str]) -> list[Problem] | None:
+        if found.checker.before == "stdin":
+            problems: list[Problem] = []
+            for path, text in texts.items():
+                part = await self._run(found, [path], [], text)
+                if part is None:
+                    return None
+                problems += part
+            return problems
+        with tempfile.TemporaryDirectory(prefix="kcode-before-", dir=self._cache("before")) as folder:
+            copies = {}
+            for number, (path, text) in enumerate(texts.items()):
+                copy = Path(folder) / f"{number}-{Path(path).name}"
+                copy.write_text(text, "utf-8", newline="")
+                copies[path] = copy
+            more = [
+                word
+                for path, copy in copies.items()
+                for word in ("--shadow-file", self._named(found, path), str(copy))
+            ]
+            return await self._run(found, list(texts), more)
+
+    async def _run(
+        self,
+        found: Found,
+        paths: Sequence[str],
+        more: Sequence[str],
+        text: str | None = None,
+    ) -> list[Problem] | None:
+        """None where it could not run; then it is given up for this session, with a note why."""
+        checker = found.checker
+        limit = self.settings.diagnostics.timeout_s
+        try:
+            done = await run(
+                self._words(found, paths, more, text is not None),
+                cwd=found.folder,
+                env=self._environment(),
+                timeout_s=limit,
+                input=None if text is None else text.encode("utf-8", "replace"),
+                max_output=_OUTPUT,
+                confine=self._confinement(),
+            )
+        except EnvironmentProblem as problem:
+            self.given_up[checker.name] = f"{checker.name} is not run after edits: {problem.message}"
+            return None
+        if done.timed_out:
+            self.given_up[checker.name] = (
+                f"{checker.name} took longer than {limit:g} s and is not run after edits any more"
+            )
+            return None
+        output = f"{done.stdout}\n{done.stderr}" if checker.name == "go" else done.stdout
+        parsed = list(checker.parse(output, checker.name))
+        if not parsed and done.code != 0:
+            self.given_up[checker.name] = f"{checker.name} is not run after edits: {_first_words(done)}"
+            return None
+        placed = (self._placed(found, problem) for problem in parsed)
+        return [problem for problem in placed if problem is not None]
+
+    def _words(self, found: Found, paths: Sequence[str], more: Sequence[str], stdin: bool) -> list[str]:
+        checker = found.checker
+        words = [found.program]
+        names = [self._named(found, path) for path in paths]
+        for word in checker.command[1:]:
+            if word == "{files}":
+                words += (
+                    [part.replace("{file}", names[0]) for part in checker.stdin] if stdin else [*more, *names]
+                )
+            elif word == "{packages}":
+                words += sorted({f"./{Path(name).parent.as_posix()}" for name in names})
+            else:
+                words.append(
+                    word.replace("{cache}", str(self._cache(checker.name, "before" if more else "now")))
+                )
+        return words
+
+    def _named(self, found: Found, path: str) -> str:
+        return (self.workspace.root / path).relative_to(found.folder).as_posix()
+
+    def _placed(self, found: Found, problem: Problem) -> Problem | None:
+        """The problem with its path as the workspace names it; None where it is outside."""
+        root = Path(os.path.realpath(self.workspace.root))
+        real = Path(os.path.realpath(found.folder / problem.path))
+        if not real.is_relative_to(root):
+            return None
+        path = real.relative_to(root).as_posix()
+        return Problem(path, problem.line, problem.column, problem.code, problem.message, problem.tool)
+
+    def _cache(self, *parts: str) -> Path:
+        folder = cache_dir().joinpath("diagnostics", workspace_key(self.workspace.root), *parts)
+        make_private(folder)
+        return folder
+
+    def _environment(self) -> dict[str, str]:
+        cache = self._cache("cache")
+        return child_environment(
+            {
+                "NO_COLOR": "1",
+                "TERM": "dumb",
+                "PAGER": "cat",
+                "CI": "1",
+                "TMPDIR": str(self._cache("tmp")),
+                "XDG_CACHE_HOME": str(cache),
+                "CARGO_TARGET_DIR": str(self._cache("cargo")),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            }
+        )
+
+    def _confinement(self) -> Confinement | None:
+        safety = self.settings.safety
+        if safety.sandbox == "off":
+            return None
+        return Confinement((*self.workspace.roots, self._cache()), network=False)
+
+
+def _found(checkers: Sequence[Checker], root: Path, path: str) -> list[Found]:
+    return list(applying(checkers, root, path, os.environ))
+
+
+def _changed_lines(before: str | None, after: str | None) -> set[int]:
+    if after is None:
+        return set()
+    return {
+        line
+        for hunk in hunks(before or "", after, 0)
+        for line in range(hunk.new_start, hunk.new_start + max(hunk.new_count, 1))
+    }
+
+
+def _first_words(done: Finished) -> str:
+    text = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return f"it ended with exit code {done.code}" + (f": {text[-1].strip()[:200]}" if text else "")
