@@ -42,10 +42,12 @@ OPEN = Surroundings()
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A folder whose tests one runner runs. ``root`` is the repository's folder, at or above it."""
+    """A folder whose tests one runner runs. ``root`` is the repository's folder, at or above it; ``confine``
+    is what the project's own programs are asked in (its Python may be anything)."""
 
     folder: Path
     root: Path
+    confine: Confinement | None = field(default=None, compare=False)
 
     @property
     def place(self) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from kcode.config.settings import Settings
 from kcode.errors import EnvironmentProblem
 from kcode.safety.process import child_environment, run
+from kcode.safety.sandbox import Confinement
 from kcode.testrun.adapter import Suite, text_of, upwards
 from kcode.testrun.toolversions import installed, wanted
 
@@ -50,11 +51,12 @@ async def find_interpreter(
     *,
     needs: str = "pytest",
     top: Path | None = None,
+    confine: Confinement | None = None,
 ) -> Interpreter:
     """The interpreter for the tests of ``root``, which lies in the repository ``top``; it can import
     ``needs`` (empty: nothing more than itself). Raises :class:`NoInterpreter` with a remedy."""
     if settings.tests.python:
-        return await _configured(root, settings.tests.python, needs)
+        return await _configured(root, settings.tests.python, needs, confine)
     without: list[tuple[Path, str, bool]] = []
     seen: set[str] = set()
     async for python, origin, is_project in candidates(root, top or root, environ):
@@ -63,7 +65,7 @@ async def find_interpreter(
         seen.add(str(python))
         if not is_project and any(its for _, _, its in without):
             break  # the project has an environment: another Python would lack its packages
-        probed = await _probe(python, root, needs)
+        probed = await _probe(python, root, needs, confine)
         if probed is None or (_is_own(probed.prefix) and not is_project):
             continue
         if probed.has_needed:
@@ -90,14 +92,14 @@ class _Probed:
     has_needed: bool
 
 
-async def _configured(root: Path, named: str, needs: str) -> Interpreter:
+async def _configured(root: Path, named: str, needs: str, confine: Confinement | None) -> Interpreter:
     found = _program(root, named)
     if not found:
         raise NoInterpreter(
             f"the interpreter {named!r} of the setting tests.python is not there",
             "correct it: `kcode config set tests.python PATH`",
         )
-    probed = await _probe(Path(found), root, needs)
+    probed = await _probe(Path(found), root, needs, confine)
     if probed is None:
         raise NoInterpreter(f"{found} (setting tests.python) does not start as a Python interpreter")
     if not probed.has_needed:
@@ -229,9 +231,15 @@ def _python_of(folder: Path) -> Path | None:
     return python if python.exists() else None
 
 
-async def _probe(python: Path, cwd: Path, needs: str) -> _Probed | None:
+async def _probe(python: Path, cwd: Path, needs: str, confine: Confinement | None = None) -> _Probed | None:
     try:
-        done = await run([str(python), "-c", _PROBE, needs], cwd=cwd, env=child_environment(), timeout_s=20)
+        done = await run(
+            [str(python), "-c", _PROBE, needs],
+            cwd=cwd,
+            env=child_environment(),
+            timeout_s=20,
+            confine=confine,
+        )
         prefix, version, has_needed = json.loads(done.stdout)
     except (EnvironmentProblem, ValueError):
         return None

@@ -17,7 +17,7 @@ from kcode.testrun.flaky import run_again
 from kcode.testrun.last import last_failed, remember
 from kcode.testrun.pytest_runner import PytestRunner, is_place
 from kcode.testrun.report import TestCase, TestProgress, TestReport
-from kcode.testrun.suites import Chosen, choose
+from kcode.testrun.suites import Chosen, Found, choose, suites
 
 LAST_FAILED = ("last failed", "last-failed", "lf")
 AFFECTED = ("affected", "changed")
@@ -57,7 +57,7 @@ async def run_tests(
         if isinstance(targets, TestReport):
             return targets
         reports = []
-        grouped = await _by_suite(root, settings, targets)
+        grouped = await _by_suite(root, settings, targets, around)
         until = time.monotonic() + (timeout_s or settings.tests.timeout_s)
         for chosen, its in grouped:
             left = until - time.monotonic()
@@ -95,22 +95,22 @@ async def _targets(root: Path, target: str | Sequence[str] | None) -> tuple[list
     return [words], ""
 
 
-async def _by_suite(root: Path, settings: Settings, targets: list[str]) -> list[tuple[Chosen, list[str]]]:
+async def _by_suite(
+    root: Path, settings: Settings, targets: list[str], around: Surroundings
+) -> list[tuple[Chosen, list[str]]]:
     """The targets of each suite, as its folder calls them."""
     if not targets:
-        return [(await choose(root, settings), [])]
-    grouped: dict[tuple[str, Suite], tuple[Chosen, list[str]]] = {}
-    known: dict[str, Chosen] = {}
+        return [(await choose(root, settings, confine=around.confine), [])]
+    grouped: dict[Found | None, tuple[Chosen, list[str]]] = {}
     for target in targets:
-        path = target.partition("::")[0]
-        if path not in known:
-            known[path] = await choose(root, settings, None, target)
-        chosen = known[path]
-        key = (chosen.runner.describe, chosen.suite)
-        grouped.setdefault(key, (chosen, []))[1].append(target)
+        found = [] if settings.tests.command else suites(root, target, settings.tests.runner)
+        key = found[0] if found else None
+        if key not in grouped:  # looking for an interpreter takes its time: once for a suite
+            grouped[key] = (await choose(root, settings, None, target, around.confine), [])
+        grouped[key][1].append(target)
     return [
-        (chosen, [] if one == [chosen.suite.place] else [_inside(target, chosen.suite) for target in one])
-        for chosen, one in grouped.values()
+        (chosen, [] if its == [chosen.suite.place] else [_inside(target, chosen.suite) for target in its])
+        for chosen, its in grouped.values()
     ]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kcode.config.settings import Settings
 from kcode.errors import EnvironmentProblem
+from kcode.safety.sandbox import Confinement
 from kcode.testrun.adapter import Adapter, Runner, Suite, has_file, text_of
 from kcode.testrun.adapters import adapter, adapters
 from kcode.testrun.command_runner import CommandRunner
@@ -54,7 +55,11 @@ class Chosen:
 
 
 async def choose(
-    root: Path, settings: Settings, environ: Mapping[str, str] | None = None, target: str = ""
+    root: Path,
+    settings: Settings,
+    environ: Mapping[str, str] | None = None,
+    target: str = "",
+    confine: Confinement | None = None,
 ) -> Chosen:
     """The suite nearest to ``target`` (relative to ``root``), else the one at ``root``, else the first below.
 
@@ -74,6 +79,7 @@ async def choose(
             )
         # An empty folder, or files of a language without project files: pytest says it best.
         found = [Found("pytest", Suite(root, root), "the default, as no project file was found")]
+    found = [replace(one, suite=replace(one.suite, confine=confine)) for one in found]
     chosen, runner = await _first_that_starts(found, settings, environ)
     return Chosen(runner, chosen.suite, _why(chosen, found))
 
@@ -94,7 +100,9 @@ async def _first_that_starts(
 
 async def _runner(found: Found, settings: Settings, environ: Mapping[str, str]) -> Runner:
     if found.name == "pytest":
-        own = await find_interpreter(found.suite.folder, settings, environ, top=found.suite.root)
+        own = await find_interpreter(
+            found.suite.folder, settings, environ, top=found.suite.root, confine=found.suite.confine
+        )
         spare = adapter("unittest").detect(found.suite.folder)
         if spare and own.origin == "kcode's own environment" and not _has_pytest_config(found.suite.folder):
             raise NoInterpreter("no Python of the project's has pytest")

@@ -114,7 +114,7 @@ async def test_an_endless_test_ends_with_the_time_limit_and_keeps_what_was_known
     root = project(
         {"test_a.py": "def test_ok(): pass\n\ndef test_endless():\n    while True:\n        pass\n"}
     )
-    report = await run_tests(root, settings, timeout_s=6)
+    report = await run_tests(root, settings, timeout_s=25)  # pytest itself starts slowly on a busy machine
     assert report.timed_out
     assert [(case.id, case.status) for case in report.cases] == [
         ("test_a.py::test_ok", "passed"),

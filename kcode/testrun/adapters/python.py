@@ -16,7 +16,9 @@ from kcode.testrun.text import read_unittest
 
 async def python_tools(suite: Suite, settings: Settings, environ: Mapping[str, str], needs: str) -> Tools:
     """The project's Python, which must be able to import ``needs`` (empty: nothing)."""
-    found = await find_interpreter(suite.folder, settings, environ, needs=needs, top=suite.root)
+    found = await find_interpreter(
+        suite.folder, settings, environ, needs=needs, top=suite.root, confine=suite.confine
+    )
     version = ".".join(str(part) for part in found.version)
     return Tools((str(found.python),), f"Python {version}, {found.origin}", found.note)
 

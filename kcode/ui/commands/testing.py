@@ -73,6 +73,11 @@ async def _test(sitting: Sitting, session: Session, argument: str) -> None:
     if len(report.failing) > _SHOWN:
         sitting.say(_("and {count} more that fail").format(count=len(report.failing) - _SHOWN), "dim")
     sitting.say(headline(report), "green" if report.ok else "red")
+    for case in report.flaky[:_SHOWN]:
+        told = _("flaky: {name} failed, then passed when it was run without the others")
+        sitting.say(told.format(name=figures.one_line(case.id)), "yellow")
+    for words in filter(None, (report.runner, report.environment, report.note)):
+        sitting.say(f"  {figures.one_line(words, 300)}", "dim")
     what = f"the tests of {argument}" if argument else "the tests"
     session.tell(news(f"The user ran {what}. Result:\n{summarise(report)}"))
     if not report.ok:
