@@ -100,7 +100,7 @@ def references(
     shown: list[Use] = []
     total = 0
     for path in list(paths)[:READ_FILES]:
-        for line, text in _lines_with(root / path, word):
+        for line, text in _lines_with(root / path, inner, word):
             total += 1
             if len(shown) < limit:
                 shown.append(Use(path, line, text, (path, line) in lines))
@@ -202,11 +202,21 @@ def _stands_in(place: Place, outer: str) -> bool:
     return outer in place.definition.outer.split(".") or stem == outer
 
 
-def _lines_with(path: Path, word: re.Pattern[str]) -> Iterable[tuple[int, str]]:
+def _lines_with(path: Path, name: str, word: re.Pattern[str]) -> Iterable[tuple[int, str]]:
     try:
         source = path.read_bytes()[: 8 * LARGEST]
     except OSError:
         return
-    for line, text in enumerate(source.decode("utf-8", "replace").split("\n"), 1):
-        if word.search(text):
-            yield line, " ".join(text.split())[:LINE]
+    if source.isascii() and name.encode("utf-8", "replace") not in source:
+        return
+    text = source.decode("utf-8", "replace")
+    line, counted, shown = 1, 0, 0
+    for found in word.finditer(text):
+        line += text.count("\n", counted, found.start())
+        counted = found.start()
+        if line == shown:
+            continue
+        shown = line
+        start = text.rfind("\n", 0, counted) + 1
+        end = text.find("\n", counted)
+        yield line, " ".join(text[start : end if end >= 0 else len(text)].split())[:LINE]

@@ -24,8 +24,11 @@ def signature_of(source: bytes, name: Node, body: Node, language: Language) -> s
     """From the start of the name's line to where the body begins, at most :data:`SIGNATURE` characters."""
     start = source.rfind(b"\n", 0, name.start_byte) + 1
     start = max(start, name.start_byte - _LOOKED_AT)  # a minified file is one line
+    before = source[start : body.start_byte] if body.start_byte > start else b""
+    start += max(before.rfind(sign) for sign in (b"{", b"}", b";")) + 1  # what else stands on its line
     inner = _inner(body)
-    line_end = source.find(b"\n", name.end_byte)
+    named = name.start_byte + len((name.text or b"").rstrip())
+    line_end = source.find(b"\n", named)
     if inner is not None and inner >= name.end_byte:
         end = inner
     else:

@@ -74,7 +74,7 @@ def measured(root: Path, scratch: Path) -> None:
     print(f"  largest process {largest_child():.0f} MB, index {size:.0f} MB")
     again, _ = indexing(root)
     print(f"nothing changed, new process: {said(again)}")
-    printed = timed([[sys.executable, "-m", "kcode.cli.main", "map"]], cwd=root)
+    printed = timed([[sys.executable, "-m", "kcode.cli.entry", "map"]], cwd=root)
     print(f"kcode map, new process, all checked: {said(printed)}")
     asyncio.run(in_session(root, paths))
 

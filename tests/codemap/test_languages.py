@@ -83,6 +83,7 @@ CASES: list[tuple[str, str, list[str], list[str]]] = [
             "enum E 3-3",
             "trait T 4-4",
             "method r 4-4",
+            "impl S 5-5",
             "method r 5-5",
             "function main 6-6",
             "macro mm 7-7",
@@ -146,6 +147,7 @@ CASES: list[tuple[str, str, list[str], list[str]]] = [
             "class A 1-1",
             "method m 1-1",
             "method k 1-1",
+            "method m 2-2",
             "function tt 3-3",
             "type U 4-4",
             "function ref 5-5",
@@ -254,7 +256,7 @@ CASES: list[tuple[str, str, list[str], list[str]]] = [
     (
         "a.md",
         "# One\ntext\n## Two `x`\nSet\n===\n",
-        ["heading One 1-1", "heading Two `x` 3-3", "heading Set 4-5"],
+        ["heading One 1-5", "heading Two `x` 3-5", "heading Set 4-5"],
         [],
     ),
     (

@@ -1,5 +1,5 @@
 (function_declaration name: (identifier) @name) @def.function
-(method_declaration name: (field_identifier) @name) @def.method
+(method_declaration receiver: (parameter_list (parameter_declaration type: [(type_identifier) @outer (pointer_type (type_identifier) @outer) (generic_type type: (type_identifier) @outer) (pointer_type (generic_type type: (type_identifier) @outer))])) name: (field_identifier) @name) @def.method
 (type_spec name: (type_identifier) @name type: (struct_type)) @def.struct
 (type_spec name: (type_identifier) @name type: (interface_type)) @def.interface
 (type_spec name: (type_identifier) @name type: [(type_identifier) (map_type) (slice_type) (array_type) (function_type) (channel_type) (pointer_type) (qualified_type) (generic_type)]) @def.type

@@ -1,4 +1,4 @@
-(atx_heading heading_content: (inline) @name) @def.heading
-(setext_heading heading_content: (paragraph) @name) @def.heading
+(section (atx_heading heading_content: (inline) @name)) @def.heading
+(section (setext_heading heading_content: (paragraph) @name)) @def.heading
 
 ; references

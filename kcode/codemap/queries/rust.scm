@@ -7,6 +7,7 @@
 (macro_definition name: (identifier) @name) @def.macro
 (const_item name: (identifier) @name) @def.constant
 (static_item name: (identifier) @name) @def.constant
+(impl_item type: [(type_identifier) @name (generic_type type: (type_identifier) @name)] body: (_)) @def.impl
 (declaration_list (function_item name: (identifier) @name) @def.method)
 (declaration_list (function_signature_item name: (identifier) @name) @def.method)
 (function_item name: (identifier) @name) @def.function

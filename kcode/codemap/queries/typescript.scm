@@ -7,6 +7,7 @@
 (method_signature name: (property_identifier) @name) @def.method
 (abstract_method_signature name: (property_identifier) @name) @def.method
 (function_signature name: (identifier) @name) @def.function
+(public_field_definition name: (property_identifier) @name value: [(arrow_function) (function_expression)]) @def.method
 
 ; references
 (type_identifier) @ref
