@@ -219,4 +219,11 @@ def _line(question: str) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    """To the person; whole words a line on a terminal."""
+    import shutil
+
+    from kcode.ui.wrapping import wrapped
+
+    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
+    for line in text.split("\n"):
+        print("\n".join(wrapped(line, width)) if width and line.strip() else line, file=sys.stderr)

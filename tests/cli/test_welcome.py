@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -35,7 +36,9 @@ sys.exit(main())
 def start(tmp_path: Path, own_home: Path) -> Iterator[Start]:
     with ExitStack() as running:
 
-        def begin(*arguments: str, env: dict[str, str] | None = None, **services: Simulator) -> Sitting:
+        def begin(
+            *arguments: str, env: dict[str, str] | None = None, columns: int = 100, **services: Simulator
+        ) -> Sitting:
             kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "COLORFGBG")}
             environment = {
                 **kept,
@@ -48,7 +51,7 @@ def start(tmp_path: Path, own_home: Path) -> Iterator[Start]:
             if services:
                 pairs = " ".join(f"{name.replace('_', '-')}={sim.base_url}" for name, sim in services.items())
                 argv = [sys.executable, "-c", _ELSEWHERE, pairs, *arguments]
-            return running.enter_context(Sitting(argv, cwd=tmp_path, env=environment, columns=100))
+            return running.enter_context(Sitting(argv, cwd=tmp_path, env=environment, columns=columns))
 
         yield begin
 
@@ -168,6 +171,14 @@ def test_enter_alone_goes_back_to_the_choice(start: Start) -> None:
     person.see("not shown")
     person.type("\r")
     person.see("Who shall answer")
+
+
+def test_no_word_is_broken_in_a_narrow_terminal(start: Start) -> None:
+    person = start(columns=60)
+    assert re.search(r"could answer\s+you\.", person.see("Who shall answer"))
+    person.type("\x03")
+    person.end()
+    assert re.search(r"`kcode login`\s+stores\s+a key\.", person.terminal.text())
 
 
 @pytest.mark.parametrize("before", ["", "1", "2"])
