@@ -63,7 +63,13 @@ def carried(document: Document, source: Origin) -> Place | None:
     if not held or 2 * len(held) < len(filled):
         return None
     alignment = Alignment(tuple(there), loose=True)
-    if not _came_from(document, range(alignment.first, alignment.last + 1), source):
+    above = next(at for at, line in enumerate(there) if line >= 0)
+    below = next(at for at, line in enumerate(reversed(there)) if line >= 0)
+    part = range(
+        max(0, alignment.first - above),  # with what is there where lines of the origin are not
+        min(len(document.lines), alignment.last + 1 + below),
+    )
+    if not _came_from(document, part, source):
         return None
     old = base.text[base.starts[lines.start] : base.starts[lines.stop]]
     return merged(document, old, source.new, alignment)

@@ -125,9 +125,11 @@ _Alike = list[dict[str, float]]  # for each wanted line: the document's lines li
 
 
 def _alike(keys: Sequence[str], wanted: Sequence[str]) -> _Alike:
-    from rapidfuzz.distance import Indel  # 20 ms, and seldom needed
+    from rapidfuzz import process  # 20 ms, and seldom needed
+    from rapidfuzz.distance import Indel
 
-    distinct = set(keys)
+    distinct = dict.fromkeys(keys)
+    others = list(distinct)
     exact_only = len(distinct) * len(set(wanted)) > _MOST_COMPARED
     known: dict[str, dict[str, float]] = {}
     for line in wanted:
@@ -135,11 +137,11 @@ def _alike(keys: Sequence[str], wanted: Sequence[str]) -> _Alike:
             continue
         found = {line: 1.0} if line in distinct else {}
         if not exact_only:
-            for other in distinct:
-                if 2 * min(len(line), len(other)) >= LINE * (len(line) + len(other)):
-                    ratio = Indel.normalized_similarity(line, other, score_cutoff=LINE)
-                    if ratio:
-                        found[other] = ratio
+            scorer = Indel.normalized_similarity
+            for other, ratio, _ in process.extract(
+                line, others, scorer=scorer, score_cutoff=LINE, limit=None, processor=None
+            ):
+                found[other] = ratio
         known[line] = found
     return [known[line] for line in wanted]
 
@@ -150,9 +152,10 @@ def _weight(line: str) -> float:
 
 def _offsets(keys: Sequence[str], wanted: Sequence[str], alike: _Alike, slack: int) -> list[int]:
     """Where the first wanted line would be, by the votes of all lines that are like a wanted one."""
-    at: dict[str, list[int]] = {}
+    at: dict[str, list[int]] = {line: [] for found in alike for line in found}
     for number, line in enumerate(keys):
-        at.setdefault(line, []).append(number)
+        if line in at:
+            at[line].append(number)
     votes: dict[int, float] = {}
     rare: dict[int, float] = {}  # by the lines just as given, the less often they are there the more
     for number, line in enumerate(wanted):

@@ -110,7 +110,7 @@ def second_try(case: Case, refusal: str) -> str | None:
             return again.text if again.ok else None
     numbers = re.search(r"\(lines ([\d, ]+)", refusal)
     if not parts[0] and numbers:  # found several times: the line tells which
-        at = next((at for at in map(int, re.findall(r"\d+", numbers[1])) if abs(at - 1 - start) <= 12), None)
+        at = min(map(int, re.findall(r"\d+", numbers[1])), key=lambda line: abs(line - 1 - start))
         outcome = apply_edits(case.disk, [Replacement(case.old, case.new, line=at)])
         return outcome.text if outcome.ok else None
     return None

@@ -54,6 +54,16 @@ def test_of_a_place_that_is_gone_a_copy_is_not_taken() -> None:
     assert not outcome.ok
 
 
+def test_a_copy_whose_end_looks_like_that_of_the_place_that_is_gone_is_not_taken() -> None:
+    blocks = {
+        name: [f"    call_{line}({name if not line else 'all'})" for line in range(4)] for name in "abcd"
+    }
+    old = told([blocks["c"]])
+    text = told([[], blocks["b"], blocks["d"], []])
+    outcome = carried(text, old, old.replace("call_1(all)", "changed()"), told(list(blocks.values())))
+    assert not outcome.ok
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.integers(2, 5), st.integers(4, 8), st.data())
 def test_whatever_happened_to_near_copies_since_the_edit_is_made_in_its_own_or_not_at_all(
