@@ -21,12 +21,12 @@ def listing(root: Path) -> tuple[list[str], str]:
 
     Submodules and repositories within the repository are their own and are not entered.
     """
-    from kcode.workspace.ignore import walk
+    from kcode.workspace.ignore import counted, walk
     from kcode.workspace.repo import list_files
 
     listed = list_files(root) if (root / ".git").exists() else None
     if listed is not None:
-        found = [path for path in listed if reads(path)]
+        found = counted(root, (path for path in listed if reads(path)))
         if len(found) <= MOST:
             return found, ""
         return found[:MOST], f"only the first {MOST:,} of {len(found):,} files are in the map"

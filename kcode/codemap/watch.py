@@ -16,6 +16,7 @@ from pathlib import Path
 
 from kcode.codemap.files import MOST, reads
 from kcode.errors import KcodeError
+from kcode.workspace.ignore import counted
 from kcode.workspace.repo import git_sync
 
 MOST_FOLDERS = 100  # changed ones: more are a full update's business
@@ -23,6 +24,7 @@ RACY_NS = (
     2_000_000_000  # a folder that changed this short a time ago may change again within its clock's tick
 )
 _OUTPUT = 64_000_000  # bytes
+_RULES = (".gitignore", ".ignore", ".rgignore", ".kcodeignore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Watch:
                 folders.add(path)
         for folder in sorted(folders):
             folders.update(self._below(folder))
-        rules = {path for path in (*tracked, *untracked) if path.endswith(".gitignore")}
+        rules = {path for path in (*tracked, *untracked) if path.endswith(_RULES)}
         self._begun = _State(
             {path: self._stamp(path) for path in (*sorted(rules), *self._git_files())},
             dict(self._times(folders)),
@@ -93,11 +95,12 @@ class Watch:
         if dirty is None or len(changed) > MOST_FOLDERS:
             return None
         new = self._new(changed, times, before)
-        if new is None or any(path.endswith(".gitignore") for path in new):
+        if new is None or any(path.endswith(_RULES) for path in new):
             return None
         there = {path for path in before.untracked | new if (self._root / path).exists()}
         self._state = _State(before.rules, times, frozenset(dirty), frozenset(there))
-        return sorted(path for path in {*dirty, *before.dirty, *before.untracked, *new} if reads(path))
+        touched = {path for path in {*dirty, *before.dirty, *before.untracked, *new} if reads(path)}
+        return sorted(counted(self._root, touched))
 
     def _new(self, changed: Iterable[str], times: dict[str, int], before: _State) -> set[str] | None:
         """Untracked files in folders that changed, and in folders that are new, which ``times`` learns of."""

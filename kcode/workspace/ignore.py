@@ -138,6 +138,11 @@ def kept_out(root: Path) -> Rules:
     return Rules(root, (KEPT_OUT,))
 
 
+def counted(root: Path, paths: Iterable[str]) -> list[str]:
+    """Those of git's ``paths`` that the rule files of ripgrep and kcode do not hide."""
+    return kept_out(root).visible(Rules(root, SEARCH).visible(paths))
+
+
 def walk(root: Path, limit: int = 500_000, *, own: bool = True, skip: Iterable[str] = ()) -> Iterator[str]:
     """Files under ``root`` that no rule hides, relative with forward slashes, sorted within each folder.
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kcode.codemap.build import files_of
+from kcode.codemap.files import listing
 from kcode.ui.fileindex import FileIndex
 from kcode.workspace.errors import KeptOut
 from kcode.workspace.listing import list_files
@@ -59,7 +59,8 @@ def test_kcodeignore_holds_for_the_map_completion_and_reading(repository: Worksp
     root = repository.root
     write(root, TREE)
     git(root, "add", ".")
-    assert "private/key.py" not in files_of(root)
+    assert "private/key.py" not in listing(root)[0]
+    assert "a.py" in listing(root)[0]
     index = FileIndex(root)
     index._read()
     haystack = index.current()
