@@ -32,7 +32,7 @@ def changelog(
     provider: Annotated[str | None, option_for("provider")] = None,
     base_url: Annotated[str | None, option_for("base_url")] = None,
 ) -> int:
-    """Write the changelog of a range of commits for users, as Markdown on standard output."""
+    """Write the changelog of a range for users, as Markdown on standard output."""
     import asyncio
 
     from kcode.cli.asking import flags_with

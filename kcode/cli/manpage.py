@@ -41,7 +41,7 @@ VARIABLES = (
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "done",
     ExitCode.NOT_ACHIEVED: (
-        "tried and not done: no repair found, a patch not applied, a check found something, "
+        "tried and not done: no repair found, a patch not applied, a check or a hook found something, "
         "kcode review found something at or above --fail-on, kcode commit made no commit, the "
         "provider's content filter ended the answer"
     ),
