@@ -179,9 +179,8 @@ def test_the_number_of_colours_is_what_the_variables_promise(environ: dict[str, 
 def test_rich_writes_as_many_colours_as_there_are(depth: Any, starts: str) -> None:
     stream = io.StringIO()
     look = Look(plain=False, depth=depth, theme="dark")
-    # rich keeps what it made of a style, whatever the console: each depth takes another one here
-    style = {"true": "accent", "256": "good", "16": "warn"}[depth]
-    make_console(stream, look, width=80).print("x", style=getattr(theme_of(look), style))
+    style = Style.parse(theme_of(look).accent).copy()  # rich keeps what it made of a style: a fresh one
+    make_console(stream, look, width=80).print("x", style=style)
     assert re.match(rf"\x1b\[{starts}", stream.getvalue())
 
 
