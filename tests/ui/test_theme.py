@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from prompt_toolkit.styles import Style as PromptStyle
+from rich.style import Style
 
 from kcode.config.themes import themes_dir
 from kcode.errors import ConfigError
