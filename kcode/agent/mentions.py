@@ -1,6 +1,6 @@
 """``@path`` in a message: the files, folders and places that it names are shown to the model with it.
 
-``@kcode/ui/prompt.py``, ``@kcode/ui/``, ``@"name with spaces.md"``, ``@file.py#Class.method`` and
+``@kcode/ui/stage/prompt.py``, ``@kcode/ui/``, ``@"name with spaces.md"``, ``@file.py#Class.method`` and
 ``@file.py#L10-20``. What is not there stays text. In quotes ``\\"``, ``\\\\`` and octal bytes (``\\351``)
 are understood, as git writes names. The content joins the message once, within a budget; where it does
 not fit, or may not be sent, a line says so and the model can ask for it with ``read_file``.

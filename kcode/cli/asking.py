@@ -26,7 +26,7 @@ async def answered(work: Coroutine[Any, Any, str], material: Material) -> int:
     """Print the answer: as it is into a pipe, as Markdown for a person. Returns the exit code."""
     from kcode.i18n import _
     from kcode.ui.desk import ConsoleDesk
-    from kcode.ui.terminal import look_at, make_console, tolerate
+    from kcode.ui.look.terminal import look_at, make_console, tolerate
 
     desk = ConsoleDesk()
     if not material.whole:

@@ -125,7 +125,7 @@ def _print(by: str, total: SessionCost, groups: dict[str, SessionCost], sessions
 def _print_groups(by: str, total: SessionCost, groups: dict[str, SessionCost]) -> None:
     from kcode.cli.door import with_tilde
     from kcode.cli.table import cells, padded
-    from kcode.ui import figures
+    from kcode.ui.look import figures
 
     ordered = sorted(groups.items(), key=lambda group: group[0])
     rows = [(_(by), _("requests"), _("input"), _("cached"), _("output"), _("cost"))]

@@ -16,7 +16,7 @@ from kcode.cli.examine import Finding
 from kcode.cli.table import padded
 from kcode.errors import ExitCode, KcodeError
 from kcode.i18n import _, for_programs, from_below
-from kcode.ui.wrapping import wrapped
+from kcode.ui.look.wrapping import wrapped
 
 if TYPE_CHECKING:
     from kcode.config.settings import Settings
@@ -43,7 +43,7 @@ def doctor(
 
     Asks nobody without --online. Exit code 9 where something that is needed is missing.
     """
-    from kcode.ui.terminal import tolerate
+    from kcode.ui.look.terminal import tolerate
 
     tolerate(sys.stdout)
     if as_json:
@@ -116,9 +116,9 @@ def _guarded(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Find
 
 def _print(finding: Finding) -> None:
     from kcode.safety.sanitize import clean
-    from kcode.ui.paint import painted
-    from kcode.ui.terminal import look_at, size_of
-    from kcode.ui.theme import theme_of
+    from kcode.ui.look.paint import painted
+    from kcode.ui.look.terminal import look_at, size_of
+    from kcode.ui.look.theme import theme_of
 
     look = look_at(sys.stdout)
     theme = theme_of(look)

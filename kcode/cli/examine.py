@@ -40,7 +40,7 @@ def python() -> Iterator[Finding]:
 
 
 def terminal() -> Iterator[Finding]:
-    from kcode.ui.terminal import look_at, size_of
+    from kcode.ui.look.terminal import look_at, size_of
 
     locale = next((os.environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(name)), "")
     encoding = (getattr(sys.stdout, "encoding", "") or "ascii").lower()

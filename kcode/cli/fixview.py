@@ -17,9 +17,9 @@ from kcode.repair.events import (
     StageStarted,
 )
 from kcode.safety.sanitize import clean
-from kcode.ui.figures import one_line
-from kcode.ui.terminal import Look, look_at, make_console, size_of, tolerate
-from kcode.ui.widths import head
+from kcode.ui.look.figures import one_line
+from kcode.ui.look.terminal import Look, look_at, make_console, size_of, tolerate
+from kcode.ui.look.widths import head
 
 if TYPE_CHECKING:
     from kcode.repair.result import RepairResult
@@ -67,7 +67,7 @@ class Stages:
         self._erase()
 
     def _from_agent(self, event: AgentSaid) -> None:
-        from kcode.ui.plain import PlainRenderer
+        from kcode.ui.output.plain import PlainRenderer
 
         self._erase()
         if not isinstance(self._agent, PlainRenderer):
@@ -139,7 +139,7 @@ def _print(text: str, stream: TextIO, look: Look) -> None:
 
 
 def _show_patch(result: RepairResult) -> None:
-    from kcode.ui.diffview import print_edits
+    from kcode.ui.approval.diffview import print_edits
 
     tolerate(sys.stdout)
     look = look_at(sys.stdout)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kcode.cli.examples import examples_of
 from kcode.i18n import _
-from kcode.ui.wrapping import wrapped
+from kcode.ui.look.wrapping import wrapped
 
 _LEFT = 26  # columns of the names, with their margin
 

@@ -124,7 +124,7 @@ def _hidden(root: Path) -> Callable[[str], bool]:
 def _print_rows(rows: Sequence[Row], as_json: bool) -> None:
     import json
 
-    from kcode.ui.figures import one_line
+    from kcode.ui.look.figures import one_line
 
     if as_json:
         found = [dict(zip(("path", "line", "kind", "text"), row, strict=True)) for row in rows]

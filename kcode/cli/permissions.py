@@ -71,7 +71,7 @@ def trust(
 
     from kcode.config.paths import project_root
     from kcode.safety import trust as folders
-    from kcode.ui.figures import one_line
+    from kcode.ui.look.figures import one_line
 
     root = project_root(Path.cwd())
     name = one_line(str(root.resolve()))
@@ -92,7 +92,7 @@ def list_rules(as_json: Annotated[bool, typer.Option("--json", help="Machine-rea
     from kcode.config.paths import project_root
     from kcode.safety.rules import rules_for
     from kcode.safety.trust import is_trusted
-    from kcode.ui.figures import one_line
+    from kcode.ui.look.figures import one_line
 
     root = project_root(Path.cwd())
     rules, trusted = rules_for(root), is_trusted(root)
@@ -127,7 +127,7 @@ def forget(
     from kcode.errors import UsageError
     from kcode.safety.rulebook import forget as remove
     from kcode.safety.rules import project_rules_file
-    from kcode.ui.figures import one_line
+    from kcode.ui.look.figures import one_line
 
     root = project_root(Path.cwd())
     removed = remove(root, rule)
@@ -164,7 +164,7 @@ def _flag_rules(**given: list[str] | None) -> list[Rule]:
 
 def _print(decided: Judgement, each: list[tuple[Finding, Judgement]]) -> None:
     from kcode.cli.table import padded
-    from kcode.ui.figures import one_line
+    from kcode.ui.look.figures import one_line
 
     print(f"{decided.verdict}: {one_line(from_below(decided.why))}")
     print(f"  {padded(_('rule'), 6)} {one_line(from_below(decided.named))}")

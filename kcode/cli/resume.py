@@ -49,8 +49,8 @@ def _picked(root: Path, person: bool) -> Path:
         raise UsageError("--resume needs an id or search words where nobody can choose", "kcode --resume ID")
     import asyncio
 
+    from kcode.ui.look.terminal import look_at
     from kcode.ui.picker import of_session, pick
-    from kcode.ui.terminal import look_at
 
     choices = [of_session(each) for each in found]
     chosen = asyncio.run(pick(choices, look_at(sys.stdout), title=_("Resume which session?"), search=True))

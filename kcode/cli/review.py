@@ -196,7 +196,7 @@ def _conclude(result: Review, wanted: Wanted, what: str, whole: bool, cost: str)
     from kcode.errors import ExitCode
     from kcode.ui import reviewing
     from kcode.ui.desk import ConsoleDesk
-    from kcode.ui.terminal import look_at, make_console, tolerate
+    from kcode.ui.look.terminal import look_at, make_console, tolerate
 
     failing = wanted.fail_on and result.at_least(cast("Severity", wanted.fail_on))
     code = ExitCode.NOT_ACHIEVED if failing else ExitCode.OK

@@ -176,8 +176,8 @@ def prune(
 
 def print_list(found: list[Summary]) -> None:
     """One line a session, as wide as the terminal."""
+    from kcode.ui.look.terminal import size_of, tolerate
     from kcode.ui.picker import row
-    from kcode.ui.terminal import size_of, tolerate
 
     tolerate(sys.stdout)
     columns = size_of(sys.stdout)[0] if sys.stdout.isatty() else 160

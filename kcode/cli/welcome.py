@@ -15,7 +15,7 @@ from kcode.i18n import _
 if TYPE_CHECKING:
     from kcode.config.settings import Settings
     from kcode.providers.endpoint import Endpoint
-    from kcode.ui.terminal import Look
+    from kcode.ui.look.terminal import Look
 
 KEY, SERVER, EMBEDDED = range(3)
 _SERVER = "openai-compatible"
@@ -28,7 +28,7 @@ def welcome(settings: Settings) -> bool:
     """
     if not nobody_answers(settings):
         return False
-    from kcode.ui.terminal import look_at, tolerate
+    from kcode.ui.look.terminal import look_at, tolerate
 
     tolerate(sys.stderr)
     look = look_at(sys.stdout, theme=settings.ui.theme)
@@ -222,7 +222,7 @@ def _say(text: str) -> None:
     """To the person; whole words a line on a terminal."""
     import shutil
 
-    from kcode.ui.wrapping import wrapped
+    from kcode.ui.look.wrapping import wrapped
 
     width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
     for line in text.split("\n"):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kcode.agent.session import Session
     from kcode.conversation.ledger import Entry
     from kcode.conversation.records import Record
-    from kcode.ui.terminal import Look
+    from kcode.ui.look.terminal import Look
 
 EVENTS = 60  # of the session, the last
 DEFECTS = 5
@@ -89,7 +89,7 @@ def _machine() -> Iterator[tuple[str, str]]:
 
 
 def _terminal(look: Look) -> Iterator[tuple[str, str]]:
-    from kcode.ui.terminal import size_of
+    from kcode.ui.look.terminal import size_of
 
     columns, rows = size_of(sys.stdout)
     yield "size", f"{columns} x {rows}"

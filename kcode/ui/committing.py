@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from kcode.errors import NotAchieved, UsageError
 from kcode.i18n import _, n_
 from kcode.safety.sanitize import clean
-from kcode.ui import figures
 from kcode.ui.desk import INTERRUPTED, Desk, yes_or_no
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.committing import Draft
     from kcode.agent.session import Session
     from kcode.githooks.checks import Finding
-    from kcode.ui.terminal import Look
+    from kcode.ui.look.terminal import Look
     from kcode.workspace.staging import Changes, Draftable
     from kcode.workspace.workspace import Workspace
 

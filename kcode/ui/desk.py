@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from kcode.i18n import _
-from kcode.ui.terminal import Look, look_at, make_console, person_present, tolerate
+from kcode.ui.look.terminal import Look, look_at, make_console, person_present, tolerate
 
 if TYPE_CHECKING:
     from kcode.ui.sitting import Sitting
@@ -67,12 +67,12 @@ class SessionDesk:
         self._sitting.say(text, style)
 
     async def key(self, question: str, options: Sequence[tuple[str, str]]) -> str:
-        from kcode.ui.ask import choose_key
+        from kcode.ui.approval.ask import choose_key
 
         return await self._sitting.aside(lambda: choose_key(question, options, self.look, escape="n"))
 
     async def line(self, question: str) -> str | None:
-        from kcode.ui.ask import ask_line
+        from kcode.ui.approval.ask import ask_line
 
         return await self._sitting.aside(lambda: ask_line(f"{question} "))
 

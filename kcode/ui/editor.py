@@ -20,9 +20,9 @@ from pathlib import Path
 from kcode.errors import EnvironmentProblem
 from kcode.i18n import _
 from kcode.safety.process import child_environment, run_sync
-from kcode.ui import figures
-from kcode.ui.ask import is_dumb
-from kcode.ui.terminal import size_of
+from kcode.ui.approval.ask import is_dumb
+from kcode.ui.look import figures
+from kcode.ui.look.terminal import size_of
 
 _NOT_FOUND = 127  # the shell's
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from kcode.errors import KcodeError
 
 if TYPE_CHECKING:
-    from kcode.ui.terminal import Look
+    from kcode.ui.look.terminal import Look
 
 
 def report(
@@ -19,9 +19,9 @@ def report(
     """Print ``error`` and its remedy to stderr (or ``stream``), with the trace where ``debug`` is set."""
     from kcode.i18n import _, from_below
     from kcode.safety.sanitize import clean
-    from kcode.ui.paint import painted
-    from kcode.ui.terminal import look_at, size_of
-    from kcode.ui.theme import theme_of
+    from kcode.ui.look.paint import painted
+    from kcode.ui.look.terminal import look_at, size_of
+    from kcode.ui.look.theme import theme_of
 
     out = stream or sys.stderr
     look = look or look_at(out)
@@ -45,7 +45,7 @@ def report(
 def _behind(label: str, text: str, columns: int) -> str:
     """`` text`` behind ``label``: whole words a line on a terminal, untouched elsewhere. A full-width colon
     needs no blank behind it."""
-    from kcode.ui.wrapping import cells, wrapped
+    from kcode.ui.look.wrapping import cells, wrapped
 
     blank = "" if label.endswith("：") else " "
     if not columns or "\n" in text:

@@ -28,12 +28,12 @@ from kcode.conversation.ledger import Entry, Note
 from kcode.errors import ExitCode, KcodeError
 from kcode.i18n import _, from_below
 from kcode.safety.sanitize import clean
-from kcode.ui import figures
-from kcode.ui.callgroup import plain_line as finished_call
-from kcode.ui.tally import Tally
-from kcode.ui.terminal import tolerate
+from kcode.ui.look import figures
+from kcode.ui.look.terminal import tolerate
+from kcode.ui.output.callgroup import plain_line as finished_call
+from kcode.ui.output.tally import Tally
+from kcode.ui.output.words import held_back, trying_again
 from kcode.ui.wire import encode, event_object, result_object
-from kcode.ui.words import held_back, trying_again
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

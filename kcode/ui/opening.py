@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kcode.config.settings import Settings
 
 # What the first turn needs is imported now, while the user still types.
-_NEEDED = ("kcode.ui.approve", "kcode.ui.render", "rich.markdown", "rich.syntax")
+_NEEDED = ("kcode.ui.approval.approve", "kcode.ui.output.render", "rich.markdown", "rich.syntax")
 
 
 MAP_AFTER_S = 1.0  # the first seconds belong to whoever types: the code map can wait that long

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kcode.ui import figures
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from prompt_toolkit.formatted_text import StyleAndTextTuples
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from kcode.agent.rewind import Moment
     from kcode.conversation.sessions import Summary
-    from kcode.ui.terminal import Look
+    from kcode.ui.look.terminal import Look
 
 _FRAME_ROWS = 3  # the title, the hint and a free line
 _UNITS = (("s", 1, 60), ("m", 60, 60), ("h", 3_600, 24), ("d", 86_400, 28))  # seconds, up to so many
@@ -50,8 +50,8 @@ async def pick(
     from prompt_toolkit.layout.controls import FormattedTextControl
     from prompt_toolkit.styles import Style
 
-    from kcode.ui.stepping import erase_after_reflow
-    from kcode.ui.theme import prompt_rules, theme_of
+    from kcode.ui.approval.stepping import erase_after_reflow
+    from kcode.ui.look.theme import prompt_rules, theme_of
 
     state = _State(choices, look, title, start, search)
     style = Style([*prompt_rules(theme_of(look)), ("chosen", "" if look.plain else "bold")])
@@ -140,7 +140,7 @@ def _bindings(state: _State, digits: bool) -> KeyBindings:
     from prompt_toolkit.key_binding import KeyBindings
     from prompt_toolkit.keys import Keys
 
-    from kcode.ui.stepping import bind_suspend
+    from kcode.ui.approval.stepping import bind_suspend
 
     bindings = KeyBindings()
     bind_suspend(bindings)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
-from kcode.ui.background import ask_background, read_background, seen
-from kcode.ui.keys import quiet, read_waiting
-from kcode.ui.terminal import Look, look_at, tolerate
+from kcode.ui.look.background import ask_background, read_background, seen
+from kcode.ui.look.terminal import Look, look_at, tolerate
+from kcode.ui.stage.keys import quiet, read_waiting
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

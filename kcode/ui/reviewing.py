@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kcode.i18n import _, n_
-from kcode.ui import figures
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
 from kcode.i18n import _, n_
-from kcode.ui import figures
 from kcode.ui.commands.base import choose
+from kcode.ui.look import figures
 from kcode.ui.picker import Choice, of_moment
 
 if TYPE_CHECKING:

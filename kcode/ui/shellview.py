@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from kcode.i18n import _, n_
 from kcode.safety.sanitize import clean
-from kcode.ui import figures, paint
-from kcode.ui.terminal import size_of
+from kcode.ui.look import figures, paint
+from kcode.ui.look.terminal import size_of
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

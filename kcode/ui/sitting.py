@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 
 from kcode.errors import ExitCode, KcodeError
 from kcode.i18n import _
-from kcode.ui import figures
+from kcode.ui.look import figures
+from kcode.ui.look.terminal import Look
+from kcode.ui.look.theme import Theme, theme_of
 from kcode.ui.opening import Opening
-from kcode.ui.terminal import Look
-from kcode.ui.theme import Theme, theme_of
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
     from kcode.config.settings import Settings
-    from kcode.ui.background import Replies
-    from kcode.ui.details import Details
-    from kcode.ui.plainstage import PlainStage
-    from kcode.ui.stage import Stage
+    from kcode.ui.look.background import Replies
+    from kcode.ui.output.details import Details
+    from kcode.ui.stage.plainstage import PlainStage
+    from kcode.ui.stage.stage import Stage
 
 T = TypeVar("T")
 
@@ -55,7 +55,8 @@ class Sitting:
         typed: str = "",
         replies: Replies | None = None,
     ) -> None:
-        from kcode.ui import staging, status
+        from kcode.ui import status
+        from kcode.ui.stage import staging
 
         self.root = root
         self.settings = settings
@@ -81,7 +82,7 @@ class Sitting:
     @cached_property
     def details(self) -> Details:
         """What was folded away and can be opened by a key."""
-        from kcode.ui.details import Details
+        from kcode.ui.output.details import Details
 
         return Details()
 
@@ -142,7 +143,7 @@ class Sitting:
         """Print a line, or anything rich can print, above the prompt."""
         from rich.text import Text
 
-        from kcode.ui.terminal import make_console
+        from kcode.ui.look.terminal import make_console
 
         console = make_console(sys.stdout, self.look)
         console.print(Text(text, style=style) if isinstance(text, str) else text)
@@ -231,7 +232,7 @@ class Sitting:
         except KcodeError as error:
             self.complain(error)
 
-    # --- what keys do (kcode.ui.bindings.Hands) ------------------------------------------------
+    # --- what keys do (kcode.ui.stage.bindings.Hands) ------------------------------------------------
 
     @property
     def working(self) -> bool:
@@ -308,7 +309,7 @@ class Sitting:
 
     def open_details(self) -> None:
         """Print the newest thing that was folded away and not opened yet."""
-        from kcode.ui.terminal import size_of
+        from kcode.ui.look.terminal import size_of
 
         if lines := self.details.next(size_of(sys.stdout)[0], self.look):
             sys.stdout.write("".join(f"{line}\n" for line in [*lines, ""]))
@@ -328,7 +329,7 @@ class Sitting:
 
     async def _edit(self) -> None:
         from kcode.ui.editor import edit_text
-        from kcode.ui.keys import lines_and_echo
+        from kcode.ui.stage.keys import lines_and_echo
 
         async def edited() -> str:
             with lines_and_echo(sys.stdin.fileno()):

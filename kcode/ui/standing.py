@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from kcode.i18n import _, from_below, n_
-from kcode.ui import figures
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kcode.config.project import branch_of as branch_of
 from kcode.i18n import _, n_
-from kcode.ui import figures, widths
+from kcode.ui.look import figures, widths
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from kcode.agent.events import BackgroundEnded, Event, UsageReported
 from kcode.i18n import _
 from kcode.safety.sanitize import clean
-from kcode.ui import figures
 from kcode.ui.commands import table as commands
-from kcode.ui.prompt import kind_of, sign_of
+from kcode.ui.look import figures
+from kcode.ui.stage.prompt import kind_of, sign_of
 
 if TYPE_CHECKING:
     from kcode.agent.approval import Answer, Approver, Question
@@ -46,7 +46,7 @@ async def answer(sitting: Sitting, message: str) -> None:
 def between_turns(sitting: Sitting, event: Event) -> None:
     """Show what happens while no turn runs."""
     if isinstance(event, BackgroundEnded):
-        from kcode.ui import words
+        from kcode.ui.output import words
 
         sitting.say(
             words.background_ended(event), sitting.theme.dim if event.code == 0 else sitting.theme.warn
@@ -84,8 +84,8 @@ def echo(sitting: Sitting, message: str) -> None:
 
 async def take_turn(sitting: Sitting, session: Session, message: str) -> None:
     """Run one turn and show it."""
-    from kcode.ui.notify import turn_ended
-    from kcode.ui.render import make_renderer, show
+    from kcode.ui.output.notify import turn_ended
+    from kcode.ui.output.render import make_renderer, show
 
     renderer = make_renderer(
         sys.stdout,
@@ -123,7 +123,7 @@ def asking(
     pause: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext,
 ) -> Approver:
     """Who asks the person before something happens: the stage steps aside for the question."""
-    from kcode.ui.approve import TerminalApprover
+    from kcode.ui.approval.approve import TerminalApprover
 
     class Aside:
         async def ask(self, question: Question) -> Answer:

@@ -14,7 +14,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 
-from kcode.ui.fuzzy import Haystack
+from kcode.ui.completing.fuzzy import Haystack
 
 MENU = 50
 _WORDS = (  # noqa: SIM905

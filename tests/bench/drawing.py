@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 
 from kcode.agent.events import AnswerText, RequestStarted, TurnStarted
-from kcode.ui.render import FRAME_S, LiveRenderer
-from kcode.ui.terminal import Look
+from kcode.ui.look.terminal import Look
+from kcode.ui.output.render import FRAME_S, LiveRenderer
 
 TOKEN = 4  # characters
 SPEED = 2_000  # tokens a second

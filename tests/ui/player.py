@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from kcode.agent.events import Event, RequestStarted, TurnFinished, TurnStarted, UsageReported
 from kcode.config.settings import Reasoning
-from kcode.ui.details import Details
-from kcode.ui.render import LiveRenderer
-from kcode.ui.terminal import Look
+from kcode.ui.look.terminal import Look
+from kcode.ui.output.details import Details
+from kcode.ui.output.render import LiveRenderer
 from tests.ui.screen import Terminal
 
 LOOK = Look(plain=False)

@@ -17,7 +17,7 @@ import asyncio, json, sys
 from pathlib import Path
 from kcode.agent.approval import Question
 from kcode.tools.base import FileEdit, Intent
-from kcode.ui.approve import TerminalApprover
+from kcode.ui.approval.approve import TerminalApprover
 
 edit = FileEdit("a.py", "x = 1\\n", "x = 2\\n")
 long = FileEdit("long.txt", None, "".join(f"row {n}\\n" for n in range(500)))

@@ -11,8 +11,8 @@ import pytest
 
 from kcode.conversation.ledger import Approval, ToolResult
 from kcode.conversation.records import parse
-from kcode.ui.frames import REFLOWING
-from kcode.ui.notify import FOCUS_ON, FOCUS_OUT
+from kcode.ui.output.notify import FOCUS_ON, FOCUS_OUT
+from kcode.ui.stage.frames import REFLOWING
 from tests.k2sim import Simulator, call, say, use
 from tests.ui.sitting import KCODE, Sitting
 

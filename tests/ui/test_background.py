@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcode.ui.background import QUESTION, Replies, ask_background, read_background, seen
-from kcode.ui.terminal import Look
+from kcode.ui.look.background import QUESTION, Replies, ask_background, read_background, seen
+from kcode.ui.look.terminal import Look
 
 WHITE = "\x1b]11;rgb:ffff/ffff/ffff\x1b\\"
 BLACK = "\x1b]11;rgb:0000/0000/0000\x07"
@@ -160,7 +160,7 @@ def test_without_a_terminal_at_both_ends_nothing_is_asked(terminal: Both) -> Non
 def test_keys_reach_the_prompt_without_the_replies(terminal: Both) -> None:
     from prompt_toolkit.input.typeahead import get_typeahead
 
-    from kcode.ui.replyinput import input_without
+    from kcode.ui.stage.replyinput import input_without
 
     replies = terminal.ask()
     os.read(terminal.person, 100)
@@ -177,7 +177,7 @@ def test_keys_reach_the_prompt_without_the_replies(terminal: Both) -> None:
 
 
 def test_a_lone_escape_reaches_the_prompt_while_a_reply_is_still_awaited(terminal: Both) -> None:
-    from kcode.ui.replyinput import input_without
+    from kcode.ui.stage.replyinput import input_without
 
     keys = input_without(terminal.ask(), keys=terminal.keys)
     os.write(terminal.person, b"\x1b")

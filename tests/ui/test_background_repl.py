@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from kcode.ui.background import QUESTION
-from kcode.ui.paint import sgr
-from kcode.ui.palettes import DARK, LIGHT
+from kcode.ui.look.background import QUESTION
+from kcode.ui.look.paint import sgr
+from kcode.ui.look.palettes import DARK, LIGHT
 from tests.k2sim import Simulator, say
 from tests.ui.conftest import environment
 from tests.ui.sitting import KCODE, PATIENCE_S, Sitting

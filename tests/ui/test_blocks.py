@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcode.ui.blocks import split_all, split_finished
+from kcode.ui.output.blocks import split_all, split_finished
 
 MARKDOWN = st.lists(
     st.sampled_from(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from kcode.ui.completion import Asked, asked_for, ranked, tail, written_choices
-from kcode.ui.fileindex import FileIndex, folders_of
-from kcode.ui.symbols import SymbolIndex
+from kcode.ui.completing.completion import Asked, asked_for, ranked, tail, written_choices
+from kcode.ui.completing.fileindex import FileIndex, folders_of
+from kcode.ui.completing.symbols import SymbolIndex
 from tests.bench.completion import made_up_paths
 from tests.k2sim import Simulator, say
 from tests.ui.sitting import Sitting
@@ -112,7 +112,7 @@ def test_definitions_are_read_again_when_their_file_changes(
     repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("kcode.ui.symbols.FRESH_S", 0.0)
+    monkeypatch.setattr("kcode.ui.completing.symbols.FRESH_S", 0.0)
     symbols = SymbolIndex(repo)
 
     def find(text: str, place: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcode.ui.fuzzy import Haystack, Query, fold, rank
+from kcode.ui.completing.fuzzy import Haystack, Query, fold, rank
 from tests.bench.completion import made_up_paths
 
 NAMES = st.text(st.sampled_from("abAB_.-1订é"), min_size=1, max_size=8).filter(lambda name: name.strip("."))
@@ -80,10 +80,10 @@ def test_typing_letter_by_letter_ends_where_the_whole_query_does(paths: set[str]
             "kcode/agent/session.py",
             ["tests/test_session.py", "session_notes/a.py", "s/e/s/s/i/o/n.py"],
         ),
-        ("prompt.py", "kcode/ui/prompt.py", ["kcode/ui/prompt.pyi", "old_prompt.py"]),
+        ("prompt.py", "kcode/ui/stage/prompt.py", ["kcode/ui/prompt.pyi", "old_prompt.py"]),
         ("fin", "kcode/ui/file_index.py", ["faixn.py", "f/i/n.py"]),
         ("gcl", "src/GitCommandLine.java", ["src/gxcxl.java", "g/c/l.java", "legacyglobe.java"]),
-        ("ui/pro", "kcode/ui/prompt.py", ["kcode/ui/xpro.py", "gui/apro.py"]),
+        ("ui/pro", "kcode/ui/stage/prompt.py", ["kcode/ui/xpro.py", "gui/apro.py"]),
         ("kcode/ui/", "kcode/ui/", ["kcode/ui/a.py", "kcode/ui/commands/b.py"]),
         ("README", "README.md", ["readme.txt", "docs/README.md"]),
         ("订单", "src/订单.py", ["src/旧订单.py"]),

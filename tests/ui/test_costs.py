@@ -10,7 +10,8 @@ import pytest
 from kcode.conversation.cache import Break, CacheReport
 from kcode.conversation.cost import SessionCost
 from kcode.conversation.ledger import Fee, UsageEntry
-from kcode.ui import costs, figures
+from kcode.ui import costs
+from kcode.ui.look import figures
 from tests.k2sim import Simulator, call, say, use
 from tests.ui.sitting import Sitting
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from kcode.tools.base import FileEdit
-from kcode.ui.details import BODY_LIMIT, KEPT, ROWS_LIMIT, Details
-from kcode.ui.terminal import CONTROL_SEQUENCE, Look
-from kcode.ui.widths import columns
+from kcode.ui.look.terminal import CONTROL_SEQUENCE, Look
+from kcode.ui.look.widths import columns
+from kcode.ui.output.details import BODY_LIMIT, KEPT, ROWS_LIMIT, Details
 
 LOOK = Look(plain=False)
 

@@ -5,11 +5,11 @@ import io
 import pytest
 
 from kcode.tools.base import FileEdit
-from kcode.ui.diffrows import counts, shown_hunks
-from kcode.ui.diffview import edit_rows, headline, print_edits, print_hunk, word_marks
-from kcode.ui.hunks import hunks_of, split
-from kcode.ui.linepairs import pairs
-from kcode.ui.terminal import Look, make_console
+from kcode.ui.approval.diffrows import counts, shown_hunks
+from kcode.ui.approval.diffview import edit_rows, headline, print_edits, print_hunk, word_marks
+from kcode.ui.approval.hunks import hunks_of, split
+from kcode.ui.approval.linepairs import pairs
+from kcode.ui.look.terminal import Look, make_console
 from tests.ui.screen import Terminal
 
 PLAIN = Look(plain=True)

@@ -6,7 +6,7 @@ import pytest
 
 from kcode.errors import UsageError
 from kcode.ui.errors import report
-from kcode.ui.wrapping import cells
+from kcode.ui.look.wrapping import cells
 from tests.ui.screen import Terminal
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kcode.ui import figures, widths
+from kcode.ui.look import figures, widths
 from kcode.ui.status import Status, line
 
 

@@ -6,9 +6,9 @@ import pytest
 from prompt_toolkit.data_structures import Point, Size
 from prompt_toolkit.layout.screen import Char, Screen
 
-from kcode.ui.frames import FrameOutput, reflows
-from kcode.ui.livelines import LiveWindow, rows_after_reflow
-from kcode.ui.stagestream import StageStream
+from kcode.ui.stage.frames import FrameOutput, reflows
+from kcode.ui.stage.livelines import LiveWindow, rows_after_reflow
+from kcode.ui.stage.stagestream import StageStream
 
 
 def output() -> tuple[FrameOutput, list[str]]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kcode.ui import history
-from kcode.ui.history import ProjectHistory, open_history
+from kcode.ui.stage import history
+from kcode.ui.stage.history import ProjectHistory, open_history
 
 
 @pytest.fixture

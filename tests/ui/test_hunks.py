@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcode.ui.hunks import DoesNotApply, Hunk, as_patch, from_patch, hunks_of, like_before, split, with_hunks
+from kcode.ui.approval.hunks import (
+    DoesNotApply,
+    Hunk,
+    as_patch,
+    from_patch,
+    hunks_of,
+    like_before,
+    split,
+    with_hunks,
+)
 from kcode.workspace.change import FileEdit
 from kcode.workspace.diff import split_lines
 

@@ -20,7 +20,9 @@ def test_the_repl_paints_its_prompt_before_anything_heavy_is_imported() -> None:
 
 
 def test_the_prompt_itself_needs_no_provider_and_no_markdown() -> None:
-    modules = loaded_after("import kcode.ui.repl, kcode.ui.prompt, kcode.ui.commands.table, kcode.ui.keys")
+    modules = loaded_after(
+        "import kcode.ui.repl, kcode.ui.stage.prompt, kcode.ui.commands.table, kcode.ui.stage.keys"
+    )
     assert not modules & {"openai", "httpx2", "pydantic", "rich", "markdown_it", "pygments", "git"}
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from kcode.config.layers import build
-from kcode.ui.notify import turn_ended
-from kcode.ui.terminal import Look
+from kcode.ui.look.terminal import Look
+from kcode.ui.output.notify import turn_ended
 from tests.ui.screen import Terminal
 
 XTERM = {"TERM": "xterm-256color"}

@@ -7,7 +7,7 @@ import pytest
 from kcode.agent.approval import Question
 from kcode.safety.policy import judge
 from kcode.tools.base import FileEdit, Intent
-from kcode.ui.offers import Offer, offers_for
+from kcode.ui.approval.offers import Offer, offers_for
 from tests.safety.test_policy_cases import EVERY_MODE, SENSITIVE, cases
 
 ROOT = Path("/home/me/shop")

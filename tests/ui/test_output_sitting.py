@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kcode.ui.notify import FOCUS_OFF, FOCUS_ON
+from kcode.ui.output.notify import FOCUS_OFF, FOCUS_ON
 from tests.k2sim import Chunking, call, say, use
 from tests.ui.sitting import Sitting
 

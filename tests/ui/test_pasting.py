@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from kcode.ui.pasting import Folds, line_ends
+from kcode.ui.stage.pasting import Folds, line_ends
 
 LARGE = "\n".join(f"line {n}" for n in range(40))
 

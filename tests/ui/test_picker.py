@@ -7,8 +7,8 @@ import pytest
 from rich.cells import cell_len
 
 from kcode.conversation.sessions import Summary
+from kcode.ui.look.terminal import Look
 from kcode.ui.picker import Choice, _State, age, row
-from kcode.ui.terminal import Look
 
 
 def found(**facts: object) -> Summary:

@@ -14,9 +14,9 @@ from kcode.agent.events import (
     WaitingToSend,
 )
 from kcode.tools.base import ToolOutcome
-from kcode.ui.plain import PlainRenderer
-from kcode.ui.render import LiveRenderer, make_renderer
-from kcode.ui.terminal import Look, look_at, make_console
+from kcode.ui.look.terminal import Look, look_at, make_console
+from kcode.ui.output.plain import PlainRenderer
+from kcode.ui.output.render import LiveRenderer, make_renderer
 from tests.ui.screen import Terminal
 
 

@@ -12,7 +12,7 @@ from kcode.agent.events import (
 )
 from kcode.safety.process import Finished
 from kcode.tools.base import ToolOutcome
-from kcode.ui.plain import PlainRenderer
+from kcode.ui.output.plain import PlainRenderer
 
 
 class Clock:

@@ -18,9 +18,9 @@ from kcode.agent.events import (
 )
 from kcode.errors import LimitReached
 from kcode.tools.base import ToolOutcome
-from kcode.ui.live import FRAME_BEGIN
-from kcode.ui.markdown import Drawer
-from kcode.ui.terminal import CONTROL_SEQUENCE, Look
+from kcode.ui.look.terminal import CONTROL_SEQUENCE, Look
+from kcode.ui.output.markdown import Drawer
+from kcode.ui.stage.live import FRAME_BEGIN
 from tests.ui.player import Player, turn
 
 ANSWER = """\

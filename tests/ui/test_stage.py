@@ -561,7 +561,7 @@ def test_a_signal_to_end_leaves_the_terminal_sane_and_the_session_whole(
 
 
 BROKEN = """
-import kcode.ui.render as render
+import kcode.ui.output.render as render
 from kcode.cli.entry import main
 
 def paint(self):

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from kcode.agent.events import AnswerText, RequestStarted, TurnStarted
 from kcode.safety.sanitize import clean
-from kcode.ui.live import FRAME_BEGIN
-from kcode.ui.markdown import Drawer, MarkdownStream
-from kcode.ui.render import LiveRenderer
-from kcode.ui.terminal import CONTROL_SEQUENCE, Look
-from kcode.ui.widths import columns
+from kcode.ui.look.terminal import CONTROL_SEQUENCE, Look
+from kcode.ui.look.widths import columns
+from kcode.ui.output.markdown import Drawer, MarkdownStream
+from kcode.ui.output.render import LiveRenderer
+from kcode.ui.stage.live import FRAME_BEGIN
 from tests.ui.screen import Terminal
 
 PIECES = (

@@ -11,10 +11,10 @@ from rich.style import Style
 
 from kcode.config.themes import themes_dir
 from kcode.errors import ConfigError
-from kcode.ui import theme as themes
-from kcode.ui.paint import nearest_256, painted, sgr
-from kcode.ui.terminal import Look, depth_of, make_console
-from kcode.ui.theme import (
+from kcode.ui.look import theme as themes
+from kcode.ui.look.paint import nearest_256, painted, sgr
+from kcode.ui.look.terminal import Look, depth_of, make_console
+from kcode.ui.look.theme import (
     STYLES,
     Theme,
     for_prompt,

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from wcwidth import wcswidth, wcwidth
 
-from kcode.ui.figures import cut
-from kcode.ui.terminal import CONTROL_SEQUENCE
-from kcode.ui.widths import columns, fold, head
+from kcode.ui.look.figures import cut
+from kcode.ui.look.terminal import CONTROL_SEQUENCE
+from kcode.ui.look.widths import columns, fold, head
 
 TEXTS = st.lists(
     st.sampled_from(

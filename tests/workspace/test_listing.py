@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kcode.codemap.files import listing
-from kcode.ui.fileindex import FileIndex
+from kcode.ui.completing.fileindex import FileIndex
 from kcode.workspace.errors import KeptOut
 from kcode.workspace.listing import list_files
 from kcode.workspace.workspace import Workspace

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from kcode.errors import UsageError
 from kcode.i18n import _
-from kcode.ui import figures
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
 from kcode.i18n import _
-from kcode.ui import customs, figures
+from kcode.ui import customs
 from kcode.ui.commands.base import Command, interruptible
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

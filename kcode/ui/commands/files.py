@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kcode.i18n import _
-from kcode.ui import figures
 from kcode.ui.commands.base import Command, not_known, words_of
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 async def _diff(sitting: Sitting, session: Session, argument: str) -> None:
     import sys
 
-    from kcode.ui.diffview import print_edits
-    from kcode.ui.terminal import make_console
+    from kcode.ui.approval.diffview import print_edits
+    from kcode.ui.look.terminal import make_console
 
     edits = session.changes()
     if not edits:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
 from kcode.i18n import _
-from kcode.ui import figures
 from kcode.ui.commands.base import Command, Group, table
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
@@ -79,7 +79,7 @@ async def _help(sitting: Sitting, session: Session, argument: str) -> None:
 def _overview(sitting: Sitting, known: Sequence[Command]) -> None:
     import sys
 
-    from kcode.ui.terminal import size_of
+    from kcode.ui.look.terminal import size_of
 
     width = max(20, min(size_of(sys.stdout)[0] - _INDENT - 1, 100))
     rows: list[tuple[str, str]] = []

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from kcode.errors import EnvironmentProblem, UsageError
 from kcode.i18n import _
-from kcode.ui import figures
 from kcode.ui.commands.base import Command, not_known, table, words_of
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

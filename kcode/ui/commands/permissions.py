@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
 from kcode.i18n import _
-from kcode.ui import figures
 from kcode.ui.commands.base import Command, not_known, table
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

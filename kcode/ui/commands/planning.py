@@ -39,7 +39,7 @@ async def offer(sitting: Sitting, session: Session) -> None:
 
 async def _asked(sitting: Sitting) -> str:
     """The mode to carry the plan out in, ``edit``, or ``""`` for going on with planning."""
-    from kcode.ui.ask import choose_key, is_dumb
+    from kcode.ui.approval.ask import choose_key, is_dumb
     from kcode.ui.picker import Choice
 
     answers = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kcode.i18n import _
-from kcode.ui import figures
 from kcode.ui.commands.base import Command, interruptible, table, words_of
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from kcode.errors import UsageError
 from kcode.i18n import _, n_
-from kcode.ui import figures
 from kcode.ui.commands.base import Command, choose, not_known, words_of
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

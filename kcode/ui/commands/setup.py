@@ -190,7 +190,7 @@ def _unquoted(text: str) -> str:
 
 
 async def _theme(sitting: Sitting, session: Session, argument: str) -> None:
-    from kcode.ui.theme import list_themes
+    from kcode.ui.look.theme import list_themes
 
     words = words_of(argument, 1, "/theme [NAME]")
     names = list_themes()
@@ -208,8 +208,8 @@ async def _theme(sitting: Sitting, session: Session, argument: str) -> None:
 
 def _look(sitting: Sitting, name: str) -> Any:
     """The present look in another theme; what was found out about the terminal stays."""
-    from kcode.ui.terminal import look_at
-    from kcode.ui.theme import theme_of
+    from kcode.ui.look.terminal import look_at
+    from kcode.ui.look.theme import theme_of
 
     fresh = look_at(sys.stdout, theme=name)
     dark = name == "dark" or (name != "light" and _background(sitting))
@@ -220,7 +220,7 @@ def _look(sitting: Sitting, name: str) -> Any:
 
 def _background(sitting: Sitting) -> bool:
     """Whether the terminal is dark; a theme that was forced says nothing about that."""
-    from kcode.ui.terminal import look_at
+    from kcode.ui.look.terminal import look_at
 
     forced = sitting.look.theme in ("dark", "light")
     return look_at(sys.stdout).dark if forced else sitting.look.dark
@@ -230,7 +230,7 @@ def _repaint(sitting: Sitting) -> None:
     """The input and the status line in the new colours; a plain terminal has neither."""
     from prompt_toolkit.styles import Style
 
-    from kcode.ui.theme import prompt_rules
+    from kcode.ui.look.theme import prompt_rules
 
     application = getattr(sitting.stage, "app", None)
     if application is not None:
@@ -239,7 +239,7 @@ def _repaint(sitting: Sitting) -> None:
 
 
 def _theme_choices(sitting: Sitting) -> list[tuple[str, str]]:
-    from kcode.ui.theme import list_themes
+    from kcode.ui.look.theme import list_themes
 
     return [(name, "") for name in list_themes()]
 

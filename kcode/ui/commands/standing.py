@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from kcode.i18n import _
-from kcode.ui import figures
 from kcode.ui.commands.base import Command, interruptible, table
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

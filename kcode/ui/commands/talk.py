@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, get_args
 
 from kcode.errors import UsageError
 from kcode.i18n import _, from_below
-from kcode.ui import figures
 from kcode.ui.commands.base import Command, interruptible, table
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kcode.i18n import _, n_
-from kcode.ui import figures
 from kcode.ui.commands.base import Command, interruptible
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
@@ -31,7 +31,7 @@ class _Line:
         self._began = time.monotonic()
 
     def show(self, text: str) -> None:
-        from kcode.ui.terminal import size_of
+        from kcode.ui.look.terminal import size_of
 
         if self._region is not None:
             spent = figures.seconds(time.monotonic() - self._began)
@@ -142,9 +142,9 @@ async def _fix(sitting: Sitting, session: Session, argument: str) -> None:
 async def _approved(sitting: Sitting, session: Session, result: RepairResult) -> bool:
     """Show the outcome; whether there was a patch and the person took it."""
     from kcode.safety.sanitize import clean
+    from kcode.ui.approval.diffview import print_edits
     from kcode.ui.desk import SessionDesk, yes_or_no
-    from kcode.ui.diffview import print_edits
-    from kcode.ui.terminal import make_console
+    from kcode.ui.look.terminal import make_console
 
     if not result.edits:
         sitting.say(clean(result.message), "green" if result.status == "nothing_fails" else "yellow")

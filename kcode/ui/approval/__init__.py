@@ -1,0 +1,1 @@
+"""Asking before something happens: diffs, hunks, answers, rules on offer."""

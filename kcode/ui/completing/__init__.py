@@ -1,0 +1,1 @@
+"""What is offered while a message is typed: commands, files, symbols."""

@@ -1,0 +1,1 @@
+"""What the terminal can show: its abilities, themes, widths and signs."""

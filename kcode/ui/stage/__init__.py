@@ -1,0 +1,1 @@
+"""The one application of a sitting: input, live lines, and the scrollback above them."""
