@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kcode.agent.events import BackgroundEnded, Event, UsageReported
+from kcode.errors import KcodeError
 from kcode.i18n import _
 from kcode.safety.sanitize import clean
 from kcode.ui.commands import table as commands
@@ -37,10 +38,23 @@ async def answer(sitting: Sitting, message: str) -> None:
         sitting.say(_("noted in {path}").format(path=figures.one_line(path)), sitting.theme.dim)
         sitting.say()
     elif kind == "command" and commands.looks_like_command(message):
-        await commands.run(sitting, message)
+        await _command(sitting, session, message)
         sitting.say()
     else:
         await take_turn(sitting, session, message)
+
+
+async def _command(sitting: Sitting, session: Session, message: str) -> None:
+    try:
+        await commands.run(sitting, message)
+    except KcodeError:
+        raise
+    except Exception as error:  # outer door: a defect in one command must not end the session
+        session.defect(error)
+        what = _("kcode: this is a defect of kcode: {kind}: {words}")
+        raise KcodeError(
+            what.format(kind=type(error).__name__, words=error), _("/bug writes a report that shows where")
+        ) from error
 
 
 def between_turns(sitting: Sitting, event: Event) -> None:

@@ -586,6 +586,23 @@ def test_a_defect_in_drawing_leaves_the_terminal_sane(sit: Sit, k2sim: Sim, tmp_
     person.see(r"\nicanon\necho\n")
 
 
+def test_a_defect_in_a_command_does_not_end_the_session(sit: Sit, k2sim: Sim, tmp_path: Path) -> None:
+    script = tmp_path / "broken.py"
+    script.write_text(
+        "import kcode.ui.standing as standing\n"
+        "from kcode.cli.entry import main\n\n"
+        "def rows(session):\n    raise RuntimeError('it cannot be told')\n\n"
+        "standing.rows = rows\nmain()\n"
+    )
+    sim = k2sim([say("Still here.")])
+    person = sit(sim, argv=[sys.executable, str(script)])
+    person.see(READY)
+    person.type("/status\r")
+    person.see(r"defect of kcode: RuntimeError: it cannot be told[\s\S]+/bug")
+    person.type("hello\r")
+    person.see(r"Still here\.")
+
+
 def test_a_shell_command_of_the_users_is_shown_and_joins_the_context(sit: Sit, k2sim: Sim) -> None:
     sim = k2sim([say("I see.")])
     person = sit(sim)
