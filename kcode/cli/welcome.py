@@ -220,10 +220,9 @@ def _line(question: str) -> str:
 
 def _say(text: str) -> None:
     """To the person; whole words a line on a terminal."""
-    import shutil
-
+    from kcode.ui.look.terminal import size_of
     from kcode.ui.look.wrapping import wrapped
 
-    width = shutil.get_terminal_size().columns if sys.stderr.isatty() else 0
+    width = size_of(sys.stderr)[0] if sys.stderr.isatty() else 0
     for line in text.split("\n"):
         print("\n".join(wrapped(line, width)) if width and line.strip() else line, file=sys.stderr)

@@ -184,6 +184,9 @@ def _timed_out(done: Finished, root: Path, live: _Live, tail: str) -> TestReport
     return report_of(cases, raw_tail=tail, note=note, timed_out=True)
 
 
+_DUMPED = re.compile(r" Timeout \(\d+:\d\d:\d\d\)!$")  # what faulthandler writes behind a test that runs
+
+
 class _Live:
     """Follows pytest's verbose lines: what is running, and what finished before a time limit."""
 
@@ -212,7 +215,7 @@ class _Live:
             self._total = int(selected[1] if selected else collected[1] or collected[2])
             self._news = True
             return
-        match = _LIVE.match(line.strip())
+        match = _LIVE.match(_DUMPED.sub("", line.strip()))
         if not match or "::" not in match["id"]:
             return
         status = _STATUS.get(match["s1"] or match["s2"] or "")

@@ -362,7 +362,7 @@ def test_deleting_the_mark_deletes_the_paste(sit: Sit, k2sim: Sim) -> None:
     person = sit(sim)
     person.see(READY)
     person.type("a" + paste("x\n" * 50) + "b" + paste("y\n" * 60))
-    person.see(r"❯ a\[paste #1: 51 lines\]b\[paste #2: 61 lines\]")
+    person.see(r"❯ a\[paste #1: 50 lines\]b\[paste #2: 60 lines\]")
     person.type("\x7f\x7f\x7fc\r")
     person.see(r"Read\.")
     assert sent(sim) == ["ac"]
