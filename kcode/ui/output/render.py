@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from kcode.config.settings import Reasoning
     from kcode.ui.output.details import Details
 
-FRAME_S = 0.05  # 20 frames a second are smooth; text that comes faster is shown together
+FRAME_S = 0.066  # 15 frames a second are smooth; text that comes faster is shown together
 DRAW_PAUSE = 6  # times as long as drawing the answer took, nothing is drawn again: a seventh of a core
 LONGEST_PAUSE_S = 0.5
 TODO_ROWS = 8
