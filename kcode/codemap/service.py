@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sqlite3
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kcode.codemap import store
-from kcode.codemap.build import FEW, update_few
-from kcode.codemap.files import listing
-from kcode.codemap.watch import Watch
 from kcode.errors import EnvironmentProblem, KcodeError
 from kcode.safety.process import Finished, child_environment, run, run_sync
+
+if TYPE_CHECKING:  # what an update needs is imported by the update: every session has a map, few ask it
+    import sqlite3
+
+    from kcode.codemap.watch import Watch
 
 BUILD_S = 1_800.0  # longest time for one update
 FRESH_S = 0.05  # an update that ended this long ago still counts: several questions of one step
@@ -35,7 +37,12 @@ class CodeMap:
         self.cut = ""  # why it does not hold every file, in words
         self._updating: asyncio.Task[None] | None = None
         self._updated = self._ranked = float("-inf")
-        self._watch = Watch(root)
+
+    @cached_property
+    def _watch(self) -> Watch:
+        from kcode.codemap.watch import Watch
+
+        return Watch(self.root)
 
     @property
     def updating(self) -> bool:
@@ -57,6 +64,8 @@ class CodeMap:
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
         """The index as it is on disk now, or None where there is none yet."""
+        from kcode.codemap import store
+
         connection = store.open_for_reading(store.index_path(self.root))
         try:
             yield connection
@@ -81,6 +90,8 @@ class CodeMap:
             self._updated = time.monotonic()
 
     def _count(self) -> int:
+        from kcode.codemap.files import listing
+
         try:
             return len(listing(self.root)[0])
         except (OSError, KcodeError):
@@ -88,6 +99,10 @@ class CodeMap:
 
     async def _few(self) -> bool:
         """Whether what has changed could be read here and now: a look, and a few files."""
+        import sqlite3
+
+        from kcode.codemap.build import FEW, update_few
+
         if not self._watch.ready:
             return False
         paths = await asyncio.to_thread(self._watch.look)

@@ -91,6 +91,7 @@ class Opening:
 
         if low := await hint(session.provider, settings):
             await self._notice(low, "yellow")
+        from kcode.agent.orientation import prepare
+
         await asyncio.sleep(MAP_AFTER_S)
-        if session.workspace.is_git:  # elsewhere the folder may be a whole disk: the map waits to be asked
-            session.map.start()
+        prepare(session)

@@ -163,15 +163,12 @@ class Sitting:
         """The session, waiting for it where it is still being opened. Raises what opening raised, and
         OpeningInterrupted where the user does not want to wait."""
         if self.session is None:
-            from kcode.agent.orientation import prepare
-
             waiting = asyncio.ensure_future(self._opening.result())
             await self.during(lambda: asyncio.wait({waiting}), waiting.cancel)
             if waiting.cancelled():
                 raise OpeningInterrupted(_("interrupted"), "")
             self.session = waiting.result()
             self.session.mode = self.mode  # type: ignore[assignment]
-            prepare(self.session)
         return self.session
 
     async def during(self, work: Callable[[], Awaitable[object]], interrupt: Callable[[], object]) -> None:
