@@ -35,7 +35,9 @@ def rows(session: Session) -> list[tuple[str, str]]:
             _("cost"),
             _("{cost}, {share} of the prompt tokens cached").format(
                 cost=cost.text(), share=figures.percent(cost.hit_rate)
-            ),
+            )
+            if cost.requests
+            else cost.text(),
         ),
         *_limits(session),
         (_("schema accuracy"), session.accuracy().text()),
