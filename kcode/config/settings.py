@@ -101,6 +101,9 @@ class DiagnosticsSettings(Section):
 
 class FixSettings(Section):
     max_seconds: float = Field(90.0, gt=0, description="time for one repair with the embedded model, seconds")
+    suite_seconds: float = Field(
+        600.0, gt=0, description="time for the whole test suite as the proof of a repair, seconds"
+    )
 
 
 class UiSettings(Section):

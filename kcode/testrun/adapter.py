@@ -19,16 +19,18 @@ from kcode.testrun.report import TestCase, TestProgress, TestReport
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a run happens in: confined or not, and a folder for temporary files that it may write to."""
+    """What a run happens in: confined or not, a folder for temporary files that it may write to, and
+    variables that every runner gets."""
 
     confine: Confinement | None = None
     scratch: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         own: dict[str, str] = {}
         if self.scratch is not None:
             own = {"TMPDIR": str(self.scratch / "tmp"), "XDG_CACHE_HOME": str(self.scratch / "cache")}
-        return child_environment({**own, **(more or {})})
+        return child_environment({**own, **(more or {}), **self.env})
 
     @contextmanager
     def folder(self) -> Iterator[Path]:

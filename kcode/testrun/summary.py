@@ -36,7 +36,7 @@ def _summary(report: TestReport, limit: int) -> str:
     if report.cannot_run:
         return "\n".join([*parts, bounded(report.raw_tail, limit // 2)]).strip()
     parts = ["\n".join(parts)]
-    groups = _by_reason(report.failing)
+    groups = by_reason(report.failing)
     room = max(600, (limit - sum(map(len, parts))) // max(1, min(len(groups), 6)))
     used = sum(map(len, parts))
     for shown, group in enumerate(groups):
@@ -75,7 +75,7 @@ _VARYING = re.compile(r"0x[0-9a-fA-F]+|'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|-?\d+(?:
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+|/tmp/\S+|\b\d{4,}\b")
 
 
-def _by_reason(failing: tuple[TestCase, ...]) -> list[list[TestCase]]:
+def by_reason(failing: tuple[TestCase, ...]) -> list[list[TestCase]]:
     """Failures of one exception with the same message (its values aside) at the same place of the repository
     are one reason. A place inside the test itself says nothing of the reason, except for an assertion:
     there the whole message has to be the same."""

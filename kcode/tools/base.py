@@ -86,6 +86,7 @@ class ToolContext:
     background: Background | None = None
     map: CodeMap | None = None
     planned: dict[int, tuple[FileEdit, ...]] = field(default_factory=dict)  # id(arguments) -> approved
+    test_env: dict[str, str] = field(default_factory=dict)  # variables that the project's tests get
 
 
 A = TypeVar("A", bound=Arguments)

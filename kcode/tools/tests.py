@@ -39,7 +39,7 @@ class RunTests(Tool[RunTestsArguments]):
             args.target,
             args.timeout_s or 0.0,
             tell,
-            around=Surroundings(confinement(context, scratch), scratch),
+            around=Surroundings(confinement(context, scratch), scratch, context.test_env),
         )
         counted = {"passed": report.passed, "failed": report.failed, "errors": report.errors}
         counted["flaky"] = len(report.flaky)
