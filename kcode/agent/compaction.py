@@ -178,9 +178,11 @@ def _refuse_waste(session: Session) -> None:
     after = kept + HANDOFF_TOKENS // 2
     payback = _payback(session.provider.model, before, after, kept)
     if payback is None or payback > LATEST_PAYBACK:
-        when = "never" if payback is None else f"only after {payback} requests"
+        when = "would never pay for itself"
+        if payback is not None:
+            when = f"would pay for itself only after {payback} requests"
         raise LimitReached(
-            f"not worth it: {before} tokens would become about {after}, which pays for itself {when};"
+            f"not worth it: {before} tokens would become about {after}, which {when};"
             " /compact with what to keep does it anyway"
         )
 

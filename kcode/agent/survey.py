@@ -73,13 +73,17 @@ def _walk(root: Path) -> Iterator[Path]:
 def _languages(files: Sequence[str]) -> Iterator[Fact]:
     count = Counter(_LANGUAGES[suffix] for name in files if (suffix := Path(name).suffix) in _LANGUAGES)
     if count:
-        said = ", ".join(f"{language} ({number} files)" for language, number in count.most_common(6))
+        said = ", ".join(f"{language} ({_files(number)})" for language, number in count.most_common(6))
         yield Fact(f"languages: {said}")
+
+
+def _files(count: int) -> str:
+    return f"{count} file" if count == 1 else f"{count} files"
 
 
 def _layout(files: Sequence[str]) -> Iterator[Fact]:
     folders = Counter(name.split("/")[0] for name in files if "/" in name)
-    said = [f"{folder}/ ({number} files)" for folder, number in folders.most_common(_LISTED)]
+    said = [f"{folder}/ ({_files(number)})" for folder, number in folders.most_common(_LISTED)]
     top = [name for name in files if "/" not in name][:_LISTED]
     if said:
         yield Fact(f"folders: {', '.join(sorted(said))}")

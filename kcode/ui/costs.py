@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from kcode.i18n import _, from_below
+from kcode.i18n import _, from_below, n_
 from kcode.ui.look import figures
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ def cache_rows(report: CacheReport) -> Rows:
     rows = [
         (
             _("prompts"),
-            _("{tokens} in {count} requests").format(tokens=_tokens(report.prompt), count=report.requests),
+            n_("{tokens} in {count} request", "{tokens} in {count} requests", report.requests).format(
+                tokens=_tokens(report.prompt), count=report.requests
+            ),
         ),
         (_("read from cache"), f"{_tokens(report.cached)} ({_share(report.cached, report.prompt)})"),
         (

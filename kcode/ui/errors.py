@@ -7,7 +7,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, TextIO
 
-from kcode.errors import KcodeError
+from kcode.errors import Interrupted, KcodeError
 
 if TYPE_CHECKING:
     from kcode.ui.look.terminal import Look
@@ -30,7 +30,8 @@ def report(
     try:
         if debug:
             out.write(clean("".join(traceback.format_exception(error))))
-        label = _("error:")
+        # Who stopped it knows that nothing went wrong.
+        label = "" if isinstance(error, Interrupted) else _("error:")
         out.write(painted(label, f"bold {theme.bad}", look))
         out.write(_behind(label, clean(from_below(error.message)), columns))
         if error.remedy:
@@ -47,7 +48,7 @@ def _behind(label: str, text: str, columns: int) -> str:
     needs no blank behind it."""
     from kcode.ui.look.wrapping import cells, wrapped
 
-    blank = "" if label.endswith("：") else " "
+    blank = "" if not label or label.endswith("：") else " "
     if not columns or "\n" in text:
         return f"{blank}{text}\n"
     indent = cells(label + blank)

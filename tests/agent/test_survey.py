@@ -56,11 +56,11 @@ def test_broken_files_say_nothing_and_break_nothing(tmp_path: Path) -> None:
         "a.py": "",
         "web/package.json": '{"scripts": [1]}',
     }
-    assert "- languages: Python (1 files)" in facts(tmp_path, files)
+    assert "- languages: Python (1 file)" in facts(tmp_path, files)
     other = tmp_path / "other"
     other.mkdir()
     odd = '[project]\nscripts = 3\n[tool]\nruff = 1\nmypy = "x"\n[build-system]\n'
-    assert facts(other, {"pyproject.toml": odd, "a.go": ""})[0] == "- languages: Go (1 files)"
+    assert facts(other, {"pyproject.toml": odd, "a.go": ""})[0] == "- languages: Go (1 file)"
 
 
 def test_an_empty_folder_has_no_facts(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from kcode.errors import UsageError
+from kcode.errors import Interrupted, UsageError
 from kcode.ui.errors import report
 from kcode.ui.look.wrapping import cells
 from tests.ui.screen import Terminal
@@ -14,6 +14,12 @@ def test_an_error_says_what_happened_and_what_to_do() -> None:
     stream = io.StringIO()
     report(UsageError("no such model\x1b[2J", "kcode models list"), stream=stream)
     assert stream.getvalue() == "error: no such model\n  try: kcode models list\n"
+
+
+def test_who_stopped_it_is_not_told_of_an_error() -> None:
+    stream = io.StringIO()
+    report(Interrupted("no session was chosen", "kcode --resume ID"), stream=stream)
+    assert stream.getvalue() == "no session was chosen\n  try: kcode --resume ID\n"
 
 
 def test_the_trace_is_shown_only_on_request() -> None:
