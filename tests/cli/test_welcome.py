@@ -150,7 +150,7 @@ def test_a_server_is_tried_and_remembered(start: Start, k2sim: Sim, own_home: Pa
     assert not written(own_home)
     person.type(f"{sim.base_url}\r")
     person.see("wants a key")
-    # What is typed before a hidden question is thrown away with its echo, so the question itself is waited for.
+    # What is typed before a hidden question is thrown away, so the question itself is waited for.
     person.see("Its key, not shown")
     person.type(f"{TEST_KEY}\r")
     person.see("serves my-model")
