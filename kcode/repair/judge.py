@@ -53,6 +53,7 @@ class Verdict:
     problem: str = ""  # a module that could not be imported, with the reason
     total_s: float = 0.0
     hung: int = 0  # tests stopped for using more than their CPU time
+    reached: Mapping[str, int] = field(default_factory=dict)  # failing test -> the line at which it failed
     lines: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)  # test -> path -> lines
     failures: Mapping[str, TracedFailure] = field(default_factory=dict)
 
@@ -96,6 +97,7 @@ class Judge:
         *,
         files: Mapping[str, bytes] | None = None,
         tolerated: Sequence[str] = (),
+        first: Sequence[str] = (),
         stop: bool = False,
         trace: bool = False,
         collect: bool = False,
@@ -103,7 +105,8 @@ class Judge:
         """Run ``targets`` with ``files`` (relative path -> content) put in place of the copy's own.
 
         ``collect`` only lists the tests, as skipped ones; ``stop`` ends the run at the first failure of
-        a test that is not ``tolerated``. Cancelling this call kills the run and the judge. Raises
+        a test that is not ``tolerated``. The tests ``first`` run before the others, each of them, and the
+        others only if they all pass; ``reached`` is told with them alone. Cancelling this call kills the run and the judge. Raises
         :class:`JudgeFailed`.
         """
         request = {
@@ -113,6 +116,7 @@ class Judge:
             },
             "args": list(targets),
             "tolerated": list(tolerated),
+            "first": list(first),
             "stop": stop,
             "trace": trace,
             "collect": collect,
@@ -186,6 +190,7 @@ def _verdict(answer: Mapping[str, Any]) -> Verdict:
         problem=answer["problem"],
         total_s=answer["total_s"],
         hung=answer["hung"],
+        reached=answer.get("reached", {}),
         lines=answer.get("lines", {}),
         failures=failures,
     )

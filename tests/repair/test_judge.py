@@ -166,3 +166,21 @@ async def test_a_candidate_that_does_not_end_while_imported_is_rejected(project:
         verdict = await judge.run([TWO], limits, files={"app.py": b"while True: pass\n"}, stop=True)
         assert TWO not in verdict.passing()
         assert (await judge.run([], QUICK)).passing() == {TWO, THREE}
+
+
+async def test_a_project_that_makes_warnings_errors_is_judged_like_any_other(project: Project) -> None:
+    files = {**FILES, "pyproject.toml": '[tool.pytest.ini_options]\nfilterwarnings = ["error"]\n'}
+    async with judging(project(files)) as judge:
+        verdict = await judge.run([], QUICK)
+    assert verdict.passing() == {TWO, THREE}, verdict
+
+
+async def test_the_tests_that_decide_run_first_and_alone_while_they_fail(project: Project) -> None:
+    async with judging(project(FILES)) as judge:
+        wrong = {"app.py": b"def double(x):\n    return 4\n"}
+        verdict = await judge.run([], QUICK, files=wrong, first=[THREE], stop=True)
+        assert dict(verdict.outcomes) == {THREE: "failed"}
+        assert verdict.reached == {THREE: 4}
+        right = await judge.run([], QUICK, first=[THREE], stop=True)
+    assert list(right.outcomes) == [THREE, TWO]
+    assert right.passing() == {TWO, THREE}

@@ -87,6 +87,8 @@ def options(request: Note) -> List[str]:
         "cache_dir=" + os.path.join(request["roots"][1], ".kcode-cache"),
         "-p",
         "no:randomly",
+        "-W",  # the plugins are warm on purpose; a project that makes warnings errors must not mind
+        "ignore:Module already imported:pytest.PytestAssertRewriteWarning",
     ]
     if request.get("collect"):
         chosen.append("--collect-only")
@@ -160,6 +162,7 @@ class Reporter:
         self.stop = request.get("stop", False)
         self.trace = request.get("trace", False)
         self.collect = request.get("collect", False)
+        self.first = list(request.get("first", ()))
         self.failures: Dict[str, Note] = {}
         self.seen: Dict[str, str] = {}
         self.session: Any = None
@@ -167,6 +170,12 @@ class Reporter:
 
     def pytest_sessionstart(self, session: Any) -> None:
         self.session = session
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: List[Any]) -> None:
+        """The tests that decide come first; the others keep their order, which they may rely on."""
+        rank = {name: number for number, name in enumerate(self.first)}
+        items.sort(key=lambda item: rank.get(item.nodeid, len(rank)))
 
     def pytest_collection_finish(self, session: Any) -> None:
         if self.collect:
@@ -209,6 +218,13 @@ class Reporter:
     def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[None]:
         outcome: Any = yield
         report = outcome.get_result()
+        if self.first and report.failed and call.excinfo is not None:
+            self.tell(
+                {
+                    "at": kcode_expect.line_in(call.excinfo, str(getattr(item, "path", item.fspath))),
+                    "of": item.nodeid,
+                }
+            )
         if self.trace and report.failed and call.excinfo is not None and item.nodeid not in self.failures:
             root = str(item.config.rootpath) if hasattr(item.config, "rootpath") else os.getcwd()
             self.failures[item.nodeid] = kcode_expect.describe(call.excinfo, root)
@@ -221,7 +237,11 @@ class Reporter:
         self.seen[report.nodeid] = now
         if now == "failed" or report.when == "teardown":
             self.tell({"id": report.nodeid, "outcome": now, "seconds": report.duration})
-        if now == "failed" and self.stop and report.nodeid not in self.tolerated:
+        if report.nodeid in self.first:
+            over = report.nodeid == self.first[-1] and report.when == "teardown"
+            if over and any(self.seen.get(one) != "passed" for one in self.first):
+                self.session.shouldstop = "a test that must pass failed"
+        elif now == "failed" and self.stop and report.nodeid not in self.tolerated:
             self.session.shouldstop = "a test that must pass failed"
 
     def pytest_collectreport(self, report: Any) -> None:

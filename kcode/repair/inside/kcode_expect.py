@@ -41,6 +41,17 @@ def describe(excinfo: Any, root: str) -> Dict[str, Any]:
     }
 
 
+def line_in(excinfo: Any, path: str) -> int:
+    """The line of the test's own file that the failure passed through, 0 where there is none."""
+    found = 0
+    trace = excinfo.tb
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == path:
+            found = found or trace.tb_lineno
+        trace = trace.tb_next
+    return found
+
+
 def expectation(frame: Any, line: int, path: str) -> Tuple[str, str]:
     """(call, expected value) in source form, or two empty strings."""
     try:

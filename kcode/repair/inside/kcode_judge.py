@@ -7,9 +7,11 @@ and pytest for each candidate; where there is no fork, the child is a new proces
 
 Request: ``files`` (path -> base64), ``args`` (pytest targets), ``required`` (ids; a failure of
 another one is tolerated where ``tolerated`` names it), ``stop`` (end at the first failure that counts),
+``first`` (ids that run before the others and all of them; the run ends after them unless all passed),
 ``per_test_s`` (CPU seconds), ``wall_s``, ``memory_mb``, ``trace``, ``roots`` ([user's root, scratch root]).
 Answer: ``outcomes`` (id -> passed, failed, skipped), ``seconds`` (id -> s), ``problem`` (collection error),
-``ended`` (done, killed, crashed), and with ``trace`` also ``lines`` and ``failures``.
+``ended`` (done, killed, crashed), ``reached`` (with ``first``: id -> line of the test's file at which it
+failed), and with ``trace`` also ``lines`` and ``failures``.
 """
 
 import base64
@@ -201,6 +203,7 @@ def compose(data: bytearray, ended: str, seconds: float) -> Note:
         "ended": ended,
         "total_s": seconds,
         "hung": 0,
+        "reached": {},
     }
     finished = False
     for line in bytes(data).splitlines():
@@ -211,6 +214,8 @@ def compose(data: bytearray, ended: str, seconds: float) -> Note:
         if "id" in note:
             answer["outcomes"][note["id"]] = note["outcome"]
             answer["seconds"][note["id"]] = note["seconds"]
+        elif "at" in note:
+            answer["reached"].setdefault(note["of"], note["at"])
         elif "hung" in note:
             answer["hung"] = note["hung"]
         elif "problem" in note:
@@ -241,7 +246,11 @@ def die_with_parent() -> None:
 def child(request: Note, fd: int) -> None:
     import kcode_child
 
-    kcode_child.run(request, lambda note: write(fd, note))
+    try:
+        kcode_child.run(request, lambda note: write(fd, note))
+    except BaseException as error:  # outer door: told instead of lost with the process
+        write(fd, {"problem": "%s: %s" % (type(error).__name__, error)})
+        raise
 
 
 if __name__ == "__main__":
