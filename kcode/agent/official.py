@@ -22,7 +22,7 @@ def offered(provider: Provider, settings: Settings) -> OfficialTools | None:
         return None
     from kcode.providers.moonshot.official import open_official
 
-    return open_official(provider, settings, [tool.name for tool in all_tools()])
+    return open_official(provider, settings, [tool.name for tool in all_tools(settings)])
 
 
 async def declare(session: Session) -> str:
@@ -37,7 +37,7 @@ async def declare(session: Session) -> str:
     except ProviderError as error:
         session.official = None
         return f"the provider's own tools are not offered: {error.message}"
-    ours = json.loads(declarations(all_tools()))
+    ours = json.loads(declarations(all_tools(session.settings)))
     session.begin(
         Epoch("tools", "the provider's own tools"),
         System(system_text()),

@@ -14,8 +14,23 @@ from kcode.workspace.change import FileEdit
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
+    from kcode.config.settings import Settings
+    from kcode.diagnostics.lsp.pool import Servers
     from kcode.diagnostics.running import Report
     from kcode.diagnostics.watch import Diagnostics
+    from kcode.workspace.workspace import Workspace
+
+
+def servers_of(workspace: Workspace, settings: Settings) -> Servers | None:
+    """The language servers of a session, none of them started; None where none is configured.
+
+    Raises UsageError where the setting names what is no server.
+    """
+    if not settings.diagnostics.servers.strip():
+        return None
+    from kcode.diagnostics.lsp.pool import Servers
+
+    return Servers(workspace, settings)
 
 
 class Problems:
@@ -36,7 +51,8 @@ class Problems:
         if self._diagnostics is None:
             from kcode.diagnostics.watch import Diagnostics
 
-            self._diagnostics = Diagnostics(self._session.workspace, self._session.settings)
+            session = self._session
+            self._diagnostics = Diagnostics(session.workspace, session.settings, session.context.servers)
         try:
             report = await self._diagnostics.after(edits)
         except Exception as error:  # outer door: the edit was made, whatever its check came to
@@ -67,6 +83,8 @@ class Problems:
         if self._diagnostics is not None:
             with suppress(Exception):  # outer door: what a check failed with has no one to hear it any more
                 await self._diagnostics.close()
+        if self._session.context.servers is not None:
+            await self._session.context.servers.close()
 
     def _told(self, report: Report) -> str:
         from kcode.diagnostics.problem import words

@@ -23,7 +23,7 @@ from kcode.agent.handoff import todo_of
 from kcode.agent.healing import heal
 from kcode.agent.housekeeping import tidy_daily
 from kcode.agent.loop import run_turn
-from kcode.agent.problems import Problems
+from kcode.agent.problems import Problems, servers_of
 from kcode.agent.prompt import system_text
 from kcode.agent.rewind import standing
 from kcode.agent.steering import Steering
@@ -81,7 +81,7 @@ class Session(Dialogue):
         self.flag_rules: tuple[Rule, ...] = ()  # of the command line
         self.map = CodeMap(workspace.root)
         self.problems = Problems(self)
-        self.context = ToolContext(workspace, settings, map=self.map)
+        self.context = ToolContext(workspace, settings, map=self.map, servers=servers_of(workspace, settings))
         self._running: asyncio.Task[None] | None = None
         self._shell: asyncio.Task[ShellRun] | None = None
         self.attachments: list[Attachment] = []  # go with the next message
@@ -121,7 +121,8 @@ class Session(Dialogue):
             session = cls(workspace, settings, provider, journal, [], _inside(workspace, start))
             facts = {"kcode": __version__, "branch": branch_of(workspace.root), **session.who()}
             session.record(Note("session", data=facts))
-            session.begin(Epoch("start"), System(system_text()), Tools(declarations(all_tools())))
+            tools = declarations(all_tools(settings))
+            session.begin(Epoch("start"), System(system_text()), Tools(tools))
         tidy_daily(settings.sessions)
         return session
 
@@ -240,7 +241,7 @@ class Session(Dialogue):
 
     def clear(self) -> None:
         """A new conversation in the same session; the journal keeps the old one."""
-        self.begin(Epoch("clear"), System(system_text()), Tools(declarations(all_tools())))
+        self.begin(Epoch("clear"), System(system_text()), Tools(declarations(all_tools(self.settings))))
         self._read_todo()
 
     async def compact(self, keep: str = "") -> str:

@@ -28,6 +28,7 @@ USER_ONLY: dict[str, str] = {
     "agent.max_cost_day": "a repository must not decide what you spend",
     "hooks.review_cost": "a repository must not decide what you spend",
     "diagnostics.commands": "a repository must not decide what runs without asking you",
+    "diagnostics.servers": "a repository must not decide what runs without asking you",
     "safety": "a repository must not loosen its own confinement",
 }
 """Settings (or whole sections) that the project's file must not hold, and why."""

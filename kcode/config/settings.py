@@ -96,6 +96,11 @@ class DiagnosticsSettings(Section):
         "",
         description="checkers to run, parted by `;`: known names, or commands with {files}; empty: detected",
     )
+    servers: str = Field(
+        "",
+        description="language servers to ask after edits and to rename with, parted by `;`: "
+        "known names, or LANGUAGE=COMMAND; empty: none",
+    )
     timeout_s: float = Field(30.0, gt=0, description="time limit of one checker, seconds")
 
 

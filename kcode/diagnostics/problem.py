@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from kcode.workspace.diff import hunks
+
 SHOWN = 20
 _MESSAGE = 300  # characters
 
@@ -48,6 +50,17 @@ def new_ones(
         else:
             found.append(problem)
     return sorted(found)
+
+
+def changed_lines(before: str | None, after: str | None) -> set[int]:
+    """The lines of ``after`` that are new or next to what was removed; texts are None where no file is."""
+    if after is None:
+        return set()
+    return {
+        line
+        for hunk in hunks(before or "", after, 0)
+        for line in range(hunk.new_start, hunk.new_start + max(hunk.new_count, 1))
+    }
 
 
 def in_changed_lines(problems: Iterable[Problem], changed: dict[str, set[int]]) -> list[Problem]:

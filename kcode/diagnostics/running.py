@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kcode.config.paths import cache_dir, make_private
-from kcode.config.project import workspace_key
 from kcode.config.settings import Settings
 from kcode.diagnostics.checkers import Checker, Found, applying, chosen
-from kcode.diagnostics.problem import Problem, in_changed_lines, new_ones
+from kcode.diagnostics.lsp.found import NOTHING, FoundByServers
+from kcode.diagnostics.problem import Problem, changed_lines, in_changed_lines, new_ones
+from kcode.diagnostics.room import Room
 from kcode.errors import EnvironmentProblem
-from kcode.safety.process import Finished, child_environment, run
-from kcode.safety.sandbox import Confinement, status
-from kcode.safety.trust import is_trusted
-from kcode.workspace.diff import hunks
+from kcode.safety.process import Finished, run
 from kcode.workspace.errors import WorkspaceError
 from kcode.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kcode.diagnostics.lsp.pool import Servers
 
 _OUTPUT = 4_000_000  # bytes of a checker's output
 _AT_ONCE = 2  # checkers
@@ -43,7 +44,12 @@ class Bench:
     settings: Settings
     last: dict[tuple[str, Path], list[Problem]] = field(default_factory=dict)
     given_up: dict[str, str] = field(default_factory=dict)
+    servers: Servers | None = None
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
+    _room: Room = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._room = Room(self.workspace, self.settings)
 
     async def check(self, before: Mapping[str, str | None]) -> Report:
         """New problems of the files named by ``before``, which holds their former texts (None: not there)."""
@@ -58,14 +64,25 @@ class Bench:
                 for found in await asyncio.to_thread(_found, checkers, root, path):
                     groups.setdefault(found, []).append(path)
         now = {path: self._text(path) for path in before}
-        changed = {path: _changed_lines(before[path], text) for path, text in now.items()}
+        changed = {path: changed_lines(before[path], text) for path, text in now.items()}
         usable = {found: paths for found, paths in groups.items() if await self._may_run(found)}
-        results = await asyncio.gather(
-            *(self._new(found, paths, before, now, changed) for found, paths in usable.items())
-        )
+        asked = asyncio.ensure_future(self._asked(before))
+        try:
+            results = await asyncio.gather(
+                *(self._new(found, paths, before, now, changed) for found, paths in usable.items())
+            )
+            theirs = await asked
+        finally:
+            await _ended(asked)
         notes = sorted(note for name, note in self.given_up.items() if name not in given_up)
-        problems = tuple(sorted({problem for result in results for problem in result}))
-        return Report(problems, tuple(notes), tuple(dict.fromkeys(each.checker.name for each in usable)))
+        problems = {problem for result in results for problem in result}
+        problems |= {each for each in theirs.problems if not _is_known(each, problems)}
+        tools = dict.fromkeys([*(each.checker.name for each in usable), *theirs.tools])
+        return Report(tuple(sorted(problems)), (*notes, *theirs.notes), tuple(tools))
+
+    async def _asked(self, before: Mapping[str, str | None]) -> FoundByServers:
+        """What language servers find new."""
+        return await self.servers.check(before) if self.servers is not None else NOTHING
 
     def _text(self, path: str) -> str | None:
         try:
@@ -74,20 +91,13 @@ class Bench:
             return None
 
     async def _may_run(self, found: Found) -> bool:
-        """Programs and configuration that come with a repository run where they are confined or trusted."""
         name = found.checker.name
         if name in self.given_up:
             return False
-        root = self.workspace.root
-        theirs = found.checker.runs_code or Path(found.program).is_relative_to(root)
-        if not theirs or is_trusted(root):
-            return True
-        if self.settings.safety.sandbox != "off" and (await asyncio.to_thread(status)).holds:
-            return True
-        self.given_up[name] = (
-            f"{name} is not run after edits: commands are not confined, and this folder is not trusted"
-        )
-        return False
+        why = await self._room.refusal(name, found.program, found.checker.runs_code)
+        if why:
+            self.given_up[name] = why
+        return not why
 
     async def _new(
         self,
@@ -125,7 +135,7 @@ class Bench:
                     return None
                 problems += part
             return problems
-        with tempfile.TemporaryDirectory(prefix="kcode-before-", dir=self._cache("before")) as folder:
+        with tempfile.TemporaryDirectory(prefix="kcode-before-", dir=self._room.cache("before")) as folder:
             copies = {}
             for number, (path, text) in enumerate(texts.items()):
                 copy = Path(folder) / f"{number}-{Path(path).name}"
@@ -152,11 +162,11 @@ class Bench:
             done = await run(
                 self._words(found, paths, more, text is not None),
                 cwd=found.folder,
-                env=self._environment(),
+                env=self._room.environment(),
                 timeout_s=limit,
                 input=None if text is None else text.encode("utf-8", "replace"),
                 max_output=_OUTPUT,
-                confine=self._confinement(),
+                confine=self._room.confinement(),
             )
         except EnvironmentProblem as problem:
             self.given_up[checker.name] = f"{checker.name} is not run after edits: {problem.message}"
@@ -187,7 +197,7 @@ class Bench:
                 words += sorted({f"./{Path(name).parent.as_posix()}" for name in names})
             else:
                 words.append(
-                    word.replace("{cache}", str(self._cache(checker.name, "before" if more else "now")))
+                    word.replace("{cache}", str(self._room.cache(checker.name, "before" if more else "now")))
                 )
         return words
 
@@ -203,45 +213,24 @@ class Bench:
         path = real.relative_to(root).as_posix()
         return Problem(path, problem.line, problem.column, problem.code, problem.message, problem.tool)
 
-    def _cache(self, *parts: str) -> Path:
-        folder = cache_dir().joinpath("diagnostics", workspace_key(self.workspace.root), *parts)
-        make_private(folder)
-        return folder
 
-    def _environment(self) -> dict[str, str]:
-        cache = self._cache("cache")
-        return child_environment(
-            {
-                "NO_COLOR": "1",
-                "TERM": "dumb",
-                "PAGER": "cat",
-                "CI": "1",
-                "TMPDIR": str(self._cache("tmp")),
-                "XDG_CACHE_HOME": str(cache),
-                "CARGO_TARGET_DIR": str(self._cache("cargo")),
-                "PYTHONDONTWRITEBYTECODE": "1",
-            }
-        )
+def _is_known(problem: Problem, others: Iterable[Problem]) -> bool:
+    """Whether a checker has told the same: a project may run one program as both."""
+    return any(
+        (each.path, each.line) == (problem.path, problem.line)
+        and (each.message == problem.message or (each.code and each.code == problem.code))
+        for each in others
+    )
 
-    def _confinement(self) -> Confinement | None:
-        safety = self.settings.safety
-        if safety.sandbox == "off":
-            return None
-        return Confinement((*self.workspace.roots, self._cache()), network=False)
+
+async def _ended(task: asyncio.Future[FoundByServers]) -> None:
+    """A check that is cancelled leaves none of its questions behind."""
+    task.cancel()
+    await asyncio.wait({task})
 
 
 def _found(checkers: Sequence[Checker], root: Path, path: str) -> list[Found]:
     return list(applying(checkers, root, path, os.environ))
-
-
-def _changed_lines(before: str | None, after: str | None) -> set[int]:
-    if after is None:
-        return set()
-    return {
-        line
-        for hunk in hunks(before or "", after, 0)
-        for line in range(hunk.new_start, hunk.new_start + max(hunk.new_count, 1))
-    }
 
 
 def _first_words(done: Finished) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kcode.config.settings import Settings
 from kcode.diagnostics.running import Bench, Report
 from kcode.workspace.change import FileEdit
 from kcode.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from kcode.diagnostics.lsp.pool import Servers
 
 WAIT_S = 2.0  # how long an edit's result waits for its problems
 
@@ -17,9 +21,9 @@ class Diagnostics:
     """One for a session. An edit that comes while an earlier one is being checked is checked together with
     it: both are compared with the text before the first."""
 
-    def __init__(self, workspace: Workspace, settings: Settings) -> None:
+    def __init__(self, workspace: Workspace, settings: Settings, servers: Servers | None = None) -> None:
         self._settings = settings
-        self._bench = Bench(workspace, settings)
+        self._bench = Bench(workspace, settings, servers=servers)
         self._before: dict[str, str | None] = {}
         self._task: asyncio.Task[Report] | None = None
 

@@ -19,6 +19,7 @@ from kcode.workspace.change import FileEdit as FileEdit
 if TYPE_CHECKING:
     from kcode.codemap.service import CodeMap
     from kcode.config.settings import Settings
+    from kcode.diagnostics.lsp.pool import Servers
     from kcode.tools.background import Background
     from kcode.workspace.workspace import Workspace
 
@@ -85,6 +86,7 @@ class ToolContext:
     scratch: Path | None = None
     background: Background | None = None
     map: CodeMap | None = None
+    servers: Servers | None = None  # language servers, where any is configured
     planned: dict[int, tuple[FileEdit, ...]] = field(default_factory=dict)  # id(arguments) -> approved
     test_env: dict[str, str] = field(default_factory=dict)  # variables that the project's tests get
 

@@ -141,14 +141,19 @@ def approved(args: Arguments, context: ToolContext, edits: Sequence[FileEdit]) -
 
 def make(workspace: Workspace, changes: Sequence[Change], label: str) -> str:
     """Make the changes, all or none. Returns the checkpoint's id."""
-    try:
-        identity = workspace.apply([change.edit for change in changes], label=label)
-    except StaleFile as problem:
-        raise ToolRefused(f"{problem.message}: read it again") from None
+    identity = apply(workspace, [change.edit for change in changes], label)
     for change in changes:
         if change.edit.after is not None:
             workspace.saw(change.edit.path, change.edit.after)
     return identity
+
+
+def apply(workspace: Workspace, edits: Sequence[FileEdit], label: str) -> str:
+    """:func:`make`, without the model being taken to know the files. Returns the checkpoint's id."""
+    try:
+        return workspace.apply(edits, label=label)
+    except StaleFile as problem:
+        raise ToolRefused(f"{problem.message}: read it again") from None
 
 
 def make_all(
@@ -220,12 +225,12 @@ def told(change: Change) -> str:
     elif edit.after is None:
         text = f"Deleted {edit.path}."
     elif outcome is None:
-        text = f"Rewrote {edit.path}, {_where(edit)}."
+        text = f"Rewrote {edit.path}, {where(edit)}."
     else:
         stages = Counter(outcome.stages)
         how = ", ".join(f"{count} {stage}" for stage, count in stages.items())
         many = f"{outcome.replaced} replacement{'' if outcome.replaced == 1 else 's'}"
-        text = f"Edited {edit.path}: {many} (matched: {how}), {_where(edit)}."
+        text = f"Edited {edit.path}: {many} (matched: {how}), {where(edit)}."
         if set(stages) - {"exact"}:
             text += " Some text did not match exactly, so check the result:\n"
             text += bounded(unified(edit.before, edit.after, edit.path), DIFF_SHOWN)
@@ -249,7 +254,7 @@ def outcome_of(changes: Sequence[Change], text: str = "") -> ToolOutcome:
     )
 
 
-def _where(edit: FileEdit) -> str:
+def where(edit: FileEdit) -> str:
     """Where the new text is, so that the model need not read the file again to go on."""
     spans = [
         f"{hunk.new_start}-{hunk.new_start + hunk.new_count - 1}"

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Collection
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -16,6 +16,9 @@ from kcode.providers.arguments import NotArguments, read_arguments
 from kcode.tools.base import Arguments, Tool, ToolRefused
 from kcode.tools.schema import declarations as declarations
 from kcode.tools.schema import normalised
+
+if TYPE_CHECKING:
+    from kcode.config.settings import Settings
 
 
 @cache
@@ -29,20 +32,22 @@ def _tools() -> dict[str, Tool[Any]]:
     from kcode.tools.move import DeletePath, MovePath
     from kcode.tools.patch import ApplyPatch
     from kcode.tools.read import ReadFile
+    from kcode.tools.rename import RenameSymbol
     from kcode.tools.tests import RunTests
     from kcode.tools.todo import UpdateTodo
 
     tools: list[Tool[Any]] = [
         ApplyPatch(), CommandOutput(), DeletePath(), EditFile(), FindFiles(), FindSymbol(), GitDiff(),
         GitLog(), GitShow(), GitStatus(), Grep(), ListDir(), Map(), MovePath(), Outline(), ReadFile(),
-        References(), RunCommand(), RunTests(), UpdateTodo(), WriteFile(),
+        References(), RenameSymbol(), RunCommand(), RunTests(), UpdateTodo(), WriteFile(),
     ]  # fmt: skip
     return {tool.name: tool for tool in sorted(tools, key=lambda tool: tool.name)}
 
 
-def all_tools() -> list[Tool[Any]]:
-    """Every tool, sorted by name."""
-    return list(_tools().values())
+def all_tools(settings: Settings | None = None) -> list[Tool[Any]]:
+    """Every tool that can work with these settings, sorted by name; without any, those that always can."""
+    servers = settings is not None and settings.diagnostics.servers
+    return [tool for tool in _tools().values() if servers or tool.name != "rename_symbol"]
 
 
 class ParsedCall(NamedTuple):
@@ -92,7 +97,8 @@ def _tool(name: str, known: Collection[str]) -> tuple[Tool[Any], tuple[str, ...]
         return tools[plain], (f"the name {name!r} meant {plain}",)
     near = difflib.get_close_matches(name, tools, 1, 0.6)
     hint = f"did you mean {near[0]}? " if near else ""
-    raise ToolRefused(f"there is no tool {name!r}; {hint}The tools are: {', '.join([*tools, *known])}")
+    names = ", ".join([*(tool.name for tool in all_tools()), *known])
+    raise ToolRefused(f"there is no tool {name!r}; {hint}The tools are: {names}")
 
 
 def _plain(name: str) -> str:

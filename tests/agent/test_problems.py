@@ -79,3 +79,50 @@ def test_a_refused_edit_and_a_read_are_not_checked(k2sim: Any, open_session: Ope
     session = open_session(k2sim([use(wrong), say("done")]), agent={"mode": "edits"})
     run_turn(session, "try")
     assert session.problems._diagnostics is None
+
+
+TOY = Path(__file__).parent.parent / "diagnostics" / "toy_server.py"
+
+
+@pytest.fixture
+def served(repo: Path) -> dict[str, str]:
+    """The settings of a project with a language server for ``.toy`` files."""
+    trust(repo)
+    (repo / "lib.toy").write_text("def size\n")
+    (repo / "a.toy").write_text("use size\n")
+    return {"servers": f".toy={sys.executable} {TOY} {repo / 'log'}"}
+
+
+def test_a_language_server_tells_problems_and_renames_as_one_edit(
+    k2sim: Any, open_session: Open, repo: Path, served: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "WAIT_S", 60.0)
+    wrong = call("edit_file", path="a.toy", edits=[{"old_text": "use size", "new_text": "use size use it"}])
+    rename = call("rename_symbol", path="a.toy", line=1, name="size", new_name="length")
+    sim = k2sim([use(wrong), use(rename), say("done")])
+    session = open_session(sim, agent={"mode": "edits"}, diagnostics=served)
+
+    async def go() -> None:
+        _ = [event async for event in session.turn("rename it")]
+        session.undo()
+        await session.close()
+
+    asyncio.run(go())
+    assert "a.toy:1:14: T1 it is not defined" in tool_texts(session)[0]
+    assert "Renamed size to length in 2 files" in tool_texts(session)[1]
+    assert (repo / "lib.toy").read_text() == "def size\n"
+    assert (repo / "a.toy").read_text() == "use size\n"
+    assert "BROKEN" not in (repo / "log").read_text()
+    assert "end: exit" in (repo / "log").read_text()
+
+
+def test_renaming_is_offered_only_where_a_server_is_configured(
+    k2sim: Any, open_session: Open, served: dict[str, str]
+) -> None:
+    rename = call("rename_symbol", path="a.toy", line=1, name="size", new_name="length")
+    sim = k2sim([use(rename), say("done")])
+    session = open_session(sim, agent={"mode": "edits"})
+    run_turn(session, "rename it")
+    assert "rename_symbol" not in session.declared
+    assert tool_texts(session)[0].startswith("Error: no tool 'rename_symbol' in this session")
+    assert "rename_symbol" in open_session(k2sim([]), diagnostics=served).declared

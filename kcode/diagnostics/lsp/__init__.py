@@ -1,0 +1,1 @@
+"""Language servers that a person configured: their diagnostics, and renaming by what a name means."""
