@@ -1,4 +1,5 @@
-"""Landlock for the calling thread, by system calls: files are written only below given folders.
+"""Landlock for the calling thread, by system calls: files are written only below given folders, and read
+everywhere but where secrets are.
 
 It has no right for chmod, chown and utime, and cannot carve a hole into a writable folder; SECURITY.md
 says so. Numbers are from the kernel's ``include/uapi/linux/landlock.h``.
@@ -11,7 +12,7 @@ import os
 import stat
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446  # the same on every architecture
 _PATH_BENEATH = 1
 _NO_NEW_PRIVS = 38  # prctl
-_WRITE_FILE, _TRUNCATE, _REFER = 1 << 1, 1 << 14, 1 << 13
+_WRITE_FILE, _READ_FILE, _TRUNCATE, _REFER = 1 << 1, 1 << 2, 1 << 14, 1 << 13
 _CHANGE_FOLDERS = sum(1 << bit for bit in range(4, 13))  # remove and make of every kind
 _TCP = 0b11  # bind, connect
 _SCOPES = 0b11  # abstract unix sockets, signals
@@ -51,33 +52,79 @@ def version() -> int:
         return 0
 
 
-def restrict_thread(writable: Sequence[Path], *, tcp: bool) -> None:
-    """Confine the calling thread, and what it starts, for ever. Raises OSError."""
+def restrict_thread(writable: Sequence[Path], unreadable: Iterable[Path], *, tcp: bool) -> None:
+    """Confine the calling thread, and what it starts, for ever. Paths are real ones. Raises OSError.
+
+    Below ``unreadable`` names can be listed and files not opened; what is ``writable`` can be read too.
+    """
     abi = version()
     files = _WRITE_FILE | (_TRUNCATE if abi >= 3 else 0)
     folders = files | _CHANGE_FOLDERS | (_REFER if abi >= 2 else 0)
-    attributes = struct.pack("=Q", folders)
+    hidden = frozenset(map(str, unreadable))
+    reading = _READ_FILE if hidden else 0
+    attributes = struct.pack("=Q", folders | reading)
     if abi >= 4:
         attributes += struct.pack("=Q", 0 if tcp else _TCP)
     if abi >= 6:
         attributes += struct.pack("=Q", _SCOPES)
-    buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    ruleset = _call(_CREATE, buffer, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
+    ruleset = _ruleset(attributes)
     try:
-        for path in (*writable, *map(Path, _DEVICE_FOLDERS)):
-            _allow(ruleset, path, folders, files)
+        for path in readable("/", hidden) if hidden else ():
+            _allow(ruleset, path, reading, reading, links=False)
+        for path in (*map(str, writable), *_DEVICE_FOLDERS):
+            whole = not any(secret.startswith(f"{path}/") for secret in hidden)
+            _allow(ruleset, path, folders | reading * whole, files | reading)
         for device in _DEVICES:
-            _allow(ruleset, Path(device), files, files)
-        if _libc().prctl(_NO_NEW_PRIVS, 1, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "no_new_privs is refused")
-        _call(_RESTRICT, ctypes.c_int(ruleset), ctypes.c_uint32(0))
+            _allow(ruleset, device, files, files)
+        _restrict(ruleset)
     finally:
         os.close(ruleset)
 
 
-def _allow(ruleset: int, path: Path, folder_rights: int, file_rights: int) -> None:
-    with suppress(FileNotFoundError):  # not every system has every device
-        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+def restrict_scope() -> bool:
+    """Keep the calling thread from abstract unix sockets and processes outside; whether the kernel can.
+
+    Mounts stay possible, so that another sandbox may be built below it. Raises OSError.
+    """
+    if version() < 6:
+        return False
+    ruleset = _ruleset(struct.pack("=QQQ", 0, 0, _SCOPES))
+    try:
+        _restrict(ruleset)
+    finally:
+        os.close(ruleset)
+    return True
+
+
+def readable(folder: str, hidden: frozenset[str]) -> Iterator[str]:
+    """The folders and files that together are all of ``folder`` but ``hidden``; links are left out: what
+    they lead to is there under its own name."""
+    if folder in hidden:
+        return
+    below = folder.rstrip("/") + "/"
+    if not any(path.startswith(below) for path in hidden):
+        yield folder
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.is_symlink():
+                yield from readable(entry.path, hidden)
+
+
+def _ruleset(attributes: bytes) -> int:
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    return _call(_CREATE, buffer, ctypes.c_size_t(len(attributes)), ctypes.c_uint32(0))
+
+
+def _restrict(ruleset: int) -> None:
+    if _libc().prctl(_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "no_new_privs is refused")
+    _call(_RESTRICT, ctypes.c_int(ruleset), ctypes.c_uint32(0))
+
+
+def _allow(ruleset: int, path: str, folder_rights: int, file_rights: int, *, links: bool = True) -> None:
+    with suppress(FileNotFoundError, PermissionError):  # not every system has every device
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW))
         try:
             is_folder = stat.S_ISDIR(os.fstat(fd).st_mode)
             rule = struct.pack("=Qi", folder_rights if is_folder else file_rights, fd)

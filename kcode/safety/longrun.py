@@ -63,7 +63,9 @@ class LongRun:
         self._lock = threading.Lock()
         self._listeners: list[Callable[[], None]] = []
         guarded = argv if sys.platform == "win32" else ["/bin/sh", "-c", _GUARD, "guard", *argv]
-        self._child = spawn(guarded, cwd=cwd, env=env, stderr=subprocess.STDOUT, confine=confine)
+        self._child = spawn(
+            guarded, cwd=cwd, env=env, stderr=subprocess.STDOUT, confine=confine, too_much=self.stop
+        )
         self._sink = _Log(log)
         self._pump = Pump(self._child.process.stdout, HeadTail(2), self._heard)
         self._timer = threading.Timer(timeout_s, self.stop) if timeout_s else None
@@ -107,8 +109,11 @@ class LongRun:
 
     def _watch(self) -> None:
         code = self._child.wait()
+        notes = self._child.close()
         drain([self._pump], DRAIN_S)
         self._pump.stop()
+        for note in notes:
+            self._heard(f"\n[{note}]\n".encode())
         for end in (self._child.process.stdin, self._sink):
             if end is not None:
                 with suppress(OSError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -21,9 +20,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from kcode.errors import EnvironmentProblem
+from kcode.safety.groups import end_leftovers, signal_group, wait_unreaped
 from kcode.safety.output import DRAIN_S, HeadTail, Pump, Relay, drain, feed
 
 if TYPE_CHECKING:
+    from kcode.safety.oversight import Oversight
     from kcode.safety.sandbox import Confinement
 
 OUTPUT_LIMIT = 200_000  # bytes kept of each stream, half from its beginning and half from its end
@@ -39,6 +40,7 @@ class Finished:
     """How a process ended. ``code`` is the exit status, negative signal number where it was killed.
 
     ``stdout`` and ``stderr`` hold head and tail; ``cut_bytes`` counts what was left out between them.
+    ``notes`` say what was done about a command of the model's: a limit that ended it, daemons, planted files.
     """
 
     code: int
@@ -48,6 +50,7 @@ class Finished:
     seconds: float
     cut_bytes: int
     signal: int | None
+    notes: tuple[str, ...] = ()
 
 
 def child_environment(extra: Mapping[str, str] | None = None, *, keep_keys: bool = False) -> dict[str, str]:
@@ -136,35 +139,42 @@ class Spawned:
     """A long-lived child with pipes in a process group of its own."""
 
     process: subprocess.Popen[bytes]
+    oversight: Oversight | None = None
 
     def kill_group(self, grace_s: float = TERM_GRACE_S) -> None:
         """End the child and everything it started: SIGTERM, up to ``grace_s`` seconds, SIGKILL."""
-        _signal_group(self.process, hard=False)
+        signal_group(self.process, hard=False)
         try:
             self.process.wait(grace_s)
         except subprocess.TimeoutExpired:
-            _signal_group(self.process, hard=True)
+            signal_group(self.process, hard=True)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(KILL_WAIT_S)
-        _end_leftovers(self.process.pid, 0.0)
+        end_leftovers(self.process.pid, 0.0)
+        self.close()
+
+    def close(self) -> tuple[str, ...]:
+        """After it has ended: what was done about what it left behind, in words."""
+        oversight, self.oversight = self.oversight, None
+        return oversight.close() if oversight is not None else ()
 
     def wait(self) -> int:
         """Block until the child ends, end what it left running in its group; the exit status, or minus the
         number of the signal that killed it."""
-        _wait_unreaped(self.process)
-        _signal_group(self.process, hard=False)  # still unreaped, so the id cannot be another's
+        wait_unreaped(self.process)
+        signal_group(self.process, hard=False)  # still unreaped, so the id cannot be another's
         code = self.process.wait()
-        _end_leftovers(self.process.pid, TERM_GRACE_S)
+        end_leftovers(self.process.pid, TERM_GRACE_S)
         return code
 
     def end_group(self) -> None:
         """SIGTERM, then SIGKILL, to all of a group that a thread is waiting for in :meth:`wait`."""
-        _signal_group(self.process, hard=False)
+        signal_group(self.process, hard=False)
         until = time.monotonic() + TERM_GRACE_S
         while self.process.returncode is None and time.monotonic() < until:
             time.sleep(0.01)
         if self.process.returncode is None:
-            _signal_group(self.process, hard=True)
+            signal_group(self.process, hard=True)
 
 
 def spawn(
@@ -177,12 +187,16 @@ def spawn(
     stderr: int | IO[Any] | None = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
     confine: Confinement | None = None,
+    too_much: Callable[[], None] = lambda: None,
 ) -> Spawned:
-    """Start a child that lives until :meth:`Spawned.kill_group`. The caller reads its pipes."""
+    """Start a child that lives until :meth:`Spawned.kill_group`. The caller reads its pipes.
+
+    ``too_much`` is called, on a thread, where a confined one exceeds its limits.
+    """
     pipes: dict[str, Any] = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
     if pass_fds:
         pipes["pass_fds"] = tuple(pass_fds)
-    return Spawned(_start(argv, cwd or Path.cwd(), env, confine, **pipes))
+    return Spawned(*_start(argv, cwd or Path.cwd(), env, confine, too_much, **pipes))
 
 
 @dataclass(slots=True)
@@ -201,17 +215,19 @@ class _Job:
     confine: Confinement | None
     _wake: threading.Event = field(default_factory=threading.Event)  # the child exited, or cancel
     _exited: threading.Event = field(default_factory=threading.Event)
+    _oversight: Oversight | None = None
 
     def cancel(self) -> None:
         self._wake.set()
 
     def finish(self) -> Finished:
         began = time.monotonic()
-        process = _start(
+        process, self._oversight = _start(
             self.argv,
             self.cwd,
             self.env,
             self.confine,
+            self.cancel,
             stdin=subprocess.DEVNULL if self.input is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT if self.merge_stderr else subprocess.PIPE,
@@ -228,66 +244,78 @@ class _Job:
         if not self._exited.is_set():
             self._stop(process)
         drain(pumps, DRAIN_S)
-        code = self._reap(process, pumps)
+        code, notes = self._reap(process, pumps)
+        said = "".join(f"\n[{note}]" for note in notes)
         return Finished(
             code=code,
-            stdout=out.text(),
+            stdout=out.text() + said,
             stderr=err.text(),
             timed_out=timed_out,
             seconds=time.monotonic() - began,
             cut_bytes=out.cut + err.cut,
             signal=-code if code < 0 else None,
+            notes=notes,
         )
 
     def _heard(self, chunk: bytes) -> None:
+        if self._oversight is not None:
+            self._oversight.heard(chunk)
         if self.on_output:
             self.on_output(chunk)
         if self.enough and self.enough(chunk):
             self.cancel()
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        _wait_unreaped(process)
+        wait_unreaped(process)
         self._exited.set()
         self._wake.set()
 
     def _stop(self, process: subprocess.Popen[bytes]) -> None:
-        _signal_group(process, hard=False)
+        signal_group(process, hard=False)
         if not self._exited.wait(TERM_GRACE_S):
-            _signal_group(process, hard=True)
+            signal_group(process, hard=True)
             self._exited.wait(KILL_WAIT_S)
 
-    def _reap(self, process: subprocess.Popen[bytes], pumps: list[Pump]) -> int:
-        """Collect the exit status, then end whatever the child left running in its group."""
+    def _reap(self, process: subprocess.Popen[bytes], pumps: list[Pump]) -> tuple[int, tuple[str, ...]]:
+        """Collect the exit status, then end whatever the child left running; what was done, in words."""
         if not self._exited.is_set():  # survived SIGKILL: stuck in the kernel, nothing more to do
             code = -9
         else:
-            _signal_group(process, hard=False)  # still unreaped, so the id cannot be another's
+            signal_group(process, hard=False)  # still unreaped, so the id cannot be another's
             code = process.wait()
-            _end_leftovers(process.pid, TERM_GRACE_S)
+            end_leftovers(process.pid, TERM_GRACE_S)
+        notes = self._oversight.close() if self._oversight is not None else ()
         drain(pumps, DRAIN_S)
         for pump in pumps:
             pump.stop()
-        return code
+        return code, notes
 
 
 def _start(
-    argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, confine: Confinement | None, **pipes: Any
-) -> subprocess.Popen[bytes]:
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str] | None,
+    confine: Confinement | None,
+    too_much: Callable[[], None],
+    **pipes: Any,
+) -> tuple[subprocess.Popen[bytes], Oversight | None]:
     environment = child_environment() if env is None else dict(env)
     if _WINDOWS:
         pipes["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
     def popen(command: Sequence[str], **more: Any) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            list(command), cwd=cwd, env=environment, start_new_session=not _WINDOWS, **pipes, **more
-        )
+        more = {"env": environment, **more}
+        return subprocess.Popen(list(command), cwd=cwd, start_new_session=not _WINDOWS, **pipes, **more)
 
     try:
         if confine is None:
-            return popen(argv)
-        from kcode.safety import sandbox
+            return popen(argv), None
+        from kcode.safety import oversight, sandbox
 
-        return sandbox.start(confine, argv, popen)
+        around = oversight.Oversight(
+            confine, lambda more: sandbox.start(confine, argv, {**environment, **more}, popen), too_much
+        )
+        return around.process, around
     except OSError as problem:
         raise _cannot_start(argv[0], cwd, problem) from problem
     except ValueError as problem:  # a NUL byte in an argument
@@ -308,54 +336,3 @@ def _cannot_start(program: str, cwd: Path, problem: OSError) -> EnvironmentProbl
             f"cannot start {program}: {problem.strerror}", "close other programs: too many processes"
         )
     return EnvironmentProblem(f"cannot start {program}: {problem.strerror or problem}")
-
-
-def _wait_unreaped(process: subprocess.Popen[bytes]) -> None:
-    """Block until the child ended, leaving it a zombie: its id stays ours until the group was signalled."""
-    if hasattr(os, "waitid"):
-        with suppress(ChildProcessError):
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    else:
-        process.wait()
-
-
-def _signal_group(process: subprocess.Popen[bytes], *, hard: bool) -> None:
-    if _WINDOWS:
-        if process.poll() is None:
-            subprocess.run(
-                ["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False
-            )
-        return
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL if hard else signal.SIGTERM)
-
-
-def _end_leftovers(group: int, grace_s: float) -> None:
-    """Kill what is left of a group whose leader was reaped. The id is not reused while members live."""
-    if _WINDOWS:
-        return
-    until = time.monotonic() + grace_s
-    while _group_lives(group):
-        if time.monotonic() >= until:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, signal.SIGKILL)
-            return
-        time.sleep(0.01)
-
-
-def _group_lives(group: int) -> bool:
-    """Whether a member still runs. Zombies do not: in containers their init may never collect them."""
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    if not sys.platform.startswith("linux"):
-        return True
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with suppress(OSError, ValueError, IndexError):
-            state, _parent, its_group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
-            if int(its_group) == group and state not in "ZX":
-                return True
-    return False

@@ -9,35 +9,48 @@ from __future__ import annotations
 import functools
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from kcode.config.paths import config_dir
 from kcode.errors import EnvironmentProblem
-from kcode.safety import landlock, seccomp
+from kcode.safety import bwrap, hidden, landlock, seatbelt, seccomp
+from kcode.safety.limits import Limits
 
 Kind = Literal["bubblewrap", "landlock", "seatbelt", "none"]
 _PROBE_S = 10.0
 _DENIED = re.compile(
-    r"permission denied|operation not permitted|read-only file system|network is unreachable"
-    r"|could not resolve|temporary failure in name resolution|name or service not known",
+    r"permission ?(?:error|denied)|operation not permitted|read-only file ?system|network is unreachable"
+    r"|could not resolve|temporary failure in name resolution|name or service not known|nodename nor servname"
+    r"|\bE(?:PERM|ACCES|ROFS|NETUNREACH|AI_AGAIN|NOTFOUND)\b|getaddrinfo|no route to host"
+    r"|could not (?:lock|write) config file|device or resource busy|invalid cross-device link"
+    r"|(?:cannot|can't|failed to) connect to the docker daemon|error dialing|network access is disabled",
     re.IGNORECASE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """What a command may do: write below ``writable``, and reach the network if ``network``."""
+    """What a command may do: write below ``writable`` (real paths), and reach the network if ``network``.
+
+    ``free``: it is not confined, though its limits hold and what it leaves running ends with it.
+    """
 
     writable: tuple[Path, ...]
     network: bool = False
+    free: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def holds(self) -> bool:
+        """Whether a command really is confined. The first call tries it out."""
+        return not self.free and status().holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +69,17 @@ class Opener(Protocol):
     def __call__(self, command: Sequence[str], **more: Any) -> subprocess.Popen[bytes]: ...
 
 
-def start(confine: Confinement, argv: Sequence[str], popen: Opener) -> subprocess.Popen[bytes]:
+def start(
+    confine: Confinement, argv: Sequence[str], env: Mapping[str, str], popen: Opener
+) -> subprocess.Popen[bytes]:
     """Start ``argv`` through ``popen``, confined as well as this machine can. Raises OSError."""
-    kind = status().kind
-    if kind == "bubblewrap":
-        return _start_bubblewrap(confine, argv, popen)
-    if kind == "landlock":
-        return _start_landlock(confine, argv, popen)
-    if kind == "seatbelt":
-        return popen(["/usr/bin/sandbox-exec", "-p", _seatbelt_profile(confine), *argv])
-    return popen(argv)
+    kind = "none" if confine.free else status().kind
+    if kind == "none":
+        return popen(argv, env=dict(env))
+    starter = {"bubblewrap": _start_bubblewrap, "landlock": _start_landlock, "seatbelt": _start_seatbelt}[
+        kind
+    ]
+    return starter(confine, argv, functools.partial(popen, env=hidden.without_secrets(env)))
 
 
 @functools.cache
@@ -78,8 +92,8 @@ def status() -> SandboxStatus:
     if not sys.platform.startswith("linux"):
         return SandboxStatus("none", f"no sandbox is known for {sys.platform}: every command is asked about")
     reasons = []
-    if bubblewrap():
-        found = _probe("bubblewrap", f"bubblewrap ({bubblewrap()})", _start_bubblewrap)
+    if bwrap.program():
+        found = _probe("bubblewrap", f"bubblewrap ({bwrap.program()})", _start_bubblewrap)
         if found:
             return found
         reasons.append(
@@ -145,119 +159,77 @@ def _probe(
         return SandboxStatus(kind, words) if worked and not (outside / "file").exists() else None
 
 
-# --- bubblewrap ------------------------------------------------------------------------------
-
-
-@functools.cache
-def bubblewrap() -> str:
-    """The path of the system's bwrap; never one inside the folder we are in."""
-    found = shutil.which("bwrap")
-    if not found or Path(found).resolve().is_relative_to(Path.cwd()):
-        return ""
-    return str(Path(found).resolve())
-
-
-def bubblewrap_argv(confine: Confinement, filter_fd: int | None) -> list[str]:
-    """The options of bwrap, as measured: /proc/sys stays writable for uid 0 unless bound again."""
-    argv = [bubblewrap(), "--unshare-user", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev"]
-    argv += [
-        "--proc",
-        "/proc",
-        "--ro-bind-try",
-        "/proc/sys",
-        "/proc/sys",
-        "--tmpfs",
-        "/run",
-        "--tmpfs",
-        "/tmp",
-    ]
-    for folder in _secret_folders(confine):
-        argv += ["--tmpfs", str(folder)]
-    for path in confine.writable:
-        argv += ["--bind", str(path), str(path)]
-    for path in _protected(confine):
-        argv += ["--ro-bind-try", str(path), str(path)]
-    argv += [] if confine.network else ["--unshare-net"]
-    argv += ["--unshare-pid", "--unshare-ipc", "--die-with-parent"]
-    if confine.network:  # names are resolved through files and sockets below /run
-        argv += ["--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve"]
-    return argv if filter_fd is None else [*argv, "--seccomp", str(filter_fd)]
+# --- the kinds ---------------------------------------------------------------------------------
 
 
 def _start_bubblewrap(confine: Confinement, argv: Sequence[str], popen: Opener) -> subprocess.Popen[bytes]:
     program = seccomp.program(network=True)  # its own network namespace does that part
+    options = functools.partial(
+        bwrap.argv,
+        confine.writable,
+        hidden.secret_places(confine.writable),
+        hidden.open_sockets(os.environ, confine.writable),
+        network=confine.network,
+    )
     if program is None:
-        return popen([*bubblewrap_argv(confine, None), "--", *argv])
+        return popen([*options(filter_fd=None), "--", *argv])
     reading, writing = os.pipe()
     try:
         os.write(writing, program)  # under a kilobyte: it fits any pipe
         os.close(writing)
-        return popen([*bubblewrap_argv(confine, reading), "--", *argv], pass_fds=(reading,))
+        command = [*options(filter_fd=reading), "--", *argv]
+        if confine.network:  # abstract sockets belong to the network that is shared then
+            return _in_a_thread(
+                landlock.restrict_scope, functools.partial(popen, command, pass_fds=(reading,))
+            )
+        return popen(command, pass_fds=(reading,))
     finally:
         os.close(reading)
 
 
-def _protected(confine: Confinement) -> list[Path]:
-    """What git would execute or obey later, outside the sandbox."""
-    return [
-        root / ".git" / name
-        for root in confine.writable
-        for name in ("hooks", "config")
-        if (root / ".git").is_dir()
-    ]
-
-
-def _secret_folders(confine: Confinement) -> list[Path]:
-    home = Path.home()
-    named = [home / name for name in (".ssh", ".gnupg", ".aws", ".kube", ".config/gcloud")]
-    return [
-        folder
-        for folder in (*named, config_dir())
-        if folder.is_dir() and not any(path.is_relative_to(folder) for path in confine.writable)
-    ]
-
-
-# --- Landlock --------------------------------------------------------------------------------
-
-
 def _start_landlock(confine: Confinement, argv: Sequence[str], popen: Opener) -> subprocess.Popen[bytes]:
+    secret = hidden.secret_places(confine.writable)
+    unix = not hidden.open_sockets(os.environ, confine.writable)
+
+    def restrict() -> None:
+        seccomp.drop_rights()
+        landlock.restrict_thread(confine.writable, secret, tcp=confine.network)
+        seccomp.restrict_thread(network=confine.network, unix=unix)
+
+    return _in_a_thread(restrict, functools.partial(popen, argv))
+
+
+def _start_seatbelt(confine: Confinement, argv: Sequence[str], popen: Opener) -> subprocess.Popen[bytes]:
+    places = [Path(os.path.realpath(path)) for path in confine.writable]
+    profile = seatbelt.profile_for(places, hidden.secret_places(places), network=confine.network)
+    return popen(seatbelt.argv(profile, argv))
+
+
+def _in_a_thread(
+    restrict: Callable[[], object], start: Callable[[], subprocess.Popen[bytes]]
+) -> subprocess.Popen[bytes]:
     """Restrictions are per thread and inherited by children, so a throw-away thread takes them on.
 
-    No ``preexec_fn``: forking a large parent costs tens of milliseconds and is unsafe with threads.
+    No ``preexec_fn``: forking a large parent costs tens of milliseconds and is unsafe with threads. The
+    thread stays as long as the child: one that dies with its parent dies with this thread.
     """
     outcome: list[subprocess.Popen[bytes] | BaseException] = []
+    started = threading.Event()
 
     def restricted() -> None:
         try:
-            landlock.restrict_thread(confine.writable, tcp=confine.network)
-            seccomp.restrict_thread(network=confine.network)
-            outcome.append(popen(argv))
+            restrict()
+            outcome.append(start())
         except BaseException as problem:  # outer door of this thread: raised again in the caller's
             outcome.append(problem)
+        started.set()
+        if isinstance(outcome[0], subprocess.Popen):
+            with suppress(ChildProcessError):
+                os.waitid(os.P_PID, outcome[0].pid, os.WEXITED | os.WNOWAIT)
 
-    thread = threading.Thread(target=restricted, name="confined start")
-    thread.start()
-    thread.join()
+    threading.Thread(target=restricted, name="confined start", daemon=True).start()
+    started.wait()
     result = outcome[0]
     if isinstance(result, BaseException):
         raise result
     return result
-
-
-# --- Seatbelt --------------------------------------------------------------------------------
-
-
-def _start_seatbelt(confine: Confinement, argv: Sequence[str], popen: Opener) -> subprocess.Popen[bytes]:
-    return popen(["/usr/bin/sandbox-exec", "-p", _seatbelt_profile(confine), *argv])
-
-
-def _seatbelt_profile(confine: Confinement) -> str:
-    quoted = [str(path.resolve()).replace("\\", "\\\\").replace('"', '\\"') for path in confine.writable]
-    allowed = "".join(f'(subpath "{path}")' for path in quoted)
-    devices = '(literal "/dev/null")(literal "/dev/zero")(literal "/dev/tty")(regex #"^/dev/fd/")'
-    hooks = "".join(f'(subpath "{path}/.git/hooks")(literal "{path}/.git/config")' for path in quoted)
-    network = "" if confine.network else "(deny network*)"
-    return (
-        f"(version 1)(allow default)(deny file-write*)(allow file-write* {allowed}{devices})"
-        f"(deny file-write* {hooks}){network}"
-    )

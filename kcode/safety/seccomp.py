@@ -41,8 +41,11 @@ _MACHINES: dict[str, tuple[int, int, tuple[int, ...]]] = {
 
 
 @cache
-def program(*, network: bool) -> bytes | None:
-    """The filter's instructions; None on a machine whose system call numbers are not known here."""
+def program(*, network: bool, unix: bool = True) -> bytes | None:
+    """The filter's instructions; None on a machine whose system call numbers are not known here.
+
+    Without ``unix`` no unix socket can be made; pairs of connected ones can.
+    """
     machine = _MACHINES.get(platform.machine())
     if machine is None or not sys.platform.startswith("linux") or sys.byteorder != "little":
         return None
@@ -58,23 +61,29 @@ def program(*, network: bool) -> bytes | None:
     ]
     for number in refused:
         code += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, refuse)]
-    if not network:
-        code += [
-            (_EQUAL, 0, 4, socket),
-            (_LOAD, 0, 0, _FIRST_ARGUMENT),
-            (_EQUAL, 2, 0, _UNIX),
-            (_EQUAL, 1, 0, _NETLINK),  # asking the kernel for its interfaces is not reaching out
-            (_RETURN, 0, 0, refuse),
-        ]
+    code += _sockets(socket, refuse, network, unix)
     code.append((_RETURN, 0, 0, _ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
-def restrict_thread(*, network: bool) -> None:
+def _sockets(socket: int, refuse: int, network: bool, unix: bool) -> list[tuple[int, int, int, int]]:
+    """What ``socket()`` may make. The kernel's list of interfaces (netlink) is no way out."""
+    if network and unix:
+        return []
+    if network:
+        body = [(_EQUAL, 0, 1, _UNIX), (_RETURN, 0, 0, refuse)]
+    else:
+        allowed = [_UNIX, _NETLINK] if unix else [_NETLINK]
+        body = [(_EQUAL, len(allowed) - place, 0, family) for place, family in enumerate(allowed)]
+        body.append((_RETURN, 0, 0, refuse))
+    return [(_EQUAL, 0, len(body) + 1, socket), (_LOAD, 0, 0, _FIRST_ARGUMENT), *body]
+
+
+def restrict_thread(*, network: bool, unix: bool = True) -> None:
     """Confine the calling thread, and what it starts, for ever. Raises OSError."""
-    code = program(network=network)
+    code = program(network=network, unix=unix)
     if code is None:
-        if network:
+        if network and unix:
             return
         raise OSError(errno.ENOSYS, f"no filter is known for {platform.machine()}")
     instructions = ctypes.create_string_buffer(code, len(code))
@@ -85,3 +94,23 @@ def restrict_thread(*, network: bool) -> None:
     ):
         code_number = ctypes.get_errno()
         raise OSError(code_number, f"seccomp: {os.strerror(code_number)}")
+
+
+_LIMIT_CAPABILITY = 24  # prctl: PR_CAPBSET_DROP
+_KEPT_RIGHTS = frozenset(
+    {0, 1, 2, 3, 4, 6, 7}
+)  # root's way with files and users: chown, dac, fowner, fsetid, setid
+_LAST_RIGHT = 63
+
+
+def drop_rights() -> None:
+    """What root starts from this thread makes no devices, loads nothing into the kernel, mounts nothing.
+
+    Root without these rights still reads and writes files of any owner, where the rest lets it.
+    """
+    if os.geteuid() != 0:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    for right in range(_LAST_RIGHT + 1):
+        if right not in _KEPT_RIGHTS:
+            libc.prctl(_LIMIT_CAPABILITY, right, 0, 0, 0)  # refused for numbers that are none

@@ -6,35 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kcode.safety import landlock, sandbox
+from kcode.safety import sandbox
 from kcode.safety.process import Finished, run_sync
 from kcode.safety.sandbox import Confinement
-
-TIERS = [sandbox._start_landlock, sandbox._start_bubblewrap]
-NAMES = ["landlock", "bubblewrap"]
-
-
-@pytest.fixture(params=TIERS, ids=NAMES)
-def confined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    name = NAMES[TIERS.index(request.param)]
-    if name == "landlock" and not landlock.version():
-        pytest.skip("no Landlock in this kernel")
-    if name == "bubblewrap" and not sandbox.bubblewrap():
-        pytest.skip("no bubblewrap here")
-    found = sandbox._probe(name, name, request.param)  # type: ignore[arg-type]
-    if found is None:
-        pytest.skip(f"{name} is not allowed to work here")
-    monkeypatch.setattr(sandbox, "status", lambda: found)
-    return name
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> tuple[Path, Path]:
-    inside, outside = tmp_path / "inside", tmp_path / "outside"
-    inside.mkdir()
-    outside.mkdir()
-    (outside / "theirs").write_text("theirs")
-    return inside, outside
 
 
 def sh(place: tuple[Path, Path], script: str, network: bool = False) -> Finished:
