@@ -16,7 +16,7 @@ from typing import Literal
 from kcode.diagnostics import parsers
 from kcode.diagnostics.parsers import Parser
 
-Before = Literal["stdin", "shadow", "last"]
+Before = Literal["stdin", "shadow", "copy", "last"]
 _BIN = "Scripts" if sys.platform == "win32" else "bin"
 
 
@@ -26,8 +26,9 @@ class Checker:
     section, too. In ``command``, ``{files}`` stands for the changed files, ``{cache}`` for a folder of ours.
 
     ``before``: how problems of the text before an edit are found: on standard input with the words
-    ``stdin``, by naming another file in its place (mypy), or as those of the last run. ``runs_code``:
-    code of the project's is run by it (configuration that is a program, build scripts).
+    ``stdin``, by naming another file in its place (mypy), or as those of the last run, which ``copy`` makes
+    in a copy of the project where there was none. ``runs_code``: code of the project's is run by it
+    (configuration that is a program, build scripts).
     """
 
     name: str
@@ -53,7 +54,8 @@ KNOWN: tuple[Checker, ...] = (
     ),
     Checker(
         "flake8", _PYTHON, (".flake8", "setup.cfg[flake8]", "tox.ini[flake8]"),
-        ("flake8", "{files}"), parsers.lines, "stdin", ("--stdin-display-name", "{file}", "-"), True,
+        ("flake8", "--format=default", "--color=never", "{files}"), parsers.lines, "stdin",
+        ("--stdin-display-name", "{file}", "-"), True,
     ),
     Checker(
         "mypy", _PYTHON, ("mypy.ini", ".mypy.ini", "pyproject.toml[tool.mypy]", "setup.cfg[mypy]"),
@@ -63,7 +65,7 @@ KNOWN: tuple[Checker, ...] = (
     ),
     Checker(
         "pyright", _PYTHON, ("pyrightconfig.json", "pyproject.toml[tool.pyright]"),
-        ("pyright", "--outputjson", "{files}"), parsers.pyright, "last",
+        ("pyright", "--outputjson", "{files}"), parsers.pyright, "copy",
     ),
     Checker(
         "eslint", _SCRIPT, (*_ESLINT, *_ESLINTRC),
@@ -72,13 +74,14 @@ KNOWN: tuple[Checker, ...] = (
     ),
     Checker(
         "tsc", (".ts", ".tsx", ".mts", ".cts"), ("tsconfig.json",),
-        ("tsc", "--noEmit", "--pretty", "false", "-p", "."), parsers.tsc, "last",
+        ("tsc", "--noEmit", "--composite", "false", "--incremental", "false", "--pretty", "false", "-p", "."),
+        parsers.tsc, "copy",
     ),
-    Checker("go", (".go",), ("go.mod",), ("go", "vet", "-json", "{packages}"), parsers.go_vet, "last"),
+    Checker("go", (".go",), ("go.mod",), ("go", "vet", "-json", "{packages}"), parsers.go_vet, "copy"),
     Checker(
         "cargo", (".rs",), ("Cargo.toml",),
         ("cargo", "check", "--quiet", "--offline", "--all-targets", "--message-format", "json"),
-        parsers.cargo, "last", runs_code=True,
+        parsers.cargo, "copy", runs_code=True,
     ),
 )  # fmt: skip
 

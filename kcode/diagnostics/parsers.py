@@ -1,6 +1,7 @@
 """What checkers print, read as problems. A line that is not understood is passed over.
 
-Formats as their documentation has them: ruff ``--output-format json``, flake8's default and every other
+Formats as the programs print them, recorded in tests/diagnostics/outputs: ruff
+``--output-format json``, flake8's default and every other
 ``path:line:column: message``, mypy's text, pyright ``--outputjson``, eslint ``-f json``, tsc
 ``--pretty false``, ``go vet -json``, cargo ``--message-format json``.
 """
@@ -74,6 +75,8 @@ def pyright(output: str, tool: str) -> Iterator[Problem]:
 def eslint(output: str, tool: str) -> Iterator[Problem]:
     for file in _maps(_read(output)):
         for item in _maps(file.get("messages")):
+            if not item.get("line"):  # that the file is none of its
+                continue
             yield Problem(
                 str(file.get("filePath", "")),
                 _number(item.get("line")),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kcode.config.settings import Settings
 from kcode.diagnostics.checkers import Checker, Found, applying, chosen
 from kcode.diagnostics.lsp.found import NOTHING, FoundByServers
+from kcode.diagnostics.mirror import mirror
 from kcode.diagnostics.problem import Problem, changed_lines, in_changed_lines, new_ones
 from kcode.diagnostics.room import Room
 from kcode.errors import EnvironmentProblem
@@ -43,16 +44,21 @@ class Bench:
     workspace: Workspace
     settings: Settings
     last: dict[tuple[str, Path], list[Problem]] = field(default_factory=dict)
+    ever: dict[tuple[str, Path], set[tuple[str, str, str, str]]] = field(default_factory=dict)
     given_up: dict[str, str] = field(default_factory=dict)
     servers: Servers | None = None
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
     _room: Room = field(init=False)
+    _tidied: bool = False
 
     def __post_init__(self) -> None:
         self._room = Room(self.workspace, self.settings)
 
     async def check(self, before: Mapping[str, str | None]) -> Report:
         """New problems of the files named by ``before``, which holds their former texts (None: not there)."""
+        if not self._tidied:
+            self._tidied = True
+            await asyncio.to_thread(self._room.tidy)
         root = self.workspace.root
         given_up = set(self.given_up)
         groups: dict[Found, list[str]] = {}
@@ -114,17 +120,50 @@ class Bench:
             after = await self._run(found, there, [])
             if after is None:
                 return []
-            if found.checker.before == "last":
-                key = (found.checker.name, found.folder)
-                known, self.last[key] = self.last.get(key), after
-                if known is None:
-                    return in_changed_lines(after, changed)
-                return new_ones(known, after, changed)
+            if found.checker.before in ("last", "copy"):
+                return await self._since_last(found, there, before, after, changed)
             if not after:
                 return []
             earlier = {path: text for path in there if (text := before[path]) is not None}
             old = await self._before(found, earlier) if earlier else []
         return [] if old is None else new_ones(old, after, changed)
+
+    async def _since_last(
+        self,
+        found: Found,
+        paths: Sequence[str],
+        before: Mapping[str, str | None],
+        after: list[Problem],
+        changed: dict[str, set[int]],
+    ) -> list[Problem]:
+        key = (found.checker.name, found.folder)
+        known, self.last[key] = self.last.get(key), after
+        if known is None and after and found.checker.before == "copy":
+            known = await self._in_copy(found, paths, before)
+        kinds = self.ever.setdefault(key, set())
+        kinds.update(problem.kind for problem in known or ())
+        new = in_changed_lines(after, changed) if known is None else new_ones(known, after, changed)
+        # what an error of syntax hid for a while comes back with its repair, and is not new
+        fresh = [each for each in new if each.kind not in kinds or each.line in changed.get(each.path, ())]
+        kinds.update(problem.kind for problem in after)
+        return fresh
+
+    async def _in_copy(
+        self, found: Found, paths: Sequence[str], before: Mapping[str, str | None]
+    ) -> list[Problem] | None:
+        making = mirror(self.workspace, before, self._room.cache("copy"))
+        top = await asyncio.to_thread(making.__enter__)
+        try:
+            if top is None:
+                return None
+            folder = top / found.folder.relative_to(self.workspace.root)
+            named = [path for path in paths if before[path] is not None or _has_package(found, top / path)]
+            whole = {"{files}", "{packages}"}.isdisjoint(found.checker.command)
+            if not folder.is_dir() or not (named or whole):
+                return []
+            return await self._run(found, named, [], at=folder)
+        finally:
+            await asyncio.to_thread(making.__exit__, None, None, None)
 
     async def _before(self, found: Found, texts: Mapping[str, str]) -> list[Problem] | None:
         if found.checker.before == "stdin":
@@ -154,14 +193,16 @@ class Bench:
         paths: Sequence[str],
         more: Sequence[str],
         text: str | None = None,
+        at: Path | None = None,
     ) -> list[Problem] | None:
-        """None where it could not run; then it is given up for this session, with a note why."""
+        """None where it could not run; then it is given up for this session, with a note why. ``at``: the
+        folder's copy in which it runs instead."""
         checker = found.checker
         limit = self.settings.diagnostics.timeout_s
         try:
             done = await run(
                 self._words(found, paths, more, text is not None),
-                cwd=found.folder,
+                cwd=at or found.folder,
                 env=self._room.environment(),
                 timeout_s=limit,
                 input=None if text is None else text.encode("utf-8", "replace"),
@@ -169,20 +210,22 @@ class Bench:
                 confine=self._room.confinement(),
             )
         except EnvironmentProblem as problem:
-            self.given_up[checker.name] = f"{checker.name} is not run after edits: {problem.message}"
+            self._give_up(found, f"is not run after edits: {problem.message}", at)
             return None
         if done.timed_out:
-            self.given_up[checker.name] = (
-                f"{checker.name} took longer than {limit:g} s and is not run after edits any more"
-            )
+            self._give_up(found, f"took longer than {limit:g} s and is not run after edits any more", at)
             return None
         output = f"{done.stdout}\n{done.stderr}" if checker.name == "go" else done.stdout
         parsed = list(checker.parse(output, checker.name))
         if not parsed and done.code != 0:
-            self.given_up[checker.name] = f"{checker.name} is not run after edits: {_first_words(done)}"
+            self._give_up(found, f"is not run after edits: {_first_words(done)}", at)
             return None
-        placed = (self._placed(found, problem) for problem in parsed)
+        placed = (self._placed(found, problem, at) for problem in parsed)
         return [problem for problem in placed if problem is not None]
+
+    def _give_up(self, found: Found, why: str, at: Path | None) -> None:
+        if at is None:  # in a copy, something may be missing that is there otherwise
+            self.given_up[found.checker.name] = f"{found.checker.name} {why}"
 
     def _words(self, found: Found, paths: Sequence[str], more: Sequence[str], stdin: bool) -> list[str]:
         checker = found.checker
@@ -204,14 +247,22 @@ class Bench:
     def _named(self, found: Found, path: str) -> str:
         return (self.workspace.root / path).relative_to(found.folder).as_posix()
 
-    def _placed(self, found: Found, problem: Problem) -> Problem | None:
+    def _placed(self, found: Found, problem: Problem, at: Path | None) -> Problem | None:
         """The problem with its path as the workspace names it; None where it is outside."""
         root = Path(os.path.realpath(self.workspace.root))
-        real = Path(os.path.realpath(found.folder / problem.path))
+        real = Path(os.path.realpath((at or found.folder) / problem.path))
+        if at is not None:
+            depth = len(found.folder.relative_to(self.workspace.root).parts)
+            root = [at, *at.parents][depth]
         if not real.is_relative_to(root):
             return None
         path = real.relative_to(root).as_posix()
         return Problem(path, problem.line, problem.column, problem.code, problem.message, problem.tool)
+
+
+def _has_package(found: Found, file: Path) -> bool:
+    """Whether a new file joins a package that is there."""
+    return "{packages}" in found.checker.command and file.parent.is_dir()
 
 
 def _is_known(problem: Problem, others: Iterable[Problem]) -> bool:

@@ -7,11 +7,14 @@ import os
 import pwd
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from kcode.config.paths import cache_dir
 from kcode.config.settings import Settings
+from kcode.diagnostics import mirror, room
 from kcode.diagnostics.checkers import KNOWN, applying, program_of
 from kcode.diagnostics.running import Report
 from kcode.diagnostics.watch import Diagnostics
@@ -228,6 +231,95 @@ def test_cargo_tells_of_changed_lines_at_first_and_of_news_then(
         assert [line.partition(": ")[0] for line in told] == [f"src/lib.rs:{2 + number}:21"]
         assert "E0308 mismatched types [cargo]" in told[0]
     assert not (project.root / "target").exists()
+
+
+TSC = """#!/bin/sh
+place='s/^\\([^:]*\\):\\([0-9]*\\):.*/\\1(\\2,1)/'
+if grep -n SYNTAX *.ts | sed "$place; s/$/: error TS1005: syntax./" | grep .; then exit 2; fi
+names=$(sed -n 's/^export //p' *.ts | sort)
+for use in $(grep -n '^use ' *.ts | tr ' ' '='); do
+  place=${use%%:use=*} name=${use##*=}
+  echo "$names" | grep -qx "$name" && continue
+  echo "${place%%:*}(${place##*:},5): error TS2304: Cannot find name '$name'."
+done
+"""
+
+
+def with_tsc(project: Project) -> None:
+    """A ``tsc`` of one rule, which prints as the real one does: a name that is used must be exported."""
+    (project.root / "node_modules" / ".bin").mkdir(parents=True)
+    project.write("node_modules/.bin/tsc", TSC)
+    (project.root / "node_modules" / ".bin" / "tsc").chmod(0o755)
+    project.write("tsconfig.json", "{}\n")
+
+
+def test_the_first_edit_is_compared_with_a_copy_of_the_project_as_it_was(project: Project) -> None:
+    with_tsc(project)
+    project.write("lib.ts", "export size\nexport width\n")
+    project.write("use.ts", "use size\nuse wrong_before\n")
+    files = sorted(str(path) for path in project.root.rglob("*"))
+    assert project.edited("lib.ts", "export length\nexport width\n") == [
+        "use.ts:1:5: TS2304 Cannot find name 'size'. [tsc]"
+    ]
+    assert sorted(str(path) for path in project.root.rglob("*")) == files
+    assert project.edited("lib.ts", "export length\n") == []
+
+
+def test_a_project_too_large_to_copy_tells_of_changed_lines_at_first(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "MOST_FILES", 2)
+    with_tsc(project)
+    project.write("lib.ts", "export size\n")
+    project.write("use.ts", "use size\nuse wrong_before\n")
+    assert project.edited("lib.ts", "export length\nuse nothing\n") == [
+        "lib.ts:2:5: TS2304 Cannot find name 'nothing'. [tsc]"
+    ]
+
+
+def test_what_a_syntax_error_hid_is_not_new_when_it_is_repaired(project: Project) -> None:
+    with_tsc(project)
+    project.write("a.ts", "export a\n")
+    project.write("b.ts", "use wrong_before\n")
+    assert project.edited("a.ts", "export a\nSYNTAX\n") == ["a.ts:2:1: TS1005 syntax. [tsc]"]
+    assert project.edited("a.ts", "export a\nuse b\n") == ["a.ts:2:5: TS2304 Cannot find name 'b'. [tsc]"]
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="go is not installed here")
+def test_go_vet_sees_at_the_first_edit_what_it_broke_elsewhere(project: Project) -> None:
+    project.write("go.mod", "module example.org/m\n\ngo 1.18\n")
+    project.write("a.go", "package m\n\nfunc F() {}\n")
+    project.write("b.go", 'package m\n\nimport "fmt"\n\nfunc G() { F(); fmt.Printf("%d\\n", "old") }\n')
+    (told,) = project.edited("a.go", "package m\n\nfunc F(a int) {}\n")
+    assert told.startswith("b.go:5:1")
+    assert "not enough arguments in call to F" in told
+
+
+def test_caches_of_projects_that_nobody_uses_and_what_killed_checks_left_are_removed(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caches = cache_dir() / "diagnostics"
+    old, other = caches / "old", caches / "other"
+    for folder in (old, other):
+        (folder / "mypy").mkdir(parents=True)
+        (folder / "used").touch()
+    long_ago = time.time() - (room.KEEP_DAYS + 1) * 86_400
+    os.utime(old / "used", (long_ago, long_ago))
+    own = room.Room(Workspace.open(project.root), project.settings)
+    left = own.cache("copy", "was-killed")
+    os.utime(left, (long_ago, long_ago))
+    kept = own.cache("mypy") / "cache.db"
+    kept.write_bytes(b"x" * 10_000)
+    project.write("ruff.toml", "lint.select = ['F']\n")
+    assert project.edited("a.py", "a = 1\n") == []
+    assert not old.exists()
+    assert other.exists()
+    assert not left.exists()
+    assert kept.exists()
+    monkeypatch.setattr(room, "KEEP_BYTES", 5_000)
+    project.open()
+    assert project.edited("a.py", "b = 1\n") == []
+    assert not kept.exists()
 
 
 def test_programs_of_an_untrusted_folder_run_only_where_they_are_confined(project: Project) -> None:

@@ -1,9 +1,10 @@
-"""What the checkers print, as their documentation shows it, read as problems."""
+"""What the checkers print, recorded from real runs of them, read as problems."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -162,3 +163,116 @@ def test_the_words_for_the_model_are_bounded() -> None:
     assert text.endswith("... 79 more")
     assert len(text) < 8_000
     assert words([]) == ""
+
+
+OUTPUTS = Path(__file__).with_name("outputs")  # paths replaced, and cargo's explanations
+RECORDED = {
+    "flake8-7.txt": (
+        parsers.lines,
+        [
+            "a.py:1:1: F401 'os' imported but unused [t]",
+            "a.py:2:1: F401 'sys' imported but unused [t]",
+            "a.py:6:5: F841 local variable 'x' is assigned to but never used [t]",
+            "a.py:6:15: W291 trailing whitespace [t]",
+            "a.py:10:5: E702 multiple statements on one line (semicolon) [t]",
+            "a.py:10:16: F821 undefined name 'nothing' [t]",
+            "a.py:12:17: F821 undefined name 'undefinedé' [t]",
+            "b.py:1:13: E999 SyntaxError: invalid syntax [t]",
+        ],
+    ),
+    "mypy-2.txt": (
+        parsers.lines,
+        [
+            'a.py:7:16: operator Unsupported operand types for + ("str" and "int") [t]',
+            'a.py:10:3: arg-type Argument 1 to "f" has incompatible type "int"; expected "str" [t]',
+            'a.py:10:16: name-defined Name "nothing" is not defined [t]',
+            'a.py:12:9: name-defined Name "undefinedé" is not defined [t]',
+        ],
+    ),
+    "ruff-0.17.json": (
+        parsers.ruff,
+        [
+            "/p/a.py:1:8: F401 `os` imported but unused [t]",
+            "/p/a.py:2:8: F401 `sys` imported but unused [t]",
+            "/p/a.py:6:5: F841 Local variable `x` is assigned to but never used [t]",
+            "/p/a.py:10:16: F821 Undefined name `nothing` [t]",
+            "/p/a.py:12:13: F821 Undefined name `undefinedé` [t]",
+            "/p/b.py:1:12: invalid-syntax Expected a parameter or the end of the parameter list [t]",
+            "/p/b.py:1:13: invalid-syntax Expected `)`, found newline [t]",
+        ],
+    ),
+    "pyright-1.1.json": (
+        parsers.pyright,
+        [
+            '/p/a.py:7:12: reportOperatorIssue Operator "+" not supported for types "str" and'
+            ' "Literal[1]" [t]',
+            '/p/a.py:10:3: reportArgumentType Argument of type "Literal[3]" cannot be assigned to parameter'
+            ' "a" of type "str" in function "f" "Literal[3]" is not assignable to "str" [t]',
+            '/p/a.py:10:16: reportUndefinedVariable "nothing" is not defined [t]',
+            '/p/a.py:12:14: reportUndefinedVariable "undefinedé" is not defined [t]',
+            '/p/b.py:1:11: "(" was not closed [t]',
+            "/p/b.py:1:12: Expected parameter name [t]",
+            "/p/b.py:1:12: Position-only parameter separator not allowed as first parameter [t]",
+            "/p/b.py:2:5: Expected expression [t]",
+            '/p/b.py:3:1: Expected ":" [t]',
+            "/p/b.py:3:1: Expected expression [t]",
+            "/p/b.py:3:1: Statements must be separated by newlines or semicolons [t]",
+        ],
+    ),
+    "eslint-9.json": (  # a.ts, which its configuration does not cover, is no problem
+        parsers.eslint,
+        [
+            "/p/c.js:1:1: no-var Unexpected var, use let or const instead. [t]",
+            "/p/c.js:2:5: no-cond-assign Expected a conditional expression and instead saw"
+            " an assignment. [t]",
+            "/p/c.js:2:14: no-debugger Unexpected 'debugger' statement. [t]",
+            "/p/c.js:3:1: no-undef 'foo' is not defined. [t]",
+            "/p/d.js:1:1: Parsing error: The keyword 'let' is reserved [t]",
+        ],
+    ),
+    "tsc-5.txt": (
+        parsers.tsc,
+        [
+            "a.ts:2:3: TS2322 Type 'string' is not assignable to type 'number'. [t]",
+            "a.ts:4:57: TS2322 Type 'number' is not assignable to type 'string'. [t]",
+            "a.ts:5:3: TS2345 Argument of type 'number' is not assignable to parameter of type 'string'. [t]",
+            "a.ts:7:3: TS2339 Property 'foo' does not exist on type 'number'. [t]",
+            "a.ts:8:12: TS7006 Parameter 'x' implicitly has an 'any' type. [t]",
+        ],
+    ),
+    "tsc-5-syntax.txt": (
+        parsers.tsc,
+        [
+            "b.ts:1:7: TS1134 Variable declaration expected. [t]",
+            "b.ts:1:9: TS1134 Variable declaration expected. [t]",
+        ],
+    ),
+    "go-vet-1.19.txt": (
+        parsers.go_vet,
+        [
+            "bad/a.go:3:12: expected '}', found 'EOF' [t]",
+            "./a.go:7:6: a declared but not used [t]",
+            '/p/ok/a.go:6:2: printf fmt.Printf format %d has arg "x" of wrong type string [t]',
+            "/p/ok/a.go:7:2: printf fmt.Println call has possible formatting directive %s [t]",
+        ],
+    ),
+    "cargo-1.95.jsonl": (
+        parsers.cargo,
+        [
+            "src/main.rs:4:21: E0308 mismatched types [t]",
+            "src/main.rs:5:5: E0425 cannot find function `undefined` in this scope [t]",
+            "src/main.rs:6:23: E0425 cannot find value `y` in this scope [t]",
+        ],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_recorded_outputs_of_the_real_programs_are_read(name: str) -> None:
+    parse, expected = RECORDED[name]
+    found = set(parse((OUTPUTS / name).read_text("utf-8"), "t"))
+    assert sorted(problem.told() for problem in found) == sorted(expected)
+
+
+def test_every_recorded_output_is_looked_at() -> None:
+    assert {path.name for path in OUTPUTS.iterdir()} == set(RECORDED)
