@@ -20,6 +20,11 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
         ("kcode commit", "Draft a message for what is staged; commit after a yes."),
         ('kcode commit -a -m "closes the race in the queue"', "Stage everything; say what it is about."),
     ),
+    "resolve": (
+        ("kcode resolve", "Conflict by conflict: ours, theirs, both, a proposal, your edit."),
+        ("kcode resolve --dry-run src/", "What would be proposed for a folder."),
+        ("kcode resolve --yes --continue", "What is sure; tests; then let git go on."),
+    ),
     "review": (
         ("kcode review", "What is not committed yet."),
         ("kcode review main...HEAD --fail-on high", "A branch, in CI."),

@@ -21,6 +21,7 @@ KINDS: dict[str, str] = {
     "* mode": "plan|ask|edits|auto",
     "fix target": "tests",
     "review words": "files",
+    "resolve paths": "files",
     "review fail_on": "high|medium|low",
     "models provider": "providers",
     "models pull name": "embedded",

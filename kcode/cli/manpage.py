@@ -42,8 +42,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "done",
     ExitCode.NOT_ACHIEVED: (
         "tried and not done: no repair found, a patch not applied, a check or a hook found something, "
-        "kcode review found something at or above --fail-on, kcode commit made no commit, the "
-        "provider's content filter ended the answer"
+        "kcode review found something at or above --fail-on, kcode commit made no commit, kcode resolve "
+        "left a conflict, the provider's content filter ended the answer"
     ),
     ExitCode.USAGE: "a wrong flag, a wrong setting, a path that is not there",
     ExitCode.AUTH: "no key, a wrong key, a key of another platform",

@@ -49,6 +49,8 @@ SHOWN_OPTIONS = ("prompt", "continue_", "model", "mode")
 SHARED: dict[str, tuple[str, str]] = {
     "fix": ("fix, demo", "Repair a failing test, and prove it; an example."),
     "demo": ("", ""),
+    "commit": ("commit, resolve", "Commit with a drafted message; resolve conflicts."),
+    "resolve": ("", ""),
     "review": ("review, explain", "Look for bugs in a change; say what code does."),
     "explain": ("", ""),
     "map": ("map, changelog", "The files that matter most; a range for users."),
@@ -88,6 +90,7 @@ OPTIONS: tuple[OptionRow, ...] = (
 COMMANDS: tuple[CommandRow, ...] = (
     CommandRow("fix", "kcode.cli.fix", "Repair a failing test, and prove it by the tests."),
     CommandRow("commit", "kcode.cli.commit", "Draft a commit message for what is staged, and commit."),
+    CommandRow("resolve", "kcode.cli.resolve", "Resolve merge conflicts hunk by hunk."),
     CommandRow("review", "kcode.cli.review", "Look for bugs in a change: file, line, severity, fix."),
     CommandRow("explain", "kcode.cli.explain", "Explain a commit, a range, a file or a line."),
     CommandRow("changelog", "kcode.cli.changelog", "Write the changelog of a range for users."),

@@ -240,10 +240,11 @@ class Workspace(Places):
                     )
                 will_be[entry.path] = entry.before
 
-    def put(self, wanted: Mapping[str, Stored | None], *, label: str) -> str:
+    def put(self, wanted: Mapping[str, Stored | None], *, label: str, announce: bool = False) -> str:
         """Make these paths hold exactly this, all or none, kept in a checkpoint whose id is returned.
 
-        For bringing back a former state: nothing is announced, links are replaced and not followed.
+        For bringing back a former state, which is not announced, and for whole files as git has them. Links
+        are replaced and not followed.
         """
         with self._lock:
             changes: dict[Path, tuple[Stored | None, Stored | None]] = {}
@@ -252,7 +253,7 @@ class Workspace(Places):
                 now = read_stored(real, path) if os.path.lexists(real) else None
                 if fingerprint(now) != fingerprint(content):
                     changes[real] = (now, content)
-            identity = self._commit(changes, label, announce=False)
+            identity = self._commit(changes, label, announce=announce)
             gone = [path for path, (_, after) in changes.items() if after is None]
             remove_empty({folder for path in gone for folder in self._above(path)})
             return identity

@@ -36,10 +36,7 @@ async def _review(sitting: Sitting, session: Session, argument: str) -> None:
 
     if not session.workspace.is_git:
         raise UsageError(_("this folder is no git repository"), "git init")
-    try:
-        words = shlex.split(argument)
-    except ValueError:
-        raise UsageError(_("a quotation mark is not closed"), "/review [RANGE] [PATH…]") from None
+    words = _words(argument, "/review [RANGE] [PATH…]")
     staged = "--staged" in words
     change = await named_change(
         session.root, [word for word in words if word != "--staged"], staged=staged, start=session.root
@@ -71,6 +68,39 @@ async def _review(sitting: Sitting, session: Session, argument: str) -> None:
         session.tell(news(told(result, change.what)))
 
 
+async def _resolve(sitting: Sitting, session: Session, argument: str) -> None:
+    from kcode.agent.memory import ACT
+    from kcode.agent.told import news
+    from kcode.conversation.ledger import Note
+    from kcode.ui.desk import SessionDesk
+    from kcode.ui.resolving import Wanted, resolve
+
+    words = _words(argument, "/resolve [PATH…]")
+    options = {"--yes", "--no-tests", "--continue"} & set(words)
+    paths = tuple(word.removeprefix("./").rstrip("/") for word in words if word not in options)
+    wanted = Wanted(
+        paths, "--yes" in options, tests="--no-tests" not in options, go_on="--continue" in options
+    )
+
+    async def opened() -> Session:
+        return session
+
+    session.record(Note(ACT, "resolve"))
+    outcome = await resolve(SessionDesk(sitting), session.workspace, session.settings, opened, wanted)
+    session.record(Note(ACT, "done"))
+    added = [file.path for file in outcome.files if file.state == "added"]
+    if added:
+        left = f" Still in conflict: {', '.join(outcome.left[:20])}." if outcome.left else ""
+        session.tell(news(f"The user resolved the conflicts in {', '.join(added[:20])}.{left}"))
+
+
+def _words(argument: str, form: str) -> list[str]:
+    try:
+        return shlex.split(argument)
+    except ValueError:
+        raise UsageError(_("a quotation mark is not closed"), form) from None
+
+
 COMMANDS = (
     Command(
         "commit",
@@ -78,6 +108,13 @@ COMMANDS = (
         "draft a message for what is staged, and commit it",
         _commit,
         example="/commit closes the race in the queue",
+    ),
+    Command(
+        "resolve",
+        "[PATH…]",
+        "resolve merge conflicts hunk by hunk",
+        _resolve,
+        example="/resolve src/cart.py",
     ),
     Command(
         "review",

@@ -46,6 +46,7 @@ _ORDER = (  # of the help and of the completion: what is used most comes first
     "test",
     "fix",
     "commit",
+    "resolve",
     "review",
     "diff",
     "undo",
