@@ -100,13 +100,17 @@ class Reading:
 @dataclass(frozen=True, slots=True)
 class Signs:
     """Lines of live output that tell of one test each; ``total`` has a number of tests in group 1 (``adds``:
-    of some more). Behind a line that fits ``end`` the runner says all again."""
+    of some more). Behind a line that fits ``end`` the runner says all again. A line that fits ``hidden`` is
+    no word for people, but for the name in group 1. ``both``: a line for ``passed`` says that a test ended.
+    """
 
     passed: re.Pattern[str]
     failed: re.Pattern[str]
     total: re.Pattern[str] | None = None
     adds: bool = False
     end: re.Pattern[str] | None = None
+    hidden: re.Pattern[str] | None = None
+    both: bool = False
 
 
 class Adapter(Protocol):

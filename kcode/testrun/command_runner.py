@@ -18,7 +18,8 @@ from kcode.testrun.adapter import OPEN, Surroundings
 from kcode.testrun.junit import UnreadableReport, read_junit
 from kcode.testrun.live import Live
 from kcode.testrun.report import TestProgress, TestReport, bounded, report_of
-from kcode.testrun.text import read_text, totals
+from kcode.testrun.text import totals
+from kcode.testrun.within import read_within, report_asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,15 @@ class CommandRunner:
             done = await run(
                 shell,
                 cwd=root,
-                env=around.environment(environ),
+                env=around.environment({**report_asked(temp), **(environ or {})}),
                 timeout_s=timeout_s,
                 merge_stderr=True,
                 on_output=Live(on_progress).feed,
                 confine=around.confine,
             )
             report = _from_junit(junit, root)
+            reading = read_within(done, root, temp, " ".join(targets), "check the setting tests.command")
         if report is None:
-            reading = read_text(done, root, " ".join(targets), "check the setting tests.command")
             counts = totals(reading.cases, dict(reading.counts))
             report = TestReport(
                 passed=counts["passed"],

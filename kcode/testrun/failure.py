@@ -14,6 +14,7 @@ _NATIVE_FRAME = re.compile(
     r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>\S+))?', re.M
 )
 _EXPLANATION = re.compile(r"^E(?: {2,}| ?$)(.*)$", re.M)
+_UNEQUAL = re.compile(r"AssertionError: (.{1,500}?) != (.{1,500}?)(?: : .*)?")  # unittest's assertEqual
 _KEPT_FRAMES = 30  # a RecursionError has a thousand
 
 
@@ -43,6 +44,8 @@ def compared(explained: str) -> tuple[str, str]:
     """
     for line in explained.splitlines():
         claim = line.strip().removeprefix("AssertionError: ")
+        if unequal := _UNEQUAL.fullmatch(line.strip()):
+            return bounded(unequal[1], 500), bounded(unequal[2], 500)
         if not claim.startswith("assert "):
             continue
         try:

@@ -58,6 +58,8 @@ def _foreign(element: Any, folder: Path, id_of: Callable[[str, str, str], str]) 
     explained = _explained(text or message) if failing else ""
     first = next((line.strip() for line in (message or explained).splitlines() if line.strip()), "")
     expected, actual = values_of(said) if failing else ("", "")
+    if "\n" in expected + actual and not first.endswith((".", ":")):  # the message goes on in the next line
+        first = " ".join((message or explained).split())
     captured = "\n".join(filter(None, map(_captured, (element.system_out, element.system_err))))
     return TestCase(
         id=id_of(
@@ -99,11 +101,19 @@ _PAIRS = (
 )
 
 
+_DIFF = re.compile(r"^--- Expected\n\+\+\+ Actual\n(?P<diff>(?:[@ +-].*\n?|'.*\n?)+)", re.M)  # PHPUnit
+
+
 def values_of(text: str) -> tuple[str, str]:
     """(expected, actual) in the words of the common assertion libraries; empty where neither is told."""
     for pattern in _PAIRS:
         if found := pattern.search(text):
             return bounded(found["e"].strip(), 500), bounded(found["a"].strip(), 500)
+    if diff := _DIFF.search(text):
+        lines = [line for line in diff["diff"].splitlines() if not line.startswith("@@")]
+        sides = ("\n".join(line[1:] for line in lines if line[:1] in (" ", side)) for side in "-+")
+        expected, actual = (bounded(side.strip(), 500) for side in sides)
+        return expected, actual
     return "", ""
 
 

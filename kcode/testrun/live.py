@@ -26,7 +26,7 @@ class Live:
         self._tell = tell
         self._signs = signs
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._rest = ""
+        self._rest = self._shown = ""
         self._passed = self._failed = self._total = 0
         self._ended = False
 
@@ -39,10 +39,13 @@ class Live:
             return
         for line in map(_plain, lines):
             self._count(line)
-        self._tell(TestProgress(_plain(lines[-1]).strip()[:120], self._passed, self._failed, self._total))
+        passed = self._passed - (self._failed if self._signs.both else 0)
+        self._tell(TestProgress(self._shown[:120], max(0, passed), self._failed, self._total))
 
     def _count(self, line: str) -> None:
         signs = self._signs
+        hidden = signs.hidden.search(line) if signs.hidden else None
+        self._shown = (hidden[1] if hidden else line.strip()) or self._shown
         self._ended = self._ended or bool(signs.end and signs.end.search(line))
         if self._ended:
             return

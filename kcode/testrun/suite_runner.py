@@ -11,6 +11,7 @@ from kcode.safety.process import Finished, run
 from kcode.safety.sanitize import clean
 from kcode.testrun.adapter import OPEN, Adapter, Reading, Suite, Surroundings, Tools, parse_target
 from kcode.testrun.live import Live
+from kcode.testrun.marked import unmarked
 from kcode.testrun.report import TestCase, TestProgress, TestReport, bounded, report_of
 from kcode.testrun.text import all_frames, totals
 
@@ -69,7 +70,7 @@ class SuiteRunner:
 
 def _report(name: str, reading: Reading, done: Finished, root: Path) -> TestReport:
     """A reading as a report; a run without failing tests that still ended badly is not green."""
-    tail = bounded(clean(done.stdout[-6_000:]))
+    tail = bounded(clean(unmarked(done.stdout[-20_000:])[-6_000:]))
     cases = list(reading.cases)
     if reading.cannot_run and not cases:
         return TestReport(cannot_run=reading.cannot_run, raw_tail=tail)
@@ -102,7 +103,7 @@ def _why(name: str, done: Finished) -> str:
     """Why there are no results: a crash, or the runner's own last words."""
     if done.signal:
         return f"{name} was killed by signal {done.signal} before any result"
-    lines = [line.strip() for line in clean(done.stdout).splitlines() if line.strip()]
+    lines = [line.strip() for line in clean(unmarked(done.stdout)).splitlines() if line.strip()]
     if done.code == 0:
         return f"{name} found no tests"
     said = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
@@ -111,7 +112,7 @@ def _why(name: str, done: Finished) -> str:
 
 def _ended_badly(name: str, done: Finished, root: Path) -> TestCase:
     how = f"was killed by signal {done.signal}" if done.signal else f"ended with exit code {done.code}"
-    output = clean(done.stdout)
+    output = clean(unmarked(done.stdout))
     return TestCase(
         id="the run as a whole",
         status="error",

@@ -72,6 +72,9 @@ def _flaky(case: TestCase, room: int) -> str:
 
 
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`|-?\d+(?:\.\d+)?")
+_ASSERTED = re.compile(
+    r"assert |AssertionError|assertion |(?:\w*Error: )?expect(?:ed|\(|ation)|Failed asserting", re.I
+)
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+|/tmp/\S+|\b\d{4,}\b")
 
 
@@ -82,7 +85,7 @@ def by_reason(failing: tuple[TestCase, ...]) -> list[list[TestCase]]:
     groups: dict[tuple[object, ...], list[TestCase]] = {}
     for case in failing:
         message = " ".join((case.message or case.assertion).split())[:300]
-        asserted = message.startswith(("assert ", "AssertionError", "assertion "))
+        asserted = bool(case.expected or case.actual or _ASSERTED.match(message))
         kind = "assert" if asserted else message.partition(":")[0]
         innermost = case.frames[-1] if case.frames else None
         own = innermost is not None and case.id.startswith(innermost.path)

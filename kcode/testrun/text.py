@@ -33,8 +33,13 @@ _UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in", re.M)
 _UNITTEST_SKIPPED = re.compile(r"^(?:OK|FAILED) \(.*?skipped=(\d+)", re.M)
 _UNITTEST_FAIL = re.compile(r"^(FAIL|ERROR): (\S+)(?: \(([^)]+)\))?([^\n]*)$", re.M)
 _UNITTEST_PASS = re.compile(
-    r"^(?P<name>test\S*) \((?P<where>[^)]+)\)(?:\n[^\n]*)?? \.\.\. (?P<word>ok|skipped.*)$", re.M
+    r"^(?P<name>test\S*) \((?P<where>[^)]+)\)(?:\n[^\n]*)?? \.\.\. "
+    r"(?:(?:(?!^\S+ \([\w.]+\))[^\n]*\n)*?)"  # what the test or its logging wrote between
+    r"(?P<word>ok|skipped\b.*|expected failure|unexpected success)$",
+    re.M,
 )
+_WORDS: dict[str, Status] = {"ok": "passed", "unexpected success": "failed"}
+_BUFFERED = re.compile(r"^(?:Stdout|Stderr):\n", re.M)
 _UNITTEST_RULE = re.compile(r"^={70}$", re.M)
 _PYTEST_LINE = re.compile(r"^(FAILED|ERROR) ([^\s(]\S*?)(?: - (.*))?$", re.M)
 _NOT_EQUAL = re.compile(r"^AssertionError: (.{1,500}?) != (.{1,500}?)(?: : .*)?$", re.M)
@@ -84,7 +89,11 @@ def _counts(text: str) -> dict[str, int]:
 
 def _passing(text: str) -> list[TestCase]:
     return [
-        TestCase(_dotted(match["name"], match["where"]), "passed" if match["word"] == "ok" else "skipped")
+        TestCase(
+            _dotted(match["name"], match["where"]),
+            _WORDS.get(match["word"], "skipped"),
+            message=match["word"] if match["word"] == "unexpected success" else "",
+        )
         for match in _UNITTEST_PASS.finditer(text)
     ]
 
@@ -106,6 +115,7 @@ def _unittest_failures(text: str, folder: Path) -> Iterator[TestCase]:
             continue
         body = re.split(r"^-{70}\n(?=Ran \d)", section, flags=re.M)[0]
         _, _, trace = body.partition("-" * 70)
+        trace, *printed = _BUFFERED.split(trace)
         lines = [line for line in trace.splitlines() if line.strip()]
         said = next((n for n, line in enumerate(lines) if n and _ends_trace(line, lines[n - 1])), None)
         explained = "\n".join(lines[said:] if said is not None else lines[-1:])
@@ -118,6 +128,7 @@ def _unittest_failures(text: str, folder: Path) -> Iterator[TestCase]:
             actual=values[1] if values else "",
             expected=values[2] if values else "",
             frames=frames_of(trace, folder),
+            output=bounded("\n".join(part.strip("\n") for part in printed)),
         )
 
 
@@ -128,8 +139,10 @@ def _ends_trace(line: str, before: str) -> bool:
 
 def _dotted(name: str, where: str) -> str:
     """unittest's dotted id: Python 3.11 writes it whole, older ones write the class alone."""
-    if not where:
+    if not where or where.startswith("unittest.loader."):  # a module that cannot be imported
         return name
+    if name in ("setUpClass", "tearDownClass", "setUpModule", "tearDownModule"):
+        return where
     return where if where.rpartition(".")[2] == name else f"{where}.{name}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kcode.config.settings import Settings
@@ -26,6 +27,16 @@ _PANIC = re.compile(
 )
 _STATUS: dict[str, Status] = {"ok": "passed", "FAILED": "failed", "ignored": "skipped"}
 _DOC = re.compile(r"^(?P<path>\S+\.\w+) - (?P<item>.*)$")
+_CRASH = re.compile(
+    r"^\s*process didn't exit successfully: `(?P<what>[^`\n]*)`.* \((?P<how>signal: [^)]*\)?)\)", re.M
+)
+_RUNNING = re.compile(r"^\s+Running (?:unittests )?(?P<path>\S+) \((?P<binary>[^)]*)\)", re.M)
+_LIBTEST = re.compile(  # what the harness of one test prints around it
+    r"\A\s*running 1 test\n(?P<out>.*?)"
+    r"(?:^test [^\n]+ \.\.\. FAILED\n.*?^test result: [^\n]*\n?|\Z)(?P<rest>.*)",
+    re.M | re.S,
+)
+_DOC_NOISE = re.compile(r"^(?:Test executable failed \(.*\)\.|std(?:err|out):)\n", re.M)
 _ERROR = re.compile(r"^error(?:\[\w+\])?: .*(?:\n +--> .*)?", re.M)
 
 
@@ -53,7 +64,7 @@ class Cargo:
         return Launch(shown, shown, {"CARGO_TERM_COLOR": "never"})
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
-        cases = list(_cases(done.stdout, suite.folder))
+        cases = [*_cases(done.stdout, suite.folder), *_crashes(done.stdout)]
         if cases:
             return Reading(cases)
         errors = [match[0] for match in _ERROR.finditer(done.stdout)]
@@ -65,7 +76,12 @@ class Cargo:
 
 class Nextest(Cargo):
     name = "nextest"
-    signs = Signs(re.compile(r"^\s+PASS "), re.compile(r"^\s+(?:FAIL|SIG\w+|TIMEOUT) "))
+    signs = Signs(
+        re.compile(r"^\s+PASS "),
+        re.compile(r"^\s+(?:FAIL|ABORT|SIG\w+|TIMEOUT) "),
+        re.compile(r"^\s+Starting (\d+) tests?"),
+        end=re.compile(r"^\s+Summary \["),
+    )
 
     def detect(self, folder: Path) -> str:
         return has_file(folder, ".config/nextest.toml") and ".config/nextest.toml"
@@ -98,7 +114,9 @@ class Nextest(Cargo):
             cases = read_junit_files(files, suite.folder, lambda file, classname, name: name)
         except UnreadableReport:
             cases = []
-        return Reading(cases) if cases else Cargo.read(self, done, suite, report)
+        if not cases:
+            return Cargo.read(self, done, suite, report)
+        return Reading([_alone(case, suite.folder) for case in cases])
 
 
 def _chosen(suite: Suite, targets: Sequence[Target]) -> tuple[list[str], list[str], bool]:
@@ -118,6 +136,8 @@ def _chosen(suite: Suite, targets: Sequence[Target]) -> tuple[list[str], list[st
             where += ["-p", member] if member else []
             if inner.parts[0] == "tests" and len(inner.parts) == 2:
                 where += ["--test", inner.stem]
+            elif not name and inner.as_posix() in ("src/lib.rs", "src/main.rs"):
+                where.append("--lib" if inner.stem == "lib" else "--bins")
             elif not name and inner.parts[0] == "src" and (module := _module(inner)):
                 filters.append(f"{module}::")
         elif target.path and (member := _member(suite.folder, path / "x")[0]):
@@ -152,6 +172,31 @@ def _cases(text: str, folder: Path) -> Iterator[TestCase]:
         yield _failure(id_, sections.get(match["name"], sections.get(name, "")), folder)
 
 
+def _crashes(text: str) -> Iterator[TestCase]:
+    """A test binary that died took the results of the tests with it that ran: they are not known."""
+    paths = {Path(match["binary"]).name: match["path"] for match in _RUNNING.finditer(text)}
+    for match in _CRASH.finditer(text):
+        name = Path(match["what"].split(" --", 1)[0].strip().split()[0]).name
+        path = paths.get(name, name)
+        message = (
+            f"the test process died ({match['how']}): one of its tests ends it, or the code under test does"
+        )
+        yield TestCase(path, "error", message=message, assertion=match[0].strip())
+
+
+def _alone(case: TestCase, folder: Path) -> TestCase:
+    """A case of nextest, which runs each test in a process of its own and keeps what that printed."""
+    if not case.failing:
+        return replace(case, output="")
+    libtest = _LIBTEST.search(case.output)
+    printed = libtest["out"].strip() if libtest else case.output.removeprefix("running 1 test")
+    told = _failure(case.id, (libtest["rest"] if libtest else "") or case.assertion, folder)
+    if not told.message:
+        told = replace(told, message=case.message, assertion=case.assertion, frames=case.frames)
+    said = "\n".join(part for part in (printed, told.output) if part)
+    return replace(told, seconds=case.seconds, output=bounded(said), frames=told.frames or case.frames)
+
+
 def _failure(id_: str, body: str, folder: Path) -> TestCase:
     panic = _PANIC.search(body)
     said = panic["said"].strip() if panic else body.strip()
@@ -165,7 +210,7 @@ def _failure(id_: str, body: str, folder: Path) -> TestCase:
         expected=expected,
         actual=actual,
         frames=stack_of(body, folder),
-        output=bounded(body[: panic.start()].strip() if panic else ""),
+        output=bounded(_DOC_NOISE.sub("", body[: panic.start()]).strip() if panic else ""),
     )
 
 

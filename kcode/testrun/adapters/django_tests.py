@@ -43,7 +43,7 @@ class Django:
             label(target) if target.path or "." in target.name else f"-k={target.name}" for target in targets
         ]
         shown = (*tools.program, "manage.py", "test", *words)
-        return Launch((*shown, "--verbosity=2", "--noinput"), shown, {"PYTHONUNBUFFERED": "1"})
+        return Launch((*shown, "--verbosity=2", "--noinput", "--buffer"), shown, {"PYTHONUNBUFFERED": "1"})
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
         return read_verbose("manage.py test", done, suite.folder)

@@ -23,6 +23,7 @@ _NOISE = re.compile(r"^\s*(?:=== |--- |FAIL\b|ok\s|PASS$|exit status)")
 _SAID = re.compile(r"^\s+(?:Error Trace:.*|[\w.-]+\.go:\d+: ?)")
 _TESTIFY = re.compile(r"^\s*expected\s*: (?P<e>.*)\n\s*actual\s*: (?P<a>.*)$", re.M)
 _GOT_WANT = (
+    re.compile(r"^got:\n(?P<a>.*?)\nwant:\n(?P<e>.*)\Z", re.M | re.S),
     re.compile(r"(?i)\bgot[: =]+(?P<a>.+?)[,;]? +(?:want|expected|wanted)(?:ed)?[: =]+(?P<e>.+)$", re.M),
     re.compile(r"(?i)\b(?:want|expected)[: =]+(?P<e>.+?)[,;]? +(?:but )?got[: =]+(?P<a>.+)$", re.M),
     re.compile(r"= (?P<a>[^=,;]+?)[,;] want (?P<e>.+)$", re.M),
@@ -41,7 +42,11 @@ class _Test:
 class Go:
     name = "go"
     suffixes: tuple[str, ...] = (".go",)
-    signs = Signs(re.compile(r'"Action":"pass".*"Test":"'), re.compile(r'"Action":"fail".*"Test":"'))
+    signs = Signs(
+        re.compile(r'"Action":"pass".*"Test":"'),
+        re.compile(r'"Action":"fail".*"Test":"'),
+        hidden=re.compile(r'^\{"Time"(?:.*"Test":"([^"\\]*)")?'),
+    )
 
     def detect(self, folder: Path) -> str:
         return has_file(folder, "go.mod", "go.work")
@@ -83,7 +88,11 @@ class Go:
             for one in packages.values()
             if one.status == "failed" and one.package not in told
         ]
-        return Reading(cases) if cases else Reading(cannot_run=_why(other, done))
+        died = any(test.status is None or "panic:" in "".join(test.output) for test in tests.values())
+        note = "a test ended its package's process: the tests after it there did not run" if died else ""
+        if done.timed_out:
+            note = ""
+        return Reading(cases, note=note) if cases else Reading(cannot_run=_why(other, done))
 
 
 def _tests_in(file: Path) -> list[str]:
@@ -157,8 +166,7 @@ def _case(test: _Test, base: str, folder: Path, done: Finished) -> TestCase:
     if test.status in ("passed", "skipped"):
         return TestCase(name, test.status, test.seconds)
     output = "".join(test.output)
-    lines = [line for line in output.splitlines() if line.strip() and not _NOISE.match(line)]
-    lines = list(takewhile(lambda line: not line.startswith("goroutine "), lines))
+    lines, printed = _told_and_printed(output, test.name)
     said = "\n".join(_SAID.sub("", line).strip() for line in lines)
     message = next((line for line in said.splitlines() if line), "")
     if test.status is None:  # it began and never ended: a panic, os.Exit, or the time limit
@@ -178,7 +186,25 @@ def _case(test: _Test, base: str, folder: Path, done: Finished) -> TestCase:
         expected=expected,
         actual=actual,
         frames=stack_of(output, folder, folder / place),
+        output=bounded(printed),
     )
+
+
+_LOGGED = re.compile(r"^\s+[\w.-]+\.go:\d+: ?")
+_DYING = ("panic:", "fatal error:", "[signal ")
+
+
+def _told_and_printed(output: str, name: str) -> tuple[list[str], str]:
+    """(lines by which the test tells of its failure, what it printed). What ``t.Error`` logs stands behind a
+    place and goes on in lines that are indented deeper; an example says what it got and wanted."""
+    lines = [line for line in output.splitlines() if line.strip() and not _NOISE.match(line)]
+    lines = list(takewhile(lambda line: not line.startswith("goroutine "), lines))
+    told, printed, inside = list[str](), list[str](), False
+    for line in lines:
+        inside = bool(_LOGGED.match(line)) or (inside and line.startswith(("        ", "\t")))
+        own = inside or line.strip().startswith(_DYING) or name.startswith("Example")
+        (told if own else printed).append(line)
+    return (told, "\n".join(printed)) if told else (printed, "")
 
 
 def _values(output: str, said: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from kcode.config.settings import Settings
 from kcode.safety.process import Finished
 from kcode.testrun.adapter import Launch, Reading, Signs, Suite, Target, Tools, has_file
 from kcode.testrun.adapters.java import class_of, java_id, module_of, read_reports, wrapper
+from kcode.testrun.marked import REPORTERS
 from kcode.testrun.toolversions import find_tool
 
 _BUILDS = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts")
@@ -40,15 +41,18 @@ class Gradle:
             module = module or found
             class_ = class_of(path)
             if target.path and class_:
-                filters.append(f"{class_}.{target.name}" if target.name else class_)
+                filters.append(f"{class_}.{_method(target.name)}" if target.name else class_)
             elif target.name:
-                filters.append(target.name.replace("#", "."))
+                filters.append(_method(target.name.replace("#", ".")))
         task = f":{module.replace('/', ':')}:test" if module else "test"
         chosen = [word for one in dict.fromkeys(filters) for word in ("--tests", one)]
         shown = (*tools.program, task, *chosen)
         # A test task that is up to date would print nothing and leave old results.
-        own = ("--console=plain", "--continue", "--rerun-tasks" if not chosen else "--no-build-cache")
-        return Launch((*shown, *own), shown, tools.env)
+        clean = f"{task.rpartition(':')[0]}:cleanTest".removeprefix(":") if module else "cleanTest"
+        script = str(REPORTERS / "kcode.init.gradle")
+        own = ("--console=plain", "--continue", "--no-build-cache", "--init-script", script)
+        argv = (*tools.program, f":{clean}" if module else clean, task, *chosen, *own)
+        return Launch(argv, shown, tools.env)
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
         cases = read_reports(suite.folder, ("test-results",), done.seconds, java_id)
@@ -57,6 +61,11 @@ class Gradle:
         wrong = _WRONG.search(done.stdout)
         said = " ".join(wrong["said"].split()) if wrong else ""
         return Reading(cannot_run=f"gradle could not run the tests: {said[:600]}" if said else "")
+
+
+def _method(name: str) -> str:
+    """Gradle selects methods: of one with parameters all its rows."""
+    return f"{name.partition('[')[0]}*" if "[" in name else name
 
 
 ADAPTERS = {"gradle": Gradle()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import Any
 from kcode.errors import EnvironmentProblem
 from kcode.testrun.adapter import Suite, Tools, path_with, text_of, upwards
 from kcode.testrun.frames import stack_of
-from kcode.testrun.report import Status, TestCase, bounded
+from kcode.testrun.report import Frame, Status, TestCase, bounded
 from kcode.testrun.toolversions import find_tool
 
 SUFFIXES = (".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".mts", ".cts")
 _SPECIAL = re.compile(r"[.*+?^${}()|\[\]\\/]")
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+_SYNTAX = re.compile(r"^(\w*Error: )(/[^\n]*?):( [^\n]*) \((\d+):\d+\)$", re.M)
 _VALUE = re.compile(r"^\s*(?P<which>Expected|Received)(?: \w+)?:\s+(?P<value>\S.*)$", re.M)
 _MINUS = re.compile(r"^\s*- (?!Expected)(.*)$", re.M)
 _PLUS = re.compile(r"^\s*\+ (?!Received|Actual)(.*)$", re.M)
@@ -75,21 +77,39 @@ def installer(suite: Suite) -> str:
     return "npm install"
 
 
-def read_jest(path: Path, folder: Path) -> list[TestCase] | None:
-    """The cases of jest's (or vitest's) JSON file; None where it is missing or torn."""
+def read_jest(path: Path, folder: Path, printed: str = "") -> list[TestCase] | None:
+    """The cases of jest's (or vitest's) JSON file; None where it is missing or torn. ``printed`` is what
+    stood on the terminal: jest tells there, with its place, what a test wrote to the console."""
     try:
         data = json.loads(path.read_text(encoding="utf-8", errors="replace"))
         files = data["testResults"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     cases: list[TestCase] = []
+    said = _console(printed, folder)
     for file in files:
         named = relative(str(file.get("name") or file.get("testFilePath") or ""), folder)
         tests = file.get("assertionResults") or file.get("testResults") or []
-        cases += [_jest_case(test, named, folder) for test in tests]
-        if not tests and file.get("status") == "failed":
-            cases.append(failure_case(named, "error", str(file.get("message") or ""), folder))
+        its = [_jest_case(test, named, folder) for test in tests]
+        starts = [int((test.get("location") or {}).get("line") or 0) for test in tests]
+        its = [
+            _with_console(case, start, starts, said.get(named, []))
+            for case, start in zip(its, starts, strict=True)
+        ]
+        if file.get("status") == "failed" and not any(case.failing for case in its):
+            its.append(_not_loaded(named, str(file.get("message") or ""), folder))
+        cases += its
     return cases
+
+
+def _not_loaded(named: str, text: str, folder: Path) -> TestCase:
+    """A file whose tests could not begin; jest says so first, and only then why."""
+    text = textwrap.dedent(_ESCAPES.sub("", text).replace("● Test suite failed to run\n", "", 1))
+    _, details, reason = text.rpartition("\nDetails:\n")
+    text = textwrap.dedent(reason).strip() if details else text.strip()
+    text = _SYNTAX.sub(r"\1\3\n    at \2:\4", text, count=1)
+    case = failure_case(named, "error", text, folder)
+    return replace(case, frames=case.frames or ((Frame(named, 1),) if named else ()))
 
 
 _JEST: dict[str, Status] = {"passed": "passed", "failed": "failed"}
@@ -102,7 +122,46 @@ def _jest_case(test: Mapping[str, Any], named: str, folder: Path) -> TestCase:
     seconds = float(test.get("duration") or 0.0) / 1000
     if status != "failed":
         return TestCase(name, status, seconds)
-    return failure_case(name, status, "\n".join(map(str, test.get("failureMessages") or [])), folder, seconds)
+    text = "\n".join(map(str, test.get("failureMessages") or []))
+    return failure_case(name, status, text, folder, seconds, *_compared(test))
+
+
+_CONSOLE = re.compile(
+    r"^ {2}console\.\w+\n(?P<said>(?: {4}.*\n|\n)+?) {6}at (?:.*\()?(?P<path>[^()\n]+):(?P<line>\d+):\d+\)?$",
+    re.M,
+)
+
+
+def _console(text: str, folder: Path) -> dict[str, list[tuple[int, str]]]:
+    """What was written to the console, by file: (line, text)."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for match in _CONSOLE.finditer(_ESCAPES.sub("", text)):
+        path = relative(str(folder / match["path"]), folder)
+        found.setdefault(path, []).append((int(match["line"]), textwrap.dedent(match["said"]).strip()))
+    return found
+
+
+def _with_console(
+    case: TestCase, start: int, starts: Sequence[int], said: Sequence[tuple[int, str]]
+) -> TestCase:
+    """A failing test with what was written between its first line and the next test's."""
+    if not (case.failing and start):
+        return case
+    end = min((one for one in starts if one > start), default=1 << 30)
+    return replace(case, output=bounded("\n".join(text for line, text in said if start <= line < end)))
+
+
+def _compared(test: Mapping[str, Any]) -> tuple[str, str]:
+    """(expected, actual) of jest's matcher where it took both, as JSON."""
+    for detail in test.get("failureDetails") or ():
+        result = detail.get("matcherResult") if isinstance(detail, dict) else None
+        if isinstance(result, dict) and {"expected", "actual"} <= result.keys() and not result.get("pass"):
+            return _json(result["expected"]), _json(result["actual"])
+    return "", ""
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def failure_case(
@@ -121,7 +180,7 @@ def failure_case(
     values = {match["which"]: match["value"] for match in _VALUE.finditer(said)}
     expected, actual = expected or values.get("Expected", ""), actual or values.get("Received", "")
     if not (expected or actual) and (minus := _MINUS.findall(said)) and (plus := _PLUS.findall(said)):
-        expected, actual = "\n".join(minus), "\n".join(plus)
+        expected, actual = "\n".join(minus).strip(), "\n".join(plus).strip()
     return TestCase(
         id=name,
         status=status,
@@ -132,6 +191,16 @@ def failure_case(
         actual=bounded(actual, 500),
         frames=stack_of(text, folder),
     )
+
+
+def with_output(cases: Sequence[TestCase], printed: str) -> list[TestCase]:
+    """The cases of one file. What it printed belongs to its one failing test; of several it may be any."""
+    failing = sum(case.failing for case in cases)
+    said = bounded(_ESCAPES.sub("", printed))
+    return [
+        replace(case, output=said) if case.failing and failing == 1 and "::" in case.id else case
+        for case in cases
+    ]
 
 
 def relative(path: str, folder: Path) -> str:

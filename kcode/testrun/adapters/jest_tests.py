@@ -33,11 +33,11 @@ class Jest:
         chosen = [*(["--runTestsByPath", *files] if files and not folders else [*files, *folders])]
         shown = (*tools.program, *(["-t", name_pattern(named)] if named else []), *chosen)
         own = ["--ci", "--watchAll=false", "--verbose", "--colors=false"]
-        machine = ["--json", f"--outputFile={report / 'jest.json'}"]
+        machine = ["--json", "--testLocationInResults", f"--outputFile={report / 'jest.json'}"]
         return Launch((tools.program[0], *own, *machine, *shown[1:]), shown, {"CI": "true"})
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
-        cases = read_jest(report / "jest.json", suite.folder)
+        cases = read_jest(report / "jest.json", suite.folder, done.stdout)
         if cases is None:
             return Reading()
         ran = [case for case in cases if case.status != "skipped"]

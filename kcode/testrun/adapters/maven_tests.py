@@ -36,11 +36,12 @@ class Maven:
             modules += [module] if module else []
             class_ = class_of(path)
             if target.path and class_:
-                chosen.append(f"{class_}#{target.name}" if target.name else class_)
+                chosen.append(f"{class_}#{_method(target.name)}" if target.name else class_)
             elif target.path and "/java/" in f"/{path}/":
                 chosen.append(f"{path.partition('java/')[2].rstrip('/')}/**")
             elif target.name:
-                chosen.append(target.name)
+                class_, sign, name = target.name.partition("#")
+                chosen.append(f"{class_}{sign}{_method(name)}")
         select = [f"-Dtest={','.join(dict.fromkeys(chosen))}"] if chosen else []
         quiet = (
             ["-Dsurefire.failIfNoSpecifiedTests=false", "-DfailIfNoTests=false"] if chosen and modules else []
@@ -48,7 +49,17 @@ class Maven:
         also = ["-pl", ",".join(dict.fromkeys(modules)), "-am"] if modules else []
         shown = (*tools.program, "test", *also, *select, *quiet)
         return Launch(
-            (*tools.program, "-B", "-ntp", "-fae", "-Dstyle.color=never", *shown[1:]), shown, tools.env
+            (
+                *tools.program,
+                "-B",
+                "-ntp",
+                "-fae",
+                "-Dstyle.color=never",
+                "-DtrimStackTrace=false",
+                *shown[1:],
+            ),
+            shown,
+            tools.env,
         )
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
@@ -60,6 +71,11 @@ class Maven:
             return Reading(cannot_run="maven found no test that fits the target")
         said = "; ".join(dict.fromkeys(line for line in errors if line))
         return Reading(cannot_run=f"maven could not run the tests: {said[:600]}" if said else "")
+
+
+def _method(name: str) -> str:
+    """Surefire selects methods: of one with parameters all its rows."""
+    return f"{name.partition('[')[0]}*" if "[" in name else name
 
 
 ADAPTERS = {"maven": Maven()}

@@ -14,7 +14,12 @@ from kcode.testrun.frames import stack_of
 from kcode.testrun.junit import values_of
 from kcode.testrun.report import Status, TestCase, bounded
 
-_LINE = re.compile(r"^(?P<class>[A-Z]\S*)#(?P<name>test_.+?) = (?P<s>[\d.]+) s = (?P<word>[.FES])$", re.M)
+# The name stands there before the test runs, the rest behind what it prints.
+_LINE = re.compile(
+    r"^(?P<class>[A-Z]\S*)#(?P<name>test_[^\n]+?) = (?P<out>.*?)(?P<s>\d+\.\d+) s = (?P<word>[.FES])$",
+    re.M | re.S,
+)
+_OPEN = re.compile(r"^(?P<class>[A-Z]\S*)#(?P<name>test_[^\n]+?) = (?P<out>.*)", re.M | re.S)
 _SECTION = re.compile(
     r"^ +\d+\) (?:Failure|Error|Skipped):\n(?P<name>\S+#test_.+?)(?: \[(?P<place>.*?)\])?:\n(?P<said>.*?)"
     r"(?=^ +\d+\) (?:Failure|Error|Skipped):$|^\d+ runs, )",
@@ -93,6 +98,17 @@ def _cases(text: str, folder: Path) -> Iterator[TestCase]:
             expected=expected,
             actual=actual,
             frames=stack_of(f"{said}\n{section['place'] or ''}", folder),
+            output=bounded(match["out"]),
+        )
+    begun = _OPEN.search(_LINE.sub("", text))
+    if begun and not re.search(r"^\d+ runs, ", text, re.M):
+        name, path = f"{begun['class']}#{begun['name']}", places.get(begun["class"].rpartition("::")[2], "")
+        yield TestCase(
+            f"{path}::{name}" if path else name,
+            "error",
+            message="the run ended in this test",
+            assertion=bounded(begun["out"], 2_000),
+            frames=stack_of(begun["out"], folder),
         )
 
 

@@ -1,16 +1,15 @@
-"""mocha, read from its JSON reporter's file (mocha 9.2 and later)."""
+"""mocha, read through a reporter that prints its events as they come."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kcode.config.settings import Settings
 from kcode.safety.process import Finished
-from kcode.testrun.adapter import Launch, Reading, Signs, Suite, Target, Tools, has_file
+from kcode.testrun.adapter import Launch, Reading, Suite, Target, Tools, has_file
 from kcode.testrun.adapters.javascript import (
     SUFFIXES,
     depends,
@@ -19,7 +18,8 @@ from kcode.testrun.adapters.javascript import (
     node_tools,
     relative,
 )
-from kcode.testrun.report import TestCase
+from kcode.testrun.marked import REPORTERS, SIGNS, events
+from kcode.testrun.report import Frame, Status, TestCase, bounded
 
 _CONFIGS = (".mocharc.js", ".mocharc.cjs", ".mocharc.yaml", ".mocharc.yml", ".mocharc.json", ".mocharc.jsonc")
 
@@ -27,7 +27,7 @@ _CONFIGS = (".mocharc.js", ".mocharc.cjs", ".mocharc.yaml", ".mocharc.yml", ".mo
 class Mocha:
     name = "mocha"
     suffixes: tuple[str, ...] = SUFFIXES
-    signs = Signs(re.compile(r"^\s+✔ "), re.compile(r"^\s+\d+\) "))
+    signs = SIGNS
 
     def detect(self, folder: Path) -> str:
         return has_file(folder, *_CONFIGS) or depends(folder, "mocha")
@@ -39,30 +39,35 @@ class Mocha:
         named = [target.name for target in targets if target.name]
         paths = dict.fromkeys(target.path for target in targets if target.path)
         shown = (*tools.program, *(["--grep", name_pattern(named)] if named else []), *paths)
-        machine = ("--reporter", "json", "--reporter-option", f"output={report / 'mocha.json'}", "--no-color")
+        machine = ("--reporter", str(REPORTERS / "mocha.cjs"), "--no-color")
         return Launch((*shown, *machine), shown)
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
-        try:
-            data = json.loads((report / "mocha.json").read_text(encoding="utf-8", errors="replace"))
-            pending = {test["fullTitle"] for test in data["pending"]}
-            tests = data["tests"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return Reading()
-        hooks = [test for test in data.get("failures", ()) if test not in tests]  # "before each" hooks
-        return Reading([_case(test, suite.folder, pending) for test in [*tests, *hooks]])
+        cases: dict[str, TestCase] = {}
+        for event, printed in events(done.stdout):
+            if "status" in event:
+                case = _case(event, printed, suite.folder)
+                if case.id not in cases or case.failing:  # an "after each" hook fails behind its test
+                    cases[case.id] = case
+        return Reading(list(cases.values()))
 
 
-def _case(test: Mapping[str, Any], folder: Path, pending: set[str]) -> TestCase:
-    title = str(test.get("fullTitle") or test.get("title") or "")
-    name = f"{relative(str(test.get('file') or ''), folder)}::{title}"
-    seconds = float(test.get("duration") or 0.0) / 1000
-    error = test.get("err") or {}
-    if not error:
-        return TestCase(name, "skipped" if title in pending else "passed", seconds)
-    text = str(error.get("stack") or error.get("message") or "")
-    values = (str(error.get("expected") or ""), str(error.get("actual") or ""))
-    return failure_case(name, "failed", text, folder, seconds, *values)
+_STATUS: dict[str, Status] = {"passed": "passed", "skipped": "skipped"}
+
+
+def _case(event: Mapping[str, Any], printed: str, folder: Path) -> TestCase:
+    path = relative(str(event.get("file") or ""), folder)
+    name = f"{path}::{' > '.join(str(title) for title in event.get('titles') or () if title)}"
+    seconds = float(event.get("ms") or 0.0) / 1000
+    if status := _STATUS.get(str(event["status"])):
+        return TestCase(name, status, seconds)
+    text = str(event.get("stack") or event.get("message") or "")
+    if hook := event.get("hook"):
+        text = f"{hook}: {text}"
+    values = (str(event.get("expected") or ""), str(event.get("actual") or ""))
+    case = failure_case(name, "error" if hook else "failed", text, folder, seconds, *values)
+    frames = case.frames or ((Frame(path, 1),) if path else ())
+    return replace(case, output=bounded(printed), frames=frames)
 
 
 ADAPTERS = {"mocha": Mocha()}

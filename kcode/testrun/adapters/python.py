@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def label(target: Target, start: str = "") -> str:
     """unittest's dotted label: ``tests/test_a.py::T::test_x`` is ``tests.test_a.T.test_x``."""
     path = target.path.removeprefix(f"{start}/") if start else target.path
     module = path.removesuffix(".py").replace("/", ".")
-    return ".".join(part for part in (module, target.name.replace("::", ".")) if part)
+    name = re.split(r"[(\[<]", target.name)[0].strip()  # of a subtest the test: it has no label of its own
+    return ".".join(part for part in (module, name.replace("::", ".")) if part)
 
 
 def read_verbose(name: str, done: Finished, folder: Path) -> Reading:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kcode.config.settings import Settings
 from kcode.safety.process import Finished
-from kcode.testrun.adapter import Launch, Reading, Signs, Suite, Target, Tools, has_file, text_of
+from kcode.testrun.adapter import Launch, Reading, Suite, Target, Tools, has_file, text_of
 from kcode.testrun.adapters.ruby import ruby_tools
 from kcode.testrun.frames import stack_of
 from kcode.testrun.junit import values_of
+from kcode.testrun.marked import REPORTERS, SIGNS, events
 from kcode.testrun.report import Frame, Status, TestCase, bounded
 
-_NEVER = re.compile(r"(?!)")  # a line of the documentation format may be a group's as well as an example's
 _STATUS: dict[str, Status] = {"passed": "passed", "failed": "failed", "pending": "skipped"}
 
 
 class RSpec:
     name = "rspec"
     suffixes: tuple[str, ...] = ("_spec.rb",)
-    signs = Signs(_NEVER, re.compile(r"\(FAILED - \d+\)$"))
+    signs = SIGNS
 
     def detect(self, folder: Path) -> str:
         if has_file(folder, ".rspec", "spec/spec_helper.rb"):
@@ -45,7 +46,8 @@ class RSpec:
             else:
                 chosen += ["--example", target.name]
         shown = (*tools.program, *chosen)
-        machine = ("--format", "documentation", "--format", "json", "--out", str(report / "rspec.json"))
+        live = ("--require", str(REPORTERS / "rspec.rb"), "--format", "KcodeFormatter")
+        machine = (*live, "--format", "json", "--out", str(report / "rspec.json"))
         return Launch((*shown, "--no-color", *machine), shown)
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
@@ -53,17 +55,70 @@ class RSpec:
             data = json.loads((report / "rspec.json").read_text(encoding="utf-8", errors="replace"))
             cases = [_case(example, suite.folder) for example in data["examples"]]
         except (OSError, ValueError, KeyError, TypeError):
-            return Reading()
-        outside = int(data.get("summary", {}).get("errors_outside_of_examples_count") or 0)
-        if outside and not cases:
-            said = "; ".join(str(message).strip() for message in data.get("messages") or ())
-            return Reading(cannot_run=bounded(f"rspec could not load the specs: {said}", 600))
-        return Reading(cases)
+            return Reading(_begun(done.stdout))
+        outside = list(_outside("\n".join(map(str, data.get("messages") or ())), suite.folder))
+        if outside:
+            return Reading([*outside, *cases], note="" if cases else "rspec then runs no example at all")
+        printed = {str(event.get("id")): said for event, said in events(done.stdout) if "status" in event}
+        return Reading([_with(case, printed) for case in cases])
+
+
+_OUTSIDE = re.compile(
+    r"^An error occurred (?:while loading (?P<path>\S+?)|in an? [^\n]+?)\.(?: -[^\n]*)?\n(?P<said>.*?)"
+    r"(?=^An error occurred |\Z)",
+    re.M | re.S,
+)
+
+
+def _outside(text: str, folder: Path) -> Iterator[TestCase]:
+    """Files that do not load, and hooks of the whole suite that fail."""
+    for match in _OUTSIDE.finditer(text):
+        said = re.sub(r"\A(?:Did you mean\?|\s+rspec \S+\n|\s)*", "", match["said"]).strip()
+        lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("# ")]
+        named = next(
+            (n for n, line in enumerate(lines) if re.fullmatch(r"[\w:]*(?:Error|Exception)\w*:", line)), None
+        )
+        reason = " ".join(lines[named : named + 2]) if named is not None else (lines[0] if lines else "")
+        frames = stack_of(said, folder)
+        path = (match["path"] or (frames[-1].path if frames else "the suite's hooks")).removeprefix("./")
+        yield TestCase(
+            id=path,
+            status="error",
+            message=bounded(reason, 300),
+            assertion=bounded("\n".join(lines), 2_000),
+            frames=frames or ((Frame(path, 1),) if match["path"] else ()),
+        )
+
+
+def _begun(text: str) -> list[TestCase]:
+    """What was told before the run was ended from outside: no reasons, as they stand in the report alone."""
+    cases, running = list[TestCase](), ""
+    for event, _ in events(text):
+        if "begin" in event:
+            running = str(event["begin"])
+        elif status := _STATUS.get(str(event.get("status")), "skipped" if "status" in event else None):
+            cases.append(TestCase(_id(str(event.get("id"))), status, float(event.get("seconds") or 0.0)))
+            running = ""
+    if running:
+        cases.append(TestCase(_id(running), "error", message="the run ended in this example"))
+    return cases
+
+
+def _with(case: TestCase, printed: Mapping[str, str]) -> TestCase:
+    path, _, inner = case.id.partition("::")
+    said = printed.get(f"./{path}[{inner}]", "") if case.failing else ""
+    return replace(case, output=bounded(said)) if said else case
+
+
+def _id(said: str) -> str:
+    path, _, inner = said.removeprefix("./").partition("[")
+    return f"{path}::{inner.rstrip(']')}"
 
 
 def _case(example: Mapping[str, Any], folder: Path) -> TestCase:
     """The id is the file with the example's place in it: ``spec/a_spec.rb::1:2``."""
-    path, _, inner = str(example.get("id") or "").removeprefix("./").partition("[")
+    name = _id(str(example.get("id") or ""))
+    path = name.partition("::")[0]
     error = example.get("exception") or {}
     said = str(error.get("message") or "").strip()
     kind = str(error.get("class") or "").rpartition("::")[2]
@@ -72,7 +127,7 @@ def _case(example: Mapping[str, Any], folder: Path) -> TestCase:
     title = str(example.get("full_description") or "")
     frames = stack_of("\n".join(map(str, error.get("backtrace") or ())), folder)
     return TestCase(
-        id=f"{path}::{inner.rstrip(']')}",
+        id=name,
         status=_STATUS.get(str(example.get("status")), "skipped"),
         seconds=float(example.get("run_time") or 0.0),
         message=bounded(f"{kind}: {first}" if error else "", 300),

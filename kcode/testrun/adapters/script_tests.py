@@ -12,8 +12,8 @@ from kcode.safety.process import Finished
 from kcode.testrun.adapter import Launch, Reading, Signs, Suite, Target, Tools, has_file, text_of
 from kcode.testrun.adapters.javascript import SUFFIXES, installer, package
 from kcode.testrun.live import ANY
-from kcode.testrun.text import read_text
 from kcode.testrun.toolversions import find_tool
+from kcode.testrun.within import read_within, report_asked
 
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
 _JUSTFILES = ("justfile", "Justfile", ".justfile")
@@ -57,10 +57,10 @@ class Script:
             words = [f"TESTS={' '.join(words)}"] if words else []
         after = ["--", *words] if words and self.name == "npm" else words
         shown = (*tools.program, *after)
-        return Launch(shown, shown, {"CI": "true"})
+        return Launch(shown, shown, {"CI": "true", **report_asked(report)})
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
-        return read_text(done, suite.folder, f"{self.name} {'run ' * (self.name == 'npm')}test")
+        return read_within(done, suite.folder, report, f"{self.name} {'run ' * (self.name == 'npm')}test")
 
 
 ADAPTERS = {"npm": Script("npm", SUFFIXES), "make": Script("make"), "just": Script("just")}

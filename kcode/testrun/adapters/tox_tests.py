@@ -1,4 +1,4 @@
-"""tox and nox: for projects that say so (``tests.runner``), or that have nothing else; read as text."""
+"""tox and nox: for projects that say so (``tests.runner``) or have nothing else; pytest's report is read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from kcode.config.settings import Settings
 from kcode.safety.process import Finished
 from kcode.testrun.adapter import Launch, Reading, Signs, Suite, Target, Tools, has_file, text_of
 from kcode.testrun.live import ANY
-from kcode.testrun.text import read_text
 from kcode.testrun.toolversions import find_tool, local_program
+from kcode.testrun.within import read_within, report_asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ class Tox:
             )
         ]
         shown = (*tools.program, *(["--", *words] if words else []))
-        return Launch(shown, shown)
+        return Launch(shown, shown, report_asked(report))
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
-        return read_text(done, suite.folder, f"all of {self.name}")
+        return read_within(done, suite.folder, report, f"all of {self.name}")
 
 
 ADAPTERS = {"tox": Tox("tox"), "nox": Tox("nox")}

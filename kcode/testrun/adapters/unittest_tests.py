@@ -46,7 +46,8 @@ class Unittest:
         elif "-k" in words:
             words = ["discover", *words]
         shown = (*tools.program, "-m", "unittest", *words)
-        verbose = (words[0], "-v", *words[1:]) if words[0] == "discover" else ("-v", *words)
+        own = ("-v", "-b")  # what a test prints comes with its failure, not between the results
+        verbose = (words[0], *own, *words[1:]) if words[0] == "discover" else (*own, *words)
         return Launch((*tools.program, "-m", "unittest", *verbose), shown, {"PYTHONUNBUFFERED": "1"})
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
