@@ -38,7 +38,7 @@ class Intent:
     choosing; ``test`` runs the project's tests; ``note`` changes only kcode's own state.
     ``sensitive`` names why a yes is needed in every mode (a key file, ``.git/config``), or is empty.
     ``moves`` are the pairs (from, to) among the edits that are one file moved; ``partly`` tells that a part
-    of the edits may be made instead of all.
+    of the edits may be made instead of all. ``paths`` are what a read looks at, for rules over paths.
     """
 
     kind: Literal["read", "edit", "command", "test", "note"]
@@ -47,17 +47,22 @@ class Intent:
     sensitive: str = ""
     moves: tuple[tuple[str, str], ...] = ()
     partly: bool = False
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ToolOutcome:
-    """The three faces of a result, and the files it changed (workspace-relative)."""
+    """The three faces of a result, and the files it changed (workspace-relative).
+
+    ``confined`` says of a failure that it looks as if the sandbox had caused it.
+    """
 
     text: str
     brief: str
     ok: bool = True
     payload: Any = None
     changed: tuple[str, ...] = ()
+    confined: bool = False
 
 
 class ToolRefused(Exception):
@@ -77,7 +82,11 @@ class Progress:
 
 @dataclass(slots=True)
 class ToolContext:
-    """What tools work on. One per session; without ``background`` no command can be left running."""
+    """What tools work on. One per session; without ``background`` no command can be left running.
+
+    ``always_confined``: commands run in the sandbox whatever the settings say (auto mode); ``outside``: the
+    user allowed this one call to run without it.
+    """
 
     workspace: Workspace
     settings: Settings
@@ -86,6 +95,9 @@ class ToolContext:
     scratch: Path | None = None
     background: Background | None = None
     map: CodeMap | None = None
+    always_confined: bool = False
+    outside: bool = False
+    question: str = ""  # the user's last message, as typed
     servers: Servers | None = None  # language servers, where any is configured
     planned: dict[int, tuple[FileEdit, ...]] = field(default_factory=dict)  # id(arguments) -> approved
     test_env: dict[str, str] = field(default_factory=dict)  # variables that the project's tests get

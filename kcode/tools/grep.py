@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome
 from kcode.tools.bounds import around, bounded, plural
 from kcode.tools.grep_engines import Found, Match, Query, search
 from kcode.tools.grep_output import Kind, python_pattern
+from kcode.tools.nearness import Near, near
 from kcode.workspace.workspace import Workspace
 
 DEFAULT_RESULTS = 100
@@ -55,7 +55,8 @@ class Grep(Tool[GrepArguments]):
         return f"grep {args.pattern!r}{where}" + (f" ({kinds})" if kinds else "")
 
     async def plan(self, args: GrepArguments, context: ToolContext) -> Intent:
-        return Intent("read", sensitive="" if args.path == "." else context.workspace.sensitive(args.path))
+        why = "" if args.path == "." else context.workspace.sensitive(args.path)
+        return Intent("read", sensitive=why, paths=(args.path,))
 
     async def run(self, args: GrepArguments, context: ToolContext) -> ToolOutcome:
         workspace = context.workspace
@@ -79,13 +80,14 @@ class Grep(Tool[GrepArguments]):
             return _counted(workspace, args, query, found, named)
         visible = [match for match in found.matches if named or not workspace.sensitive(match.path)]
         hidden = len(found.matches) - len(visible)
-        near = await _nearest(workspace, query, visible) if len(visible) > query.limit else []
-        shown = _chosen(visible, near, query.limit)
+        many = len(visible) > query.limit
+        nearest = await near(context, {match.path for match in visible}) if many else Near()
+        shown = _chosen(visible, nearest.order, query.limit)
         lines = _with_context(workspace, query, shown, args.context or 0)
         total = len(visible)
         notes = [
             *_totals(args, len(shown), total, len({match.path for match in visible}), found),
-            *_order(shown, near),
+            *([f"first come {nearest.because}"] if shown != visible[: query.limit] else []),
             *_hidden(hidden),
             *_stopped(found),
         ]
@@ -126,16 +128,6 @@ def _counted(
     )
 
 
-async def _nearest(workspace: Workspace, query: Query, visible: Sequence[Match]) -> list[str]:
-    """Of the files with matches, those near the conversation: first seen in it, then changed in git."""
-    from kcode.workspace.census import differences
-
-    found = await asyncio.to_thread(differences, workspace.root) if workspace.is_git else None
-    changed = sorted(found.changed) if found else []
-    there = {match.path for match in visible}
-    return [path for path in dict.fromkeys([*query.near, *changed]) if path in there]
-
-
 def _chosen(visible: Sequence[Match], near: Sequence[str], limit: int) -> list[Match]:
     """Those to show: of near files first, each file's share bounded where one would take all."""
     if len(visible) <= limit or not near:
@@ -143,14 +135,6 @@ def _chosen(visible: Sequence[Match], near: Sequence[str], limit: int) -> list[M
     rank = {path: place for place, path in enumerate(near)}
     ordered = sorted(visible, key=lambda match: (rank.get(match.path, len(rank)), match.path, match.line))
     return ordered[:limit]
-
-
-def _order(shown: Sequence[Match], near: Sequence[str]) -> list[str]:
-    files = list(dict.fromkeys(match.path for match in shown))
-    first = [path for path in files if path in near]
-    if not first or files == sorted(files):
-        return []
-    return [f"{plural(len(first), 'file')} that you have read or that git has as changed come first"]
 
 
 def _totals(args: GrepArguments, shown: int, total: int, files: int, found: Found) -> list[str]:

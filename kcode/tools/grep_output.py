@@ -80,7 +80,8 @@ class Collector:
     def found(self, root: Path, engine: str, timed_out: bool, query: Query) -> Found:
         """What was found. Binary files are left out, lines that could not be printed are read again."""
         self._add(self._rest)
-        texts = {path: _Again(root / path, query) for path, _, _ in self.lines} if engine != "python" else {}
+        paths = dict.fromkeys(path for path, _, _ in self.lines) if engine != "python" else ()
+        texts = {path: _Again(root / path, query) for path in paths}
         counts: dict[str, int] = {}
         matches = []
         for path, number, line in self.lines:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kcode.codemap.service import CodeMap, build_now
 from kcode.tools import grep_engines
 from kcode.tools.base import ToolRefused
 from kcode.tools.grep_engines import Found, Query
@@ -172,8 +173,56 @@ def test_what_was_read_before_comes_first_and_the_order_is_told(tree: Bench) -> 
     assert outcomes[0] == outcomes[1]
     lines = outcomes[0].split("\n")
     assert lines[:4] == ["z/last.py:1:total", "z/last.py:2:total", "a.py:1:total", ".hidden/f.py:1:a.b total"]
-    assert "2 files that you have read or that git has as changed come first" in outcomes[0]
+    assert "first come files that you have read or that git has as changed" in outcomes[0]
     assert asyncio.run(tree.call("grep", pattern="total")).text.startswith(".hidden/f.py")  # all: by path
+
+
+def mapped(tree: Bench) -> None:
+    """A project in which ``shop/price.py`` is what much leans on, with its code map built."""
+    tree.write("shop/price.py", "def price_of(item):\n    return item  # marker\n")
+    for name in ("cart", "till", "zoo"):
+        body = f"def {name}_total(items):\n    return price_of(items)  # marker\n"
+        tree.write(f"shop/{name}.py", f"from shop.price import price_of\n\n\n{body}")
+    tree.write("a_notes.txt", "marker\n" * 3)
+    tree.write("b_alone.py", "def alone():\n    pass  # marker\n")
+    tree.git("add", ".")
+    tree.git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-qm", "all")
+    build_now(tree.root, 60.0)
+    tree.context.map = CodeMap(tree.root)
+
+
+def first_files(tree: Bench, question: str, limit: int = 2) -> tuple[list[str], str]:
+    tree.context.question = question
+    text = asyncio.run(tree.call("grep", pattern="marker", max_results=limit)).text
+    *lines, note = text.split("\n")
+    return [line.partition(":")[0] for line in lines], note
+
+
+def test_what_the_users_question_names_comes_first(tree: Bench) -> None:
+    mapped(tree)
+    files, note = first_files(tree, "why is zoo_total() wrong?")
+    assert files[0] == "shop/zoo.py"
+    assert "first come files that your question names" in note
+    assert first_files(tree, "look at ./shop/till.py, please")[0][0] == "shop/till.py"
+    assert first_files(tree, "what does the zoo.zoo_total lean on")[0] == ["shop/zoo.py", "shop/price.py"]
+
+
+def test_else_files_come_by_their_rank_in_the_code_map(tree: Bench) -> None:
+    mapped(tree)
+    files, note = first_files(tree, "find the markers", 1)
+    assert files == ["shop/price.py"]
+    assert "first come files that matter most in the code map" in note
+    tree.context.map = None
+    assert first_files(tree, "find the markers", 1) == (
+        ["a_notes.txt"],
+        "[the first 1 matches; there are more, 8 in 6 files: narrow the search or raise max_results]",
+    )
+
+
+def test_without_an_index_yet_nothing_is_waited_for(tree: Bench) -> None:
+    mapped(tree)
+    tree.context.map = CodeMap(tree.root / "shop")  # which has none
+    assert first_files(tree, "why is zoo_total() wrong?")[0] == ["a_notes.txt", "a_notes.txt"]
 
 
 def test_files_and_counts_alone(tree: Bench) -> None:
