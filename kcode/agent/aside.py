@@ -94,7 +94,8 @@ def filled(prompt: str, **values: str) -> str:
 
 
 def _request(session: Session, system: str, parts: tuple[str, ...], reserve: int) -> Request:
-    projection = project([System(system), *map(User, parts)], session.provider.dialect)
+    kept = [User(session.secrets.text(part)) for part in parts]
+    projection = project([System(system), *kept], session.provider.dialect)
     wanted = answer_room(session, reserve)
     room = session.budget.room_for_output(projection, wanted)
     if room < min(SMALLEST_ANSWER, wanted):

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 class Leave:
     """What became of the question: ``refused`` tells the model why the call does not run.
 
-    ``instead`` is made in the place of what was asked, and ``reason`` says why to the model.
+    ``instead`` is made in the place of what was asked, and ``reason`` says why to the model. ``allowed``
+    says which rule let it run without a question.
     """
 
     intent: Intent
     refused: ToolOutcome | None = None
     instead: tuple[FileEdit, ...] | None = None
     reason: str = ""
+    allowed: str = ""
 
 
 async def leave_for(
@@ -41,12 +43,14 @@ async def leave_for(
     args: Arguments,
     title: str,
     emit: Callable[[Event], None],
+    asked: Callable[[Intent], Intent] = lambda intent: intent,
 ) -> Leave:
-    """Ask where the policy says so; the answer is in the journal before it has an effect."""
+    """Ask where the policy says so; the answer is in the journal before it has an effect. ``asked`` may make
+    an intent sensitive."""
     from kcode.safety.policy import judge  # with its tables: not before the first request has left
     from kcode.safety.rules import rules_for
 
-    intent = await tool.plan(args, session.context)
+    intent = asked(await tool.plan(args, session.context))
     judgement = judge(
         intent,
         tool.read_only,
@@ -55,9 +59,11 @@ async def leave_for(
         tool=tool.name,
         rules=rules_for(session.root, session=session.rules, flags=session.flag_rules),
         root=session.root,
+        more=session.workspace.roots[1:],
+        confined=session.mode != "auto" or intent.kind != "command" or await asyncio.to_thread(_holds),
     )
     if judgement.verdict == "allow":
-        return Leave(intent)
+        return Leave(intent, allowed=judgement.why)
     if judgement.verdict == "deny":
         return Leave(intent, _denied(judgement.why))
     question = Question(
@@ -120,7 +126,15 @@ async def _sandbox(session: Session, intent: Intent) -> str:
     from kcode.safety.sandbox import in_words
 
     safety = session.settings.safety
-    return await asyncio.to_thread(in_words, safety.sandbox != "off", safety.network)
+    wanted = safety.sandbox != "off" or session.mode == "auto"
+    return await asyncio.to_thread(in_words, wanted, safety.network)
+
+
+def _holds() -> bool:
+    """Whether a sandbox works here. The first call tries it out."""
+    from kcode.safety.sandbox import status
+
+    return status().holds
 
 
 def _denied(why: str) -> ToolOutcome:

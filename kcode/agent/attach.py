@@ -73,7 +73,7 @@ async def attach(session: Session, path: str, say: Say) -> Attachment:
         text = await _by_provider(session, file, say)
     else:
         text = _as_text(session, file, head)
-    attachment = await _fitting(session, file, Attachment(name, block(name, text), 0))
+    attachment = await _fitting(session, file, Attachment(name, session.secrets.text(block(name, text)), 0))
     session.attachments.append(attachment)
     say(f"{name}: about {attachment.tokens} tokens go to {_where(session)} with the next message")
     for warning in warnings(name, text):

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from kcode.agent.accounting import record_fee
 from kcode.agent.asking import leave_for
 from kcode.agent.events import CallFinished, CallProgress, CallStarted, Event, TodoChanged
+from kcode.agent.outside import once_outside
+from kcode.agent.putback import put_back
 from kcode.agent.told import with_result
 from kcode.conversation.accuracy import calls_note
 from kcode.conversation.journal import JournalProblem
-from kcode.conversation.ledger import Assistant, Call, Fee, ToolResult
+from kcode.conversation.ledger import Assistant, Call, Fee, ToolResult, User
 from kcode.errors import KcodeError
 from kcode.tools.base import Arguments, Tool, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded
@@ -50,6 +52,7 @@ class _Job:
     wrong: bool = False
     room: int = 0  # characters its result may have
     repairs: tuple[str, ...] = ()
+    allowed: str = ""  # the rule that let it run without a question
 
     @property
     def alone(self) -> bool:
@@ -61,6 +64,8 @@ async def run_calls(
     session: Session, assistant: Assistant, emit: Emit, cut_id: str = ""
 ) -> list[ToolOutcome]:
     """Run them and record their results. Cancelled, the results of what did run are still recorded."""
+    typed = (entry.typed for entry in reversed(session.ledger) if isinstance(entry, User) and entry.typed)
+    session.context.question = next(typed, "")
     jobs = [_prepare(session, call, call.id == cut_id) for call in assistant.calls]
     for job in jobs:
         job.room = session.result_room(len(jobs))
@@ -115,7 +120,7 @@ async def _run_one(session: Session, job: _Job, emit: Emit) -> None:
     elif job.outcome is None:
         job.outcome = await session.problems.after(await _outcome(session, job, title, emit))
     job.seconds = time.monotonic() - started
-    emit(CallFinished(job.call.id, job.call.name, job.outcome, job.seconds))
+    emit(CallFinished(job.call.id, job.call.name, job.outcome, job.seconds, job.allowed))
     if job.call.name == "update_todo" and job.outcome.ok:
         emit(TodoChanged(session.todo))
 
@@ -137,7 +142,9 @@ async def _outcome(session: Session, job: _Job, title: str, emit: Emit) -> ToolO
     tool, args = job.tool, job.args
     assert tool is not None and args is not None
     try:
-        leave = await leave_for(session, job.call, tool, args, title, emit)
+        back = put_back(session, tool.name, args)
+        leave = await leave_for(session, job.call, tool, back.shown, title, emit, back.asked)
+        job.allowed = leave.allowed
         if leave.refused is not None:
             return leave.refused
         if not tool.read_only:
@@ -146,7 +153,11 @@ async def _outcome(session: Session, job: _Job, title: str, emit: Emit) -> ToolO
             return make_part(session.workspace, leave.intent, leave.instead, title, leave.reason)
         if job.alone:
             session.context.progress = lambda so_far: emit(CallProgress(job.call.id, *astuple(so_far)))
-        return await tool.run(args, session.context)
+        session.context.always_confined = session.mode == "auto"
+        outcome = await tool.run(back.args, session.context)
+        if outcome.confined:
+            return await once_outside(session, job.call, tool, back.args, leave.intent, title, outcome)
+        return outcome
     except ToolRefused as error:
         return _refusal(str(error))
     except JournalProblem:
@@ -162,7 +173,9 @@ def _record(session: Session, jobs: Sequence[_Job]) -> None:
     for job in jobs:
         if job.outcome is not None:
             outcome = job.outcome
-            text = outcome.text if job.official else bounded(outcome.text, job.room, _SMALLER)
+            # before it is cut: half a key is found by nobody
+            whole = outcome.text if job.official else session.secrets.text(outcome.text)
+            text = whole if job.official else bounded(whole, job.room, _SMALLER)
             beside, notes = ([], []) if job.official else with_result(session, _named(job, outcome))
             text = "\n".join([text, *beside])
             session.record_all(

@@ -10,6 +10,7 @@ from kcode.agent.allowance import Allowance
 from kcode.agent.collect import Answer
 from kcode.agent.keeping import keeps_reasoning
 from kcode.agent.official import offered
+from kcode.agent.secretkeeping import SecretKeeping
 from kcode.config.settings import Settings
 from kcode.conversation.accuracy import Accuracy, healed_note
 from kcode.conversation.budget import Budget, reasoning_rule
@@ -47,6 +48,7 @@ class Dialogue:
         self.cost = SessionCost.of(ledger)
         self.allowance = Allowance(self)
         self._use(provider)
+        self.secrets = SecretKeeping(self)
 
     @property
     def id(self) -> str:
@@ -159,17 +161,17 @@ class Dialogue:
     # --- recording -----------------------------------------------------------------------------
 
     def record(self, entry: Entry) -> None:
-        """To the disk first, then to the ledger."""
-        self.journal.append(entry)
-        self.ledger.append(entry)
+        """To the disk first, then to the ledger; without the secrets that are kept from the provider."""
+        self.record_all(entry)
 
     def record_all(self, *entries: Entry) -> None:
         """:meth:`record` of several; a crash leaves all of them or none."""
-        if len(entries) == 1:
-            self.journal.append(entries[0])
+        kept = self.secrets.entries(entries)
+        if len(kept) == 1:
+            self.journal.append(kept[0])
         else:
-            self.journal.append_all(entries)
-        self.ledger.extend(entries)
+            self.journal.append_all(kept)
+        self.ledger.extend(kept)
 
     def begin(self, *entries: Entry) -> None:
         """Record an epoch and what it begins with; a crash leaves all of it or nothing."""
@@ -183,6 +185,7 @@ class Dialogue:
         self.settings = settings or before
         try:
             self._use(provider)
+            self.secrets.provider_changed()
             self.record(Epoch("model", str(self.who()), keep_upto=len(self.ledger)))
         except BaseException:
             self.settings = before

@@ -199,6 +199,8 @@ class _Turn:
             self.emit(Notice("error", error.message))
 
     def finish(self, reason: FinishReason, error: KcodeError | None = None) -> None:
+        if masked := self.session.secrets.report():
+            self.emit(Notice("info", masked))
         self.emit(
             TurnFinished(
                 reason,

@@ -114,12 +114,13 @@ class Session(Dialogue):
             path = find_session(workspace.root, "" if resume is True else resume)
             journal, ledger = Journal.open(path)
             session = cls(workspace, settings, provider, journal, ledger, _inside(workspace, start))
+            session.secrets.resumed()
             heal(session)
             session._read_todo()
         else:
             journal = Journal.create(workspace.root, errand=errand)
             session = cls(workspace, settings, provider, journal, [], _inside(workspace, start))
-            facts = {"kcode": __version__, "branch": branch_of(workspace.root), **session.who()}
+            facts = {"kcode": __version__, "branch": branch_of(workspace.root), **session.who(), **session.secrets.facts()}
             session.record(Note("session", data=facts))
             tools = declarations(all_tools(settings))
             session.begin(Epoch("start"), System(system_text()), Tools(tools))

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from kcode.config import money, themes
+from kcode.config import money, patterns, themes
 from kcode.config.settings import Settings
 from kcode.errors import ConfigError
 
@@ -124,6 +124,8 @@ def expected(field: FieldInfo) -> str:
         return "one of " + ", ".join(f'"{choice}"' for choice in get_args(annotation))
     if any(getattr(rule, "func", None) is money.checked for rule in field.metadata):
         return money.SUM
+    if any(getattr(rule, "func", None) is patterns.checked for rule in field.metadata):
+        return patterns.WORDS
     if any(getattr(rule, "func", None) is themes.checked for rule in field.metadata):
         return themes.NAMES
     words = [_WORDS.get(annotation, str(annotation))]

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from kcode.config import money, themes
+from kcode.config import money, patterns, themes
 
 Mode = Literal["plan", "ask", "edits", "auto"]
 Money = Annotated[str, BeforeValidator(money.checked)]
+Pattern = Annotated[str, BeforeValidator(patterns.checked)]
 ThemeName = Annotated[str, BeforeValidator(themes.checked)]
 Reasoning = Literal["folded", "open", "hidden"]
 
@@ -138,6 +139,15 @@ class SafetySettings(Section):
     sandbox: Literal["auto", "off"] = Field("auto", description="confine commands where the machine can")
     network: bool = Field(False, description="let confined commands reach the network")
     command_timeout_s: float = Field(120.0, gt=0, description="time limit of one command, seconds")
+    memory_mb: int = Field(
+        0, ge=0, description="memory of one command and all it starts, MB; 0: three quarters of the machine's"
+    )
+    processes: int = Field(1000, ge=0, description="processes of one command at a time; 0: no limit")
+    mask_secrets: bool = Field(True, description="send placeholders instead of keys and passwords")
+    secret_pattern: Pattern = Field(
+        "", description="what else is a secret; a group in it is the secret's part of the match"
+    )
+    not_secret: Pattern = Field("", description="values that are no secret, though they look like one")
 
 
 class SessionSettings(Section):
