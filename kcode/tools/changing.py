@@ -79,7 +79,7 @@ def _replaced(workspace: Workspace, path: str, replacements: Sequence[Replacemen
             return Change(FileEdit(path, None, replacements[0].new))
         raise ToolRefused(f"{problem.message} (write_file creates files)") from None
     except WorkspaceError as problem:
-        raise ToolRefused(problem.message) from None
+        raise ToolRefused(f"{problem.message}{': ' if problem.remedy else ''}{problem.remedy}") from None
     freshness = workspace.freshness(path, file.text)
     if freshness != "fresh" and any(one.lines is not None for one in replacements):
         raise ToolRefused(f"{path} was not changed. {told_stale(workspace, path, file.text, 'line numbers')}")

@@ -192,7 +192,7 @@ def _planned_write(args: WriteFileArguments, workspace: Workspace) -> FileEdit:
         workspace.resolve(args.path)
         return FileEdit(args.path, None, args.content)
     except WorkspaceError as problem:
-        raise ToolRefused(f"{problem.message}: it is not overwritten") from None
+        raise ToolRefused(f"{problem.message}: it is not overwritten; {problem.remedy}".strip("; ")) from None
     freshness = workspace.freshness(args.path, file.text)
     if freshness == "unread" and file.text:
         raise ToolRefused(f"{args.path} exists and you have not read it: read it first, then edit_file")

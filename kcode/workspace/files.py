@@ -85,7 +85,8 @@ def read_text(path: Path, shown: str) -> TextFile:
     info = _regular(path, shown)
     if info.st_size > TEXT_LIMIT:
         raise TooLarge(
-            f"{shown} has {info.st_size / 1e6:.0f} MB; up to {TEXT_LIMIT / 1e6:.0f} MB are read whole"
+            f"{shown} has {info.st_size / 1e6:.0f} MB; up to {TEXT_LIMIT / 1e6:.0f} MB are read whole",
+            "change it with a command such as sed, or a small script",
         )
     data = read_stored(path, shown).data
     decoded = decode(data)

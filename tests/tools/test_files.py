@@ -357,3 +357,16 @@ def test_bounded_text_keeps_both_ends_and_counts_the_rest(size: int) -> None:
     if len(text) > 500:
         kept = len([line for line in shown.split("\n") if line.startswith("line")])
         assert f"{size - kept:,} lines" in shown
+
+
+def test_what_to_do_with_a_file_too_large_to_edit_is_said(bench: Bench) -> None:
+    bench.write("big.sql", b"x\n" * 6_000_000)
+    asyncio.run(bench.call("read_file", path="big.sql", start_line=1, line_count=2))
+    for tool, arguments in (
+        ("edit_file", {"edits": [{"old_text": "x", "new_text": "y"}]}),
+        ("write_file", {"content": "y"}),
+    ):
+        why = asyncio.run(bench.refusal(tool, path="big.sql", **arguments))
+        assert "big.sql has 12 MB; up to 10 MB are read whole" in why
+        assert "change it with a command" in why
+    assert (bench.root / "big.sql").stat().st_size == 12_000_000
