@@ -80,8 +80,54 @@ def found(workspace: Workspace, query: Query) -> dict[str, list[tuple[str, int, 
     return out
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(TREES, RULE_FILES, QUERIES, st.sampled_from(["git", "nested", "plain"]), st.booleans())
+def committed(root: Path) -> None:
+    git(root, "init", "-q")
+    git(root, "add", "-f", ".")
+    author = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    git(root, *author, "commit", "-q", "--allow-empty", "-m", "all")
+
+
+def as_submodule(root: Path, folder: str) -> None:
+    """``folder`` as a submodule, its repository absorbed: its ``.git`` is a file."""
+    committed(root / folder)
+    (root / ".gitmodules").write_text(f'[submodule "{folder}"]\n\tpath = {folder}\n\turl = ./{folder}\n')
+    git(root, "init", "-q")
+    git(root, "add", "-f", ".gitmodules", folder)
+    git(root, "submodule", "absorbgitdirs")
+    assert (root / folder / ".git").is_file()
+
+
+def arranged(root: Path, kind: str, tracked: bool) -> Path:
+    """The root of the tree as a plain folder, a repository, one with others inside, or a working tree."""
+    nested = (root / "nested").is_dir()
+    if kind == "plain":
+        return root
+    if kind == "submodule" and nested:
+        as_submodule(root, "nested")
+        return root
+    if kind == "worktree below":
+        committed(root)
+        git(root, "worktree", "add", "-q", "--detach", "nested/other")
+        (root / "nested" / "other" / "mine.py").write_text("needle\n")
+        return root
+    if kind == "worktree":
+        committed(root)
+        git(root, "worktree", "add", "-q", "--detach", str(root.parent / "linked"))
+        (root.parent / "linked" / "mine.py").write_text("needle\n")
+        return root.parent / "linked"
+    git(root, "init", "-q")
+    if kind == "nested" and nested:
+        git(root / "nested", "init", "-q")
+    elif tracked:  # what rules hide is tracked too
+        git(root, "add", "-f", ".")
+    return root
+
+
+KINDS = st.sampled_from(["git", "nested", "plain", "submodule", "worktree below", "worktree"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(TREES, RULE_FILES, QUERIES, KINDS, st.booleans())
 def test_the_three_engines_agree_on_any_tree(
     files: dict[tuple[str, str], bytes],
     rules: dict[tuple[str, str], bytes],
@@ -90,16 +136,13 @@ def test_the_three_engines_agree_on_any_tree(
     tracked: bool,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder).resolve()
+        root = Path(folder).resolve() / "project"
+        root.mkdir()
         build(root, files, rules)
         (root / "link.py").symlink_to("src")
         (root / "other.py").symlink_to("a.py")
-        if kind != "plain":
-            git(root, "init", "-q")
-        if kind == "nested" and (root / "nested").is_dir():
-            git(root / "nested", "init", "-q")
-        elif kind == "git" and tracked:  # what rules hide is tracked too
-            git(root, "add", "-f", ".")
+        root = arranged(root, kind, tracked)
+        (root / "src").mkdir(exist_ok=True)
         answers = found(Workspace.open(root), query)
         expected = answers["python"]
         assert expected is not None
