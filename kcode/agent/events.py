@@ -73,10 +73,13 @@ class CallProgress:
 
 @dataclass(frozen=True, slots=True)
 class CallFinished:
+    """``allowed`` says in words which rule let it run without a question; empty where somebody was asked."""
+
     call_id: str
     name: str
     outcome: ToolOutcome
     seconds: float
+    allowed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

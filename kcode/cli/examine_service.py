@@ -134,7 +134,7 @@ def embedded(settings: Settings) -> Iterator[Finding]:
 
 def sandbox(settings: Settings) -> Iterator[Finding]:
     if settings.safety.sandbox == "off":
-        says = _("off by the settings: commands run unconfined")
+        says = _("off by the settings but in auto mode: commands run unconfined")
         yield Finding("sandbox", None, says, "kcode config unset safety.sandbox")
         return
     from kcode.safety.sandbox import status

@@ -9,6 +9,8 @@ import typer
 from kcode.i18n import _, from_below
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kcode.safety.findings import Finding
     from kcode.safety.policy import Judgement
     from kcode.safety.rules import Rule, Verdict
@@ -45,6 +47,7 @@ def explain(
     from kcode.errors import ExitCode
     from kcode.safety.policy import judge_command, parts
     from kcode.safety.rules import rules_for
+    from kcode.safety.sandbox import status
 
     root = project_root(Path.cwd())
     overrides = {"agent.mode": mode} if mode else {}
@@ -52,13 +55,25 @@ def explain(
     rules = rules_for(root, flags=_flag_rules(allow=allow, ask=ask, deny=deny))
     text = _as_text(command)
     real = root.resolve()
-    decided = judge_command(text, chosen, frozenset(), tool="run_command", rules=rules, root=real)
-    each = parts(text, chosen, frozenset(), tool="run_command", rules=rules, root=real)
+    how: dict[str, Any] = {"tool": "run_command", "rules": rules, "root": real}
+    how["confined"] = chosen != "auto" or status().holds
+    decided = _with_searches(text, judge_command(text, chosen, frozenset(), **how), root)
+    each = parts(text, chosen, frozenset(), **how)
     if as_json:
         _print_json(text, chosen, decided, each)
     else:
         _print(decided, each)
     return {"allow": 0, "ask": int(ExitCode.WOULD_ASK), "deny": int(ExitCode.DENIED)}[decided.verdict]
+
+
+def _with_searches(text: str, decided: Judgement, start: Path) -> Judgement:
+    """A search that is allowed is asked about where it reaches a file of secrets."""
+    from kcode.safety.commands import touches_sensitive
+    from kcode.safety.policy import Judgement
+
+    if decided.verdict != "allow" or not (why := touches_sensitive(text, start)):
+        return decided
+    return Judgement("ask", f"sensitive in every mode: {why}")
 
 
 @app.command()

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 from kcode.safety import programs, sensitive
 from kcode.safety.findings import Finding, leads_away, worst
-from kcode.safety.inside import within
+from kcode.safety.inside import inside_of, within
 from kcode.safety.invocations import judge_program, known_program
+from kcode.safety.reach import reach_of, reached
 from kcode.safety.shell_syntax import parse
 from kcode.safety.shell_words import Part, Redirect, Simple, Word, literal
 from kcode.safety.wrappers import Unwrapped, unwrap
 
-_DEEPEST = 8  # programs that run programs that run …
+_DEEPEST = 32  # programs that run programs that run …
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 _HARMLESS_TARGETS = ("/dev/null", "/dev/stdout", "/dev/stderr", "/dev/tty")
 
@@ -32,22 +34,44 @@ def only_reads(command: str) -> bool:
     return worst(found) == "read" and not any(finding.sensitive for finding in found)
 
 
-def touches_sensitive(command: str) -> str:
-    """Why the command needs a yes in every mode: it names a sensitive file. Empty where it names none."""
-    return next((finding.sensitive for finding in assess(command) if finding.sensitive), "")
+def touches_sensitive(command: str, start: Path | None = None) -> str:
+    """Why the command needs a yes in every mode: it names a sensitive file, or searches through one.
+
+    ``start`` is the folder that it runs in; without it nothing is looked at on the disk. Empty where it
+    names none.
+    """
+    found = assess(command)
+    named = next((finding.sensitive for finding in found if finding.sensitive), "")
+    if named or start is None:
+        return named
+    return reached((search for finding in found for search in finding.reaches), start)
 
 
 @lru_cache(maxsize=256)
-def assess(command: str, root: str = "") -> tuple[Finding, ...]:
+def assess(command: str, root: str = "", *more: str) -> tuple[Finding, ...]:
     """What each part of ``command`` does, in the order it is written. Never empty, never raises.
 
     ``root`` is the real path of the workspace that the command runs in: absolute paths below it are judged
-    (and named in ``paths``) as if they had been written relative to it.
+    (and named in ``paths``) as if they had been written relative to it. Those below one of ``more``, folders
+    that were added to it, are inside too and keep their names.
     """
-    return _assess(command, 0, root)
+    outside = {inside_of(folder): folder for folder in more}
+    return tuple(
+        replace(finding, paths=tuple(_as_written(path, outside) for path in finding.paths))
+        if more
+        else finding
+        for finding in _assess(command, 0, (root, *more))
+    )
 
 
-def _assess(command: str, depth: int, root: str) -> tuple[Finding, ...]:
+def _as_written(path: str, folders: Mapping[str, str]) -> str:
+    for inside, folder in folders.items():
+        if path == inside or path.startswith(f"{inside}/"):
+            return folder + path[len(inside) :]
+    return path
+
+
+def _assess(command: str, depth: int, root: tuple[str, ...]) -> tuple[Finding, ...]:
     script = parse(command)
     if sys.platform == "win32" and set("%^!'") & set(command):
         return (Finding("unknown", "signs that cmd reads in its own way", command), *_words_of(command))
@@ -55,10 +79,18 @@ def _assess(command: str, depth: int, root: str) -> tuple[Finding, ...]:
     if script.problems:
         found.extend(_words_of(command))
     for simple in script.commands:
-        found.extend(_simple(within(simple, root), script.functions, depth, root, simple.shown))
+        found.extend(_simple(_within(simple, root), script.functions, depth, root, simple.shown))
     if not script.commands and not script.problems:
         found.append(Finding("unknown", "there is no command", command))
     return tuple(dict.fromkeys(found))
+
+
+def _within(simple: Simple, root: tuple[str, ...]) -> Simple:
+    own, *more = root
+    simple = within(simple, own)
+    for folder in more:
+        simple = within(simple, folder, added=True)
+    return simple
 
 
 def _words_of(command: str) -> Iterator[Finding]:
@@ -68,7 +100,7 @@ def _words_of(command: str) -> Iterator[Finding]:
 
 
 def _simple(
-    simple: Simple, functions: frozenset[str], depth: int, root: str, written: str
+    simple: Simple, functions: frozenset[str], depth: int, root: tuple[str, ...], written: str
 ) -> Iterator[Finding]:
     """``written`` is the command before its paths were made relative: what rules match and people read."""
     shown = written or " ".join(f"{name}={word.text}" for name, word in simple.assignments)
@@ -124,7 +156,9 @@ def _variable(name: str, word: Word, before_command: bool, shown: str) -> Iterat
         yield Finding("write", f"sets {name} for a program", f"{name}={word.text}", target="variable")
 
 
-def _command(simple: Simple, functions: frozenset[str], depth: int, root: str) -> Iterator[Finding]:
+def _command(
+    simple: Simple, functions: frozenset[str], depth: int, root: tuple[str, ...]
+) -> Iterator[Finding]:
     shown, first = simple.shown, simple.words[0]
     if depth > _DEEPEST:
         yield Finding("unknown", "too many programs that run programs", shown)
@@ -147,12 +181,14 @@ def _command(simple: Simple, functions: frozenset[str], depth: int, root: str) -
         if any(not word.known for word in simple.words):
             yield Finding("write", "what the words stand for cannot be seen", shown)
         return
-    yield from judge_program(name, simple)
+    reaches = reach_of(name, simple.words[1:])
+    for finding in judge_program(name, simple):
+        yield replace(finding, reaches=reaches)
     yield from _sensitive_words(_files(name, simple.words[1:]), shown, name)
 
 
 def _unwrapped(
-    inner: Unwrapped, simple: Simple, functions: frozenset[str], depth: int, root: str
+    inner: Unwrapped, simple: Simple, functions: frozenset[str], depth: int, root: tuple[str, ...]
 ) -> Iterator[Finding]:
     yield from inner.findings
     for name, word in inner.assignments:

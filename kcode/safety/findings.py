@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from kcode.safety.reach import Reach
 
 Effect = Literal["read", "test", "write", "unknown", "danger", "ruin"]
 EFFECTS: tuple[Effect, ...] = ("read", "test", "write", "unknown", "danger", "ruin")
@@ -18,7 +21,7 @@ other command; ``unknown`` was not understood; ``danger`` reaches beyond the wor
 class Finding:
     """``command`` is the simple command (or redirect, or assignment) as rules match it and people read it.
 
-    ``sensitive`` names why a yes is needed in every mode, or is empty.
+    ``sensitive`` names why a yes is needed in every mode, or is empty. ``reaches`` are the searches it makes.
     """
 
     effect: Effect
@@ -27,6 +30,7 @@ class Finding:
     sensitive: str = ""
     target: Literal["command", "redirect", "variable"] = "command"
     paths: tuple[str, ...] = ()
+    reaches: tuple[Reach, ...] = ()
 
 
 def worst(found: Iterable[Finding]) -> Effect:

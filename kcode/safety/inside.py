@@ -14,14 +14,15 @@ _NO_WORKSPACE = re.compile(r"/*|(/[^/]*)")  # the whole system, or one of its to
 _HERE = "./"  # so that a file of the workspace is never taken for the system's program of that name
 
 
-def within(simple: Simple, root: str) -> Simple:
+def within(simple: Simple, root: str, *, added: bool = False) -> Simple:
     """``simple`` with absolute paths below ``root`` (a real path, forward slashes) written relative to it.
 
-    What is sensitive keeps its spelling, and so do paths with ``..``: they are judged as they stand.
+    Those below a folder that was ``added`` keep their whole name, as :func:`inside_of` spells it. What is
+    sensitive keeps its spelling, and so do paths with ``..``: they are judged as they stand.
     """
     if not root.startswith("/") or _NO_WORKSPACE.fullmatch(root):
         return simple
-    word = partial(_word, root=root)
+    word = partial(_word, root=root, added=added)
     return replace(
         simple,
         words=tuple(map(word, simple.words)),
@@ -30,18 +31,23 @@ def within(simple: Simple, root: str) -> Simple:
     )
 
 
-def _word(word: Word, root: str) -> Word:
+def inside_of(folder: str) -> str:
+    """How a path of an added folder is spelled: it leads nowhere else, and is none of the workspace's own."""
+    return _HERE + folder.lstrip("/")
+
+
+def _word(word: Word, root: str, added: bool) -> Word:
     """Only a beginning that is written out can say where a path leads; a ``$x`` behind it stays unknown."""
     if not word.parts or not word.parts[0].known:
         return word
     first, rest = word.parts[0], word.parts[1:]
     if first.text.startswith("-"):
         option, sign, value = first.text.partition("=")
-        return Word((replace(first, text=option + sign + _path(value, root)), *rest)) if sign else word
+        return Word((replace(first, text=option + sign + _path(value, root, added)), *rest)) if sign else word
     if any(not part.known for part in rest):
         return word
     whole = word.text
-    inside = _path(whole, root)
+    inside = _path(whole, root, added)
     if inside == whole:
         return word
     return _without(word, len(whole) - len(inside) + len(_HERE)) if inside.startswith(_HERE) else literal(".")
@@ -56,10 +62,12 @@ def _without(word: Word, cut: int) -> Word:
     return Word(tuple(part for part in parts if part.text))
 
 
-def _path(text: str, root: str) -> str:
+def _path(text: str, root: str, added: bool) -> str:
     if text != root and not text.startswith(f"{root}/"):
         return text
     inside = text[len(root) :].lstrip("/")
     if ".." in inside.split("/") or sensitive.reason(text):
         return text
+    if added:
+        return inside_of(text)
     return _HERE + inside if inside else "."

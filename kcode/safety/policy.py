@@ -35,6 +35,7 @@ from kcode.safety.commands import assess
 from kcode.safety.findings import EFFECTS, Finding
 from kcode.safety.rules import BUILT_IN, Layer, Rule, Subject, Verdict, deciding, hosts_in
 
+UNCONFINED = "no sandbox works on this machine"
 SEVERITY: tuple[Verdict, ...] = ("allow", "ask", "deny")
 
 
@@ -54,6 +55,8 @@ class Planned(Protocol):
     def command(self) -> str: ...
     @property
     def sensitive(self) -> str: ...
+    @property
+    def paths(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,16 @@ def judge(
     tool: str = "",
     rules: Sequence[Rule] = (),
     root: Path | None = None,
+    more: Sequence[Path] = (),
+    confined: bool = True,
 ) -> Judgement:
     """Judge one planned call. Pure. A tool that says it only reads is held to kinds that do.
 
-    ``root`` is the workspace's real path: absolute paths below it count as inside.
+    ``root`` is the workspace's real path, ``more`` those of folders added to it: absolute paths below them
+    count as inside. Not ``confined``: no sandbox holds what a command does, so that auto mode asks too.
     """
     looks_only = intent.kind in ("read", "note")
-    paths = tuple(edit.path for edit in intent.edits)
+    paths = (*(edit.path for edit in intent.edits), *intent.paths)
     by_rule = deciding(rules, Subject(tool=tool, paths=paths))
     if by_rule is not None and by_rule.verdict == "deny":
         return _by(by_rule)
@@ -100,12 +106,16 @@ def judge(
     if mode == "plan" and not looks_only:
         return _PLAN
     if intent.sensitive:
-        judged = parts(intent.command, mode, granted, tool=tool, rules=rules, root=root)
+        judged = parts(
+            intent.command, mode, granted, tool=tool, rules=rules, root=root, more=more, confined=confined
+        )
         harsher = [one for _, one in judged]
         denied = next((one for one in harsher if one.verdict == "deny"), None)
         return denied or Judgement("ask", f"sensitive in every mode: {intent.sensitive}")
     if intent.kind == "command":
-        return judge_command(intent.command, mode, granted, tool=tool, rules=rules, root=root)
+        return judge_command(
+            intent.command, mode, granted, tool=tool, rules=rules, root=root, more=more, confined=confined
+        )
     if by_rule is not None:
         return _by(by_rule)
     if looks_only:
@@ -129,9 +139,11 @@ def judge_command(
     tool: str = "",
     rules: Sequence[Rule] = (),
     root: Path | None = None,
+    more: Sequence[Path] = (),
+    confined: bool = True,
 ) -> Judgement:
     """Judge a shell command: the strictest of its parts decides, the worst of the strictest is shown."""
-    judged = parts(command, mode, granted, tool=tool, rules=rules, root=root)
+    judged = parts(command, mode, granted, tool=tool, rules=rules, root=root, more=more, confined=confined)
     if not judged:  # an empty command; :func:`assess` finds something in every other
         return Judgement("ask", "there is no command")
     _, decided = max(
@@ -150,12 +162,16 @@ def parts(
     tool: str = "",
     rules: Sequence[Rule] = (),
     root: Path | None = None,
+    more: Sequence[Path] = (),
+    confined: bool = True,
 ) -> list[tuple[Finding, Judgement]]:
     """Each part of ``command`` with the judgement of it alone; empty for an empty text."""
     if not command:
         return []
-    found = assess(command, root.as_posix() if root is not None else "")
-    return [(finding, _part(finding, mode, granted, tool, rules)) for finding in found]
+    found = assess(
+        command, root.as_posix() if root is not None else "", *(folder.as_posix() for folder in more)
+    )
+    return [(finding, _part(finding, mode, granted, tool, rules, confined)) for finding in found]
 
 
 def strictest(judgements: Iterable[Judgement]) -> Judgement:
@@ -168,7 +184,7 @@ _PLAN = Judgement(
 
 
 def _part(
-    finding: Finding, mode: Mode, granted: frozenset[str], tool: str, rules: Sequence[Rule]
+    finding: Finding, mode: Mode, granted: frozenset[str], tool: str, rules: Sequence[Rule], confined: bool
 ) -> Judgement:
     own = finding.command if finding.target == "command" else ""
     subject = Subject(tool, finding.paths, own, hosts_in(finding.command))
@@ -189,10 +205,12 @@ def _part(
         return Judgement("allow", "a command that only reads", part=finding.command)
     if finding.effect == "test":
         return Judgement("allow", "building and testing the project is allowed", part=finding.command)
-    if mode == "auto":
+    if mode == "auto" and confined:
         return Judgement("allow", "auto mode", part=finding.command)
     if "command" in granted:
         return _granted("command", finding.command)
+    if mode == "auto":
+        return Judgement("ask", f"auto mode, but {UNCONFINED}: {finding.why}", part=finding.command)
     return Judgement("ask", f"{mode} mode asks before commands run: {finding.why}", part=finding.command)
 
 

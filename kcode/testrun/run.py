@@ -181,7 +181,7 @@ def _rebased(report: TestReport, suite: Suite) -> TestReport:
 
 def _confined(report: TestReport, around: Surroundings) -> str:
     """What the sandbox may have to do with a run that failed."""
-    if around.confine is None or report.ok or not status().holds:
+    if around.confine is None or report.ok or not around.confine.holds:
         return ""
     said = [report.raw_tail, report.cannot_run]
     said += [text for case in report.failing[:50] for text in (case.message, case.assertion, case.output)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import shutil
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from kcode.safety.limits import Limits
 from kcode.safety.process import Finished, child_environment, run
-from kcode.safety.sandbox import Confinement, looks_confined, status
+from kcode.safety.sandbox import Confinement, looks_confined
 from kcode.tools.background import BackgroundTask
 from kcode.tools.base import Arguments, Intent, Progress, Tool, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded
@@ -43,7 +45,8 @@ class RunCommand(Tool[RunCommandArguments]):
             raise ToolRefused("the command has a NUL character")
         from kcode.safety.commands import touches_sensitive  # with its tables: not before the first request
 
-        return Intent("command", command=args.command, sensitive=touches_sensitive(args.command))
+        why = await asyncio.to_thread(touches_sensitive, args.command, context.workspace.root)
+        return Intent("command", command=args.command, sensitive=why)
 
     async def run(self, args: RunCommandArguments, context: ToolContext) -> ToolOutcome:
         scratch = scratch_folder(context)
@@ -63,7 +66,11 @@ class RunCommand(Tool[RunCommandArguments]):
             confine=confine,
         )
         return ToolOutcome(
-            _text(done, limit, confine), _brief(done), ok=done.code == 0 and not done.timed_out, payload=done
+            _text(done, limit, confine),
+            _brief(done),
+            ok=done.code == 0 and not done.timed_out,
+            payload=done,
+            confined=_by_sandbox(done, confine),
         )
 
 
@@ -94,7 +101,7 @@ class CommandOutput(Tool[CommandOutputArguments]):
 
 
 async def _left_running(
-    args: RunCommandArguments, context: ToolContext, scratch: Path, confine: Confinement | None
+    args: RunCommandArguments, context: ToolContext, scratch: Path, confine: Confinement
 ) -> ToolOutcome:
     if context.background is None:
         raise ToolRefused("commands cannot be left running here: run it without background")
@@ -133,11 +140,16 @@ def scratch_folder(context: ToolContext) -> Path:
     return context.scratch
 
 
-def confinement(context: ToolContext, scratch: Path) -> Confinement | None:
+def confinement(context: ToolContext, scratch: Path) -> Confinement:
+    """What a command of the model's may do: in auto mode confined always, else as the settings say."""
     safety = context.settings.safety
-    if safety.sandbox == "off":
-        return None
-    return Confinement((*context.workspace.roots, scratch), network=safety.network)
+    wanted = safety.sandbox != "off" or context.always_confined
+    return Confinement(
+        (*context.workspace.roots, scratch),
+        network=safety.network,
+        free=context.outside or not wanted,
+        limits=Limits(memory=safety.memory_mb * 1_000_000, processes=safety.processes),
+    )
 
 
 def quiet_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -158,7 +170,7 @@ def _environment(scratch: Path) -> dict[str, str]:
     return quiet_environment({"TMPDIR": str(scratch / "tmp"), "XDG_CACHE_HOME": str(scratch / "cache")})
 
 
-def _text(done: Finished, limit: float, confine: Confinement | None) -> str:
+def _text(done: Finished, limit: float, confine: Confinement) -> str:
     text = bounded(done.stdout.rstrip("\n"), _SHOWN, "redirect to a file and read parts of it")
     notes = []
     if done.timed_out:
@@ -167,13 +179,19 @@ def _text(done: Finished, limit: float, confine: Confinement | None) -> str:
         notes.append(f"killed by signal {done.signal}")
     else:
         notes.append(f"exit code {done.code}")
-    if confine is not None and done.code and status().holds and looks_confined(done.stdout):
+    if _by_sandbox(done, confine):
         net = "" if confine.network else " and has no network"
         notes.append(
             f"perhaps because of the sandbox: a command writes only in the workspace and $TMPDIR{net}; "
             "the user can change safety.sandbox or safety.network"
         )
     return f"{text}\n[{'; '.join(notes)}]" if text else f"[{'; '.join(notes)}]"
+
+
+def _by_sandbox(done: Finished, confine: Confinement) -> bool:
+    """Whether the sandbox may be why it failed."""
+    planted = any("put back" in note for note in done.notes)
+    return confine.holds and (planted or (bool(done.code) and looks_confined(done.stdout)))
 
 
 def _brief(done: Finished) -> str:

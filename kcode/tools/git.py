@@ -29,7 +29,11 @@ class _GitTool(Tool[G]):
 
     async def plan(self, args: G, context: ToolContext) -> Intent:
         path = getattr(args, "path", None)
-        return Intent("read", sensitive=context.workspace.sensitive(path) if path else "")
+        return (
+            Intent("read", sensitive=context.workspace.sensitive(path), paths=(path,))
+            if path
+            else Intent("read")
+        )
 
 
 class NoArguments(Arguments):
@@ -140,7 +144,11 @@ class GitShow(_GitTool[GitShowArguments]):
 
     async def plan(self, args: GitShowArguments, context: ToolContext) -> Intent:
         path = args.rev.partition(":")[2]
-        return Intent("read", sensitive=context.workspace.sensitive(path) if path else "")
+        return (
+            Intent("read", sensitive=context.workspace.sensitive(path), paths=(path,))
+            if path
+            else Intent("read")
+        )
 
     async def run(self, args: GitShowArguments, context: ToolContext) -> ToolOutcome:
         done = await _git(

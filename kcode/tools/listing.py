@@ -39,7 +39,7 @@ class ListDir(Tool[ListDirArguments]):
         return f"list {args.path}"
 
     async def plan(self, args: ListDirArguments, context: ToolContext) -> Intent:
-        return Intent("read")
+        return Intent("read", paths=(args.path,))
 
     async def run(self, args: ListDirArguments, context: ToolContext) -> ToolOutcome:
         workspace = context.workspace
@@ -148,7 +148,7 @@ class FindFiles(Tool[FindFilesArguments]):
         return f"find {args.pattern}" + (f" in {args.path}" if args.path != "." else "")
 
     async def plan(self, args: FindFilesArguments, context: ToolContext) -> Intent:
-        return Intent("read")
+        return Intent("read", paths=(args.path,))
 
     async def run(self, args: FindFilesArguments, context: ToolContext) -> ToolOutcome:
         workspace = context.workspace

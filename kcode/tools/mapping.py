@@ -99,7 +99,7 @@ class Outline(Tool[OutlineArguments]):
         return f"outline {args.path}"
 
     async def plan(self, args: OutlineArguments, context: ToolContext) -> Intent:
-        return Intent("read", sensitive=context.workspace.sensitive(args.path))
+        return Intent("read", sensitive=context.workspace.sensitive(args.path), paths=(args.path,))
 
     async def run(self, args: OutlineArguments, context: ToolContext) -> ToolOutcome:
         target = context.workspace.resolve(args.path, must_exist=True)

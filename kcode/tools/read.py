@@ -59,8 +59,9 @@ class ReadFile(Tool[ReadFileArguments]):
         return f"read {args.path} from line {args.start_line}"
 
     async def plan(self, args: ReadFileArguments, context: ToolContext) -> Intent:
-        reasons = (context.workspace.sensitive(path) for path in (args.path, *(args.more_paths or ())))
-        return Intent("read", sensitive=next((why for why in reasons if why), ""))
+        paths = (args.path, *(args.more_paths or ()))
+        reasons = (context.workspace.sensitive(path) for path in paths)
+        return Intent("read", sensitive=next((why for why in reasons if why), ""), paths=paths)
 
     async def run(self, args: ReadFileArguments, context: ToolContext) -> ToolOutcome:
         if not args.more_paths:

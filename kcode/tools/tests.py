@@ -49,4 +49,5 @@ class RunTests(Tool[RunTestsArguments]):
             "cannot run" if report.cannot_run else brief or "no tests ran",
             ok=not (report.cannot_run or report.failed or report.errors),
             payload=report,
+            confined="because of the sandbox" in report.note,
         )

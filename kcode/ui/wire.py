@@ -65,6 +65,7 @@ def event_object(event: Event) -> dict[str, Any]:
             "text": outcome.text,
             "changed": list(outcome.changed),
             "seconds": round(event.seconds, 3),
+            "allowed": event.allowed,
         }
     if isinstance(event, TurnFinished):
         error = event.error

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kcode.config.settings import Mode
-from kcode.safety.policy import judge, judge_command
+from kcode.safety.policy import Judgement, judge, judge_command
 from kcode.safety.rules import Layer, Rule, Verdict, hosts_in, rule_from
 from kcode.tools.base import FileEdit, Intent
 
@@ -129,3 +131,46 @@ def test_a_call_that_is_sensitive_keeps_its_question_beside_an_allow() -> None:
         ).verdict
         == "deny"
     )
+
+
+def test_rules_over_paths_hold_for_what_is_read() -> None:
+    def read(*paths: str) -> Verdict:
+        rules = [Rule("deny", "path", "secret/*", "user"), Rule("ask", "path", "/abs/*", "user")]
+        intent = Intent("read", paths=paths)
+        return judge(intent, True, "auto", NOTHING, tool="read_file", rules=rules).verdict
+
+    assert read("src/a.py") == "allow"
+    assert read("secret/a.py") == "deny"
+    assert read("src/a.py", "secret/a.py") == "deny"
+    assert read("./secret/deep/a.py") == "deny"
+    assert read("/abs/a") == "ask"
+
+
+def test_auto_mode_asks_where_no_sandbox_works() -> None:
+    def auto(command: str, granted: frozenset[str] = NOTHING, *rules: Rule) -> Judgement:
+        return judge_command(command, "auto", granted, rules=rules, confined=False)
+
+    assert auto("touch x").verdict == "ask"
+    assert "no sandbox works on this machine" in auto("touch x").why
+    assert auto("pytest -q").verdict == "allow"
+    assert auto("ls -la").verdict == "allow"
+    assert auto("touch x", frozenset({"command"})).verdict == "allow"
+    assert auto("touch x", NOTHING, Rule("allow", "command", "touch *", "user")).verdict == "allow"
+    assert judge_command("touch x", "auto", NOTHING).verdict == "allow"
+
+
+def test_folders_that_were_added_are_inside_and_keep_their_names() -> None:
+    here, other = Path("/work/here"), Path("/work/other")
+
+    def judged(command: str, *rules: Rule) -> Judgement:
+        return judge_command(command, "edits", NOTHING, rules=rules, root=here, more=(other,))
+
+    assert judged("cat /work/other/a.py").verdict == "allow"
+    assert judged("cat /work/third/a.py").verdict == "ask"
+    assert judged("cat /work/other/.env").verdict == "ask"
+    assert judged("cat /work/other/../third/a").verdict == "ask"
+    assert judged("cp a /work/other/b").why.startswith("edits mode asks")
+    assert judged("cp a /work/third/b").why.startswith("dangerous")
+    assert judged("cat /work/other/a.py", Rule("deny", "path", "/work/other/*", "user")).verdict == "deny"
+    assert judged("cat /work/other/a.py", Rule("deny", "path", "other/*", "user")).verdict == "allow"
+    assert judged("ls > /work/other/log", Rule("deny", "path", "/work/other/*", "user")).verdict == "deny"

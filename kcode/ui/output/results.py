@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kcode.agent.events import CallFinished
-from kcode.i18n import _
+from kcode.i18n import _, from_below
 from kcode.safety.sanitize import clean
+from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from kcode.testrun.report import TestCase, TestReport
@@ -16,7 +17,16 @@ FAILURE_LINES = 3
 
 
 def detail_of(event: CallFinished) -> str | tuple[FileEdit, ...]:
-    """What opening the call's line shows: edits for a diff, output, failures, matches, or the text."""
+    """What opening the call's line shows: edits for a diff, output, failures, matches, or the text; of what
+    ran without a question, which rule allowed it."""
+    shown = _shown(event)
+    if not event.allowed or not isinstance(shown, str):
+        return shown
+    rule = _("allowed: {why}").format(why=figures.one_line(from_below(event.allowed)))
+    return f"{shown.rstrip()}\n[{rule}]" if shown.strip() else f"[{rule}]"
+
+
+def _shown(event: CallFinished) -> str | tuple[FileEdit, ...]:
     from kcode.safety.process import Finished
     from kcode.testrun.report import TestReport
     from kcode.tools.grep import GrepResult
