@@ -176,6 +176,25 @@ class Infiller(Protocol):
     ) -> list[Completion]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """One token of a text that was given: at which character it begins, how likely it was, and what else
+    might have stood there with its log-probability, the token itself included."""
+
+    offset: int
+    logprob: float
+    alternatives: tuple[tuple[str, float], ...]
+
+
+@runtime_checkable
+class Weigher(Protocol):
+    """A provider that says how likely a given text is between two others."""
+
+    async def weigh(self, prefix: str, suffix: str, text: str, *, top: int = 1) -> list[Weight]:
+        """Token by token, with the ``top`` likeliest alternatives; empty where the runtime cannot."""
+        ...
+
+
 @runtime_checkable
 class TokenCounter(Protocol):
     """A provider whose server counts a prompt's tokens without answering it."""

@@ -7,13 +7,13 @@ ten of what is found at all; a missing line comes next; then sampling; whole fun
 from __future__ import annotations
 
 import ast
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from kcode.providers.base import Completion, Infiller
+from kcode.providers.base import Completion, Infiller, Weigher
 from kcode.repair.fim import Hole, header, prompt
 from kcode.repair.localise import Localisation, Suspect
-from kcode.repair.source import Scope, Source
+from kcode.repair.source import Scope, Source, physical_lines
 from kcode.workspace.errors import Unencodable
 
 _LINES, _INSERTIONS, _PAIRS, _WHOLE = 60, 40, 12, 3  # how many holes a stage tries at most
@@ -24,7 +24,9 @@ _CREATIVE = 0.8  # temperature of the sampled stages
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A changed file. ``stage`` counts from 0, ``logprob`` is the model's mean per token, where known."""
+    """A changed file. ``stage`` counts from 0, ``logprob`` is the model's mean per token, where known,
+    ``cost`` what a mutation's kind and place speak against it, ``gain`` how much likelier the model finds
+    the new line than the old one, where it was asked."""
 
     path: str
     text: str  # of the whole file
@@ -33,6 +35,8 @@ class Candidate:
     stage: int
     stage_name: str
     logprob: float | None = None
+    cost: float = 0.0
+    gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ class _Stage:
 _STAGES = (
     _Stage("a line replaced", 1, 0.0, _LINE_TOKENS, ("\n",), "line"),
     _Stage("a statement replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "statement"),
-    _Stage("the likeliest lines replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "front"),
     _Stage("a line added", 1, 0.0, _LINE_TOKENS, ("\n",), "insertion"),
+    _Stage("the likeliest lines replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "front"),
     _Stage("a line replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "rest"),
     _Stage("a line added, sampled", 4, _CREATIVE, _LINE_TOKENS, ("\n",), "insertion"),
     _Stage("two lines replaced", 3, 0.6, _BLOCK_TOKENS, ("\n\n",), "pair"),
@@ -59,15 +63,22 @@ _STAGES = (
 
 @dataclass
 class Generator:
-    """Yields distinct candidates. ``asked`` counts the model's answers, ``where`` the line at work."""
+    """Yields distinct candidates. ``asked`` counts the model's answers, ``where`` the line at work.
+
+    ``seen`` are the keys of candidates that need no second look, shared with the mutations.
+    ``on_weighed`` is told what the model would have written at each place of a line, where it asks to be.
+    """
 
     infiller: Infiller
     found: Localisation
     cases: Sequence[str]
+    seen: set[str] = field(default_factory=set)
+    on_weighed: Callable[[str, int, dict[int, dict[str, float]]], None] | None = None
+    wants_weighing: Callable[[], bool] = lambda: False
     asked: int = 0
     where: str = ""
     stage: str = ""
-    _seen: set[str] = field(default_factory=set)
+    line_by_line: bool = True  # the first stage is at work: each suspicious line filled once
     _sure: dict[tuple[str, int], float] = field(
         default_factory=dict
     )  # mean log-probability of the greedy line
@@ -75,10 +86,8 @@ class Generator:
 
     async def candidates(self) -> AsyncIterator[Candidate]:
         """All stages in order, the most suspicious holes first. Ends when there is nothing left to ask."""
-        for source in self.found.sources.values():
-            self._seen.add(_key(source.path, source.tree))
         for number, stage in enumerate(_STAGES):
-            self.stage = stage.name
+            self.stage, self.line_by_line = stage.name, number == 0
             for source, scope, hole in self._holes(stage.kind):
                 self.where = f"{source.path}:{hole.first}"
                 for completion in await self._ask(stage, source, scope, hole):
@@ -86,9 +95,11 @@ class Generator:
                     if number == 0:
                         self._sure[source.path, hole.first] = completion.logprob or 0.0
                     for new in _readings(completion.text, source, hole):
-                        candidate = self._candidate(source, hole, new, number, completion)
+                        candidate = self._candidate(source, scope, hole, new, number, completion)
                         if candidate:
                             yield candidate
+                if number == 0 and self.on_weighed and self.wants_weighing():
+                    await self._weigh(source, scope, hole)
 
     async def _ask(self, stage: _Stage, source: Source, scope: Scope, hole: Hole) -> list[Completion]:
         key = (source.path, scope.name)
@@ -99,19 +110,31 @@ class Generator:
             prefix, suffix, n=stage.n, temperature=stage.temperature, max_tokens=stage.tokens, stop=stage.stop
         )
 
+    async def _weigh(self, source: Source, scope: Scope, hole: Hole) -> None:
+        """Ask what the model would have written at each place of the line that stands there."""
+        line = source.lines[hole.first - 1]
+        if not isinstance(self.infiller, Weigher) or not line.isascii():
+            return
+        prefix, suffix = prompt(source, scope, hole, self._headers[source.path, scope.name])
+        weights = await self.infiller.weigh(prefix, suffix, line, top=60)
+        if weights and self.on_weighed:
+            self.on_weighed(source.path, hole.first, {one.offset: dict(one.alternatives) for one in weights})
+
     def _candidate(
-        self, source: Source, hole: Hole, new: Sequence[str], number: int, completion: Completion
+        self,
+        source: Source,
+        scope: Scope,
+        hole: Hole,
+        new: Sequence[str],
+        number: int,
+        completion: Completion,
     ) -> Candidate | None:
         """The changed file, unless it does not parse or means the same as one before."""
         text = source.replaced(hole.first, hole.last, new)
-        try:
-            source.file.encode(text)
-            key = _key(source.path, ast.parse(text))
-        except (SyntaxError, ValueError, RecursionError, MemoryError, Unencodable):
+        key = key_of(source, text, min(hole.first, scope.last))
+        if key is None or key in self.seen:
             return None
-        if key in self._seen:
-            return None
-        self._seen.add(key)
+        self.seen.add(key)
         return Candidate(
             source.path, text, hole, tuple(new), number, _STAGES[number].name, completion.logprob
         )
@@ -211,5 +234,36 @@ def _readings(text: str, source: Source, hole: Hole) -> Iterator[list[str]]:
         yield [indent + first.lstrip()]
 
 
-def _key(path: str, tree: ast.Module) -> str:
-    return f"{path}\0{ast.dump(tree)}"
+def key_of(source: Source, text: str, line: int) -> str | None:
+    """What ``text``, a changed ``source``, means: equal for texts that differ in spelling alone.
+
+    The change lies in the function at ``line``; only that one is parsed. None where it does not parse, or
+    cannot be written in the file's encoding.
+    """
+    scope = source.scope_at(line)
+    lines = physical_lines(text)
+    grown = len(lines) - len(source.lines)
+    part = "".join(lines[scope.first - 1 : scope.last + grown])
+    indented = part[:1] in (" ", "\t")
+    try:
+        source.file.encode(part)
+        tree = ast.parse("if 1:\n" + part if indented else part)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, Unencodable):
+        return None
+    return f"{source.path}\0{scope.first}\0{ast.dump(tree)}"
+
+
+def changed_lines(source: Source, text: str) -> tuple[Hole, tuple[str, ...]]:
+    """The lines of ``source`` that ``text`` changes, and what stands there instead."""
+    old, new = source.lines, [line.rstrip("\r\n") for line in physical_lines(text)]
+    first = 0
+    while first < min(len(old), len(new)) and old[first] == new[first]:
+        first += 1
+    last = 0
+    while last < min(len(old), len(new)) - first and old[-1 - last] == new[-1 - last]:
+        last += 1
+    return Hole(first + 1, len(old) - last), tuple(new[first : len(new) - last])
+
+
+def _with_ends(text: str) -> list[str]:
+    return physical_lines(text)

@@ -106,8 +106,8 @@ class Judge:
 
         ``collect`` only lists the tests, as skipped ones; ``stop`` ends the run at the first failure of
         a test that is not ``tolerated``. The tests ``first`` run before the others, each of them, and the
-        others only if they all pass; ``reached`` is told with them alone. Cancelling this call kills the run and the judge. Raises
-        :class:`JudgeFailed`.
+        others only if they all pass; ``reached`` is told with them alone. Cancelling this call kills the
+        run and the judge. Raises :class:`JudgeFailed`.
         """
         request = {
             "files": {

@@ -189,9 +189,8 @@ class _Repair:
         goal: Goal,
         until: float,
     ) -> tuple[Search, list[Candidate]]:
-        with Stage(self.tell, "propose", "candidates from the model, judged by the tests") as stage:
-            search = Search(judge, infiller, suspicious, goal, self.tell)
-            await loading
+        with Stage(self.tell, "propose", "the model and small changes, judged by tests") as stage:
+            search = Search(judge, infiller, suspicious, goal, self.tell)  # begins while the model loads
             reserve = min(5.0, self.budget_s * 0.1)  # for the verification
             passing = await search.run(max(1.0, until - time.monotonic() - reserve))
             stage.text = f"{search.tried} candidates tried, {len(passing)} pass"
@@ -287,6 +286,9 @@ def _suspicion(found: Localisation) -> str:
 def _why_not(search: Search, patches: list[Candidate]) -> str:
     if patches:
         return f"{len(patches)} of {search.tried} candidates passed them, but broke other tests"
+    if search.imitating:
+        line = "; ".join(line.strip() for line in search.imitating[0].new)
+        return f"what passes would only imitate the test, such as `{line}`"
     if search.exhausted:
         return f"{search.tried} different candidates were tried, none passes"
     return f"the time was used up after {search.tried} different candidates"

@@ -6,24 +6,31 @@ import ast
 import difflib
 import io
 import tokenize
+from collections import Counter
 from collections.abc import Sequence
 
 from kcode.repair.candidates import Candidate
 from kcode.repair.judge import TracedFailure
 
+_UNKNOWN_GAIN = 0.0  # nats; what is taken for the likelihood of a patch that was not weighed
+_MOST_GAIN = 12.0
+_SIZE_WEIGHT, _COST_WEIGHT = 0.5, 0.4  # what a token more, and a less usual change, speak against a patch
 _COMMON = frozenset({"0", "1", "-1", "2", "''", "None", "True", "False", "10", "100"})
 
 
 def special_case(before: str, after: str, failures: Sequence[TracedFailure]) -> str:
     """The value of a failing test that the patch compares with or returns, or "" where there is none.
 
-    A patch that tests for the very input of the test passes it without repairing anything.
+    A patch that tests for the very input of the test passes it without repairing anything. A value that
+    takes another one's place decides nothing new: a wrong constant is a defect like any other.
     """
     wanted = {text for one in failures for text in (*_constants(one.call), *_constants(one.expected))}
     wanted -= _COMMON
-    old = _decisions(before)
-    for text in _decisions(after):
-        if text in wanted and text not in old:
+    old, new = Counter(_decisions(before)), Counter(_decisions(after))
+    if new.total() <= old.total():
+        return ""
+    for text in new:
+        if text in wanted and new[text] > old[text]:
             return text
     return ""
 
@@ -38,16 +45,15 @@ def distance(before: str, after: str) -> int:
 def best_first(
     passing: Sequence[Candidate], before: dict[str, str], failures: Sequence[TracedFailure]
 ) -> list[Candidate]:
-    """Honest patches before imitating ones, small before large, early stages before late ones."""
+    """Honest patches before imitating ones; then by how likely the model finds the change, how small it
+    is, and how usual."""
 
-    def key(candidate: Candidate) -> tuple[bool, int, int, float]:
+    def key(candidate: Candidate) -> tuple[bool, float, int]:
         old = before[candidate.path]
-        return (
-            bool(special_case(old, candidate.text, failures)),
-            distance(_near(old, candidate), "\n".join(candidate.new)),
-            candidate.stage,
-            -(candidate.logprob or 0.0),
-        )
+        size = distance(_near(old, candidate), "\n".join(candidate.new))
+        likely = _UNKNOWN_GAIN if candidate.gain is None else min(candidate.gain, _MOST_GAIN)
+        worth = likely - _SIZE_WEIGHT * size - _COST_WEIGHT * candidate.cost
+        return (bool(special_case(old, candidate.text, failures)), -worth, candidate.stage)
 
     return sorted(passing, key=key)
 

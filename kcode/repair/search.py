@@ -1,24 +1,35 @@
-"""The search: the model proposes, the judge runs the tests, and both work at the same time."""
+"""The search: the model and the mutations propose, the judge runs the tests, all at the same time."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kcode.providers.base import Infiller, ProviderError
 from kcode.repair.candidates import Candidate, Generator
+from kcode.repair.combine import Partial, progress_of
 from kcode.repair.events import CandidatePassed, CandidatesTried, Listener
 from kcode.repair.fim import claims_of
+from kcode.repair.interleave import Sources
 from kcode.repair.judge import Judge, Limits, TracedFailure, Verdict
+from kcode.repair.likelihood import weighed
 from kcode.repair.localise import Localisation
 from kcode.repair.rank import special_case
 
 _AHEAD = 24  # candidates the model may be ahead of the judge
 _GRACE_S = 3.0  # after a patch passed: how long others are looked for
+_HEARING_S = 9.0  # after a mutation passed: how long the model's own first proposals are waited for
+_ODD = 0.5  # mutations that cost so much more than one that passed are not tried any more
+_WEIGHING_S = 8.0  # how long the model may weigh several patches that pass
+_BRIEF_S = 0.4  # CPU time of one test for a mutation, where the tests are quick: most that hang, hang forever
 _PATIENCE = 6.0  # factor on the time limit when slow candidates are tried again
 _SECOND_LOOKS = 4  # how many are tried again at once, the others when nothing else is left
+_BACKLOG_S = 4.0  # judging time of waiting mutations from which on the model is asked to order them
+_FIRST, _FIRST_S = 6, 0.5  # failing tests that every candidate is shown before any other: how many, how long
+_PARTIALS = 6  # halves of a repair that are built upon
+_PARTIALS_AFTER = 0.3  # share of the time after which repairs of two places are looked for as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +38,7 @@ class Goal:
 
     ``targets`` are given to pytest; ``required`` must pass, the
     ``failing`` ones among them do not yet; other failures count unless ``tolerated``.
+    ``seconds`` is how long each test took before, where that is known.
     """
 
     targets: tuple[str, ...]
@@ -35,6 +47,7 @@ class Goal:
     tolerated: frozenset[str]
     limits: Limits
     failures: tuple[TracedFailure, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def met_by(self, verdict: Verdict) -> bool:
         """Every required test passed; a test that did not report did not pass."""
@@ -46,10 +59,24 @@ class Goal:
             and verdict.failing() <= self.tolerated
         )
 
+    def deciding(self) -> tuple[str, ...]:
+        """The failing tests that tell most candidates from a repair, the quick ones."""
+        chosen: list[str] = []
+        left = _FIRST_S
+        for test in sorted(self.failing, key=lambda one: (self.seconds.get(one, 0.0), one)):
+            left -= self.seconds.get(test, 0.0)
+            if chosen and (left < 0 or len(chosen) == _FIRST):
+                break
+            chosen.append(test)
+        return tuple(chosen)
+
 
 @dataclass
 class Search:
-    """One run of the search. ``passing`` fills while it runs; ``tried`` counts judged candidates."""
+    """One run of the search. ``passing`` fills while it runs; ``tried`` counts judged candidates.
+
+    ``imitating`` pass only because they decide by the values of the tests: they are no repairs.
+    """
 
     judge: Judge
     infiller: Infiller
@@ -57,42 +84,80 @@ class Search:
     goal: Goal
     tell: Listener
     passing: list[Candidate] = field(default_factory=list)
+    imitating: list[Candidate] = field(default_factory=list)
     tried: int = 0
     exhausted: bool = False
     _slow: list[Candidate] = field(default_factory=list)
     _second_looks: int = 0
     _began: float = 0.0
+    _judging_s: float = 0.0
     _enough_at: float = float("inf")
+    _first_passed: float = 0.0
+    _deciding: tuple[str, ...] = ()
+    _before: Mapping[str, int] = field(default_factory=dict)
+    _partials: list[Partial] = field(default_factory=list)
 
     async def run(self, budget_s: float) -> list[Candidate]:
         """Candidates that meet the goal, in the order they were found, within ``budget_s`` seconds."""
         self._began = time.monotonic()
         until = self._began + budget_s
         queue: asyncio.Queue[Candidate | None] = asyncio.Queue(_AHEAD)
-        generator = Generator(self.infiller, self.found, claims_of(self.goal.failures))
+        sources = Sources(self.found, queue)
+        generator = Generator(
+            self.infiller,
+            self.found,
+            claims_of(self.goal.failures),
+            sources.seen,
+            sources.mutations.prefer,
+            lambda: sources.mutations.waiting * self._average() > _BACKLOG_S,
+        )
         producer = asyncio.create_task(_produce(generator, queue))
         try:
+            self._deciding = self.goal.deciding()
+            self._before = (await self._run({}, self.goal.limits)).reached
             while (left := min(until, self._enough_at) - time.monotonic()) > 0:
-                try:
-                    candidate = await asyncio.wait_for(queue.get(), left)
-                except TimeoutError:
+                if self.passing and self._heard(generator):
                     break
+                if time.monotonic() > self._began + budget_s * _PARTIALS_AFTER and not self.passing:
+                    sources.build_upon(self._partials[:_PARTIALS])
+                candidate = await sources.take(left, self._dearest())
                 if candidate is None:
-                    self.exhausted = True
+                    self.exhausted = sources.over
                     break
                 await self._try(candidate, generator)
         finally:
             producer.cancel()
             ends = await asyncio.gather(producer, return_exceptions=True)
-        if isinstance(ends[0], ProviderError):
-            raise ends[0]
         if not self.passing:
+            if isinstance(ends[0], ProviderError):
+                raise ends[0]
             await self._try_slow_ones(until)
+        if len(self.passing) > 1:
+            cases = claims_of(self.goal.failures)
+            left = min(_WEIGHING_S, until - time.monotonic())
+            self.passing = await weighed(self.infiller, self.found, cases, self.passing, left)
         return self.passing
 
+    def _heard(self, generator: Generator) -> bool:
+        """Whether the model has had its say where a mutation passed: its proposal for each line."""
+        return time.monotonic() > self._first_passed + _GRACE_S and not generator.line_by_line
+
+    def _dearest(self) -> float:
+        """Once a patch passed, only mutations that are about as usual are worth the model's time."""
+        return min((one.cost for one in self.passing), default=float("inf")) + _ODD
+
+    def _limits_for(self, candidate: Candidate) -> Limits:
+        limits = self.goal.limits
+        brief = candidate.logprob is None and limits.per_test_s <= 1.0
+        return Limits(_BRIEF_S, limits.wall_s) if brief else limits
+
+    def _average(self) -> float:
+        return self._judging_s / self.tried if self.tried else 0.05
+
     async def _try(self, candidate: Candidate, generator: Generator) -> None:
-        verdict = await self._judged(candidate, self.goal.limits)
+        verdict = await self._judged(candidate, self._limits_for(candidate))
         self.tried += 1
+        self._judging_s += verdict.total_s
         if self._promising(verdict):
             self._second_looks += 1
             verdict = await self._judged(candidate, self._patient_limits())
@@ -100,6 +165,8 @@ class Search:
             self._accept(candidate)
         elif verdict.hung or verdict.ended == "killed":
             self._slow.append(candidate)
+        else:
+            self._keep_half(candidate, verdict)
         self.tell(
             CandidatesTried(
                 generator.asked,
@@ -109,6 +176,12 @@ class Search:
                 time.monotonic() - self._began,
             )
         )
+
+    def _keep_half(self, candidate: Candidate, verdict: Verdict) -> None:
+        half = progress_of(candidate, self._deciding, self._before, verdict)
+        if half:
+            self._partials.append(half)
+            self._partials.sort(key=lambda one: one.worth, reverse=True)
 
     def _promising(self, verdict: Verdict) -> bool:
         """It repaired a test before another one ran out of time: it may be right and slow."""
@@ -120,23 +193,33 @@ class Search:
         return Limits(limits.per_test_s * _PATIENCE, limits.wall_s * _PATIENCE)
 
     async def _judged(self, candidate: Candidate, limits: Limits) -> Verdict:
+        data = self.found.sources[candidate.path].file.encode(candidate.text)
+        return await self._run({candidate.path: data}, limits)
+
+    async def _run(self, files: Mapping[str, bytes], limits: Limits) -> Verdict:
         return await self.judge.run(
             self.goal.targets,
             limits,
-            files={candidate.path: self.found.sources[candidate.path].file.encode(candidate.text)},
+            files=files,
             tolerated=sorted(self.goal.tolerated),
+            first=self._deciding,
             stop=True,
         )
 
     def _accept(self, candidate: Candidate) -> None:
-        self.passing.append(candidate)
         source = self.found.sources[candidate.path]
+        if special_case(source.text, candidate.text, self.goal.failures):
+            self.imitating.append(candidate)
+            return
+        self.passing.append(candidate)
         old = source.lines[candidate.hole.first - 1 : candidate.hole.last]
         self.tell(
             CandidatePassed(candidate.path, candidate.hole.first, "\n".join(old), "\n".join(candidate.new))
         )
-        if not special_case(source.text, candidate.text, self.goal.failures):
-            self._enough_at = min(self._enough_at, time.monotonic() + _GRACE_S)
+        if not self._first_passed:
+            self._first_passed = time.monotonic()
+        grace = _HEARING_S if candidate.logprob is None else _GRACE_S
+        self._enough_at = min(self._enough_at, time.monotonic() + grace)
 
     async def _try_slow_ones(self, until: float) -> None:
         """Candidates that ran out of time may be right and slow: they get more of it at the end."""

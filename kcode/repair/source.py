@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -41,6 +41,13 @@ class Source:
         file = read_text(root / path, path)
         return cls(path, file, ast.parse(file.text))
 
+    def with_text(self, text: str) -> Source | None:
+        """The same file with another text; None where that does not parse."""
+        try:
+            return Source(self.path, replace(self.file, text=text), ast.parse(text))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+
     @property
     def text(self) -> str:
         return self.file.text
@@ -52,7 +59,50 @@ class Source:
 
     @cached_property
     def _with_ends(self) -> list[str]:
-        return _LINE.findall(self.text)
+        return physical_lines(self.text)
+
+    @cached_property
+    def _offsets(self) -> list[int]:
+        found = [0]
+        for line in self._with_ends:
+            found.append(found[-1] + len(line))
+        return found
+
+    def offset(self, line: int) -> int:
+        """How many characters stand before ``line``; one line past the end is the length of the text."""
+        return self._offsets[min(line, len(self._offsets)) - 1]
+
+    def span(self, node: ast.AST) -> tuple[int, int]:
+        """The characters of ``node``. The tree counts columns in UTF-8 bytes."""
+        first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", 1)
+        start, end = getattr(node, "col_offset", 0), getattr(node, "end_col_offset", 0)
+        return self.offset(first) + self._column(first, start), self.offset(last) + self._column(last, end)
+
+    def _column(self, line: int, octets: int) -> int:
+        text = self.lines[line - 1]
+        return octets if text.isascii() else len(text.encode()[:octets].decode("utf-8", "ignore"))
+
+    @cached_property
+    def nodes_at(self) -> Mapping[int, Sequence[tuple[ast.AST, tuple[ast.AST, ...]]]]:
+        """Line -> the nodes that begin there, each with its parents, the nearest first."""
+        found: dict[int, list[tuple[ast.AST, tuple[ast.AST, ...]]]] = {}
+        waiting: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(self.tree, ())]
+        while waiting:
+            node, parents = waiting.pop()
+            line = getattr(node, "lineno", None)
+            if isinstance(node, ast.comprehension):
+                line = node.iter.lineno
+            if line is not None:
+                found.setdefault(line, []).append((node, parents))
+            inside = (node, *parents[:7])
+            waiting.extend((child, inside) for child in ast.iter_child_nodes(node))
+        return found
+
+    def definition(self, scope: Scope) -> ast.AST | None:
+        """The function that ``scope`` is; None for the module."""
+        if not scope.name:
+            return None
+        return next((node for node in ast.walk(self.tree) if _begins(node) == scope.first), None)
 
     @cached_property
     def scopes(self) -> list[Scope]:
@@ -112,6 +162,17 @@ class Source:
         return "".join([*kept[: first - 1], *(line + newline for line in new), *kept[last:]])
 
 
+def physical_lines(text: str) -> list[str]:
+    """The lines of ``text`` with their ends, as Python counts them."""
+    return _LINE.findall(text)
+
+
+def _begins(node: ast.AST) -> int:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    return 0
+
+
 def _functions(body: Sequence[ast.stmt], owner: str) -> list[Scope]:
     found: list[Scope] = []
     for node in body:
@@ -126,7 +187,7 @@ def _functions(body: Sequence[ast.stmt], owner: str) -> list[Scope]:
 
 
 def _scope(node: ast.FunctionDef | ast.AsyncFunctionDef, owner: str) -> Scope:
-    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    first = _begins(node)
     docstring = ast.get_docstring(node) or ""
     body = node.body[1:] if docstring and len(node.body) > 1 else node.body
     return Scope(

@@ -35,6 +35,8 @@ SHOP = {
     "test_label.py": "from shop import label\n\n\ndef test_label():\n    assert label([5]) == '5 yuan'\n",
 }
 RIGHT = "    return sum(prices) - rebate"
+# No single small change repairs this one: only what the model proposes can.
+HARD = {**SHOP, "shop.py": SHOP["shop.py"].replace("sum(prices) + rebate", "sum(prices) ** 1")}
 
 
 async def fix(root: Path, model: GivenLines, settings: Settings, target: str = "") -> RepairResult:
@@ -74,7 +76,7 @@ async def test_a_repair_is_found_proved_and_applied_only_on_request(
 
 
 async def test_a_patch_that_breaks_another_test_is_refused(project: Project, settings: Settings) -> None:
-    result = await fix(project(SHOP), filling("    return sum(prices) - (rebate or 1) - 0"), settings)
+    result = await fix(project(HARD), filling("    return sum(prices) - (rebate or 1) - 0"), settings)
     assert result.status == "not_fixed"
     assert not result.edits
 
@@ -82,33 +84,63 @@ async def test_a_patch_that_breaks_another_test_is_refused(project: Project, set
 async def test_a_patch_that_breaks_a_test_of_another_file_is_refused(
     project: Project, settings: Settings
 ) -> None:
-    files = dict(SHOP)
+    files = dict(HARD)
     files["test_shop.py"] = (
         "from shop import total\n\n\ndef test_rebate():\n    assert total([10, 20], 7) == 23\n"
     )
-    result = await fix(project(files), filling("    return 23"), settings)
+    result = await fix(project(files), filling("    return sum(prices) - 7"), settings)
     assert result.status == "not_fixed"
     assert "broke other tests" in result.message
 
 
-async def test_a_patch_for_the_tests_own_value_is_named_and_ranked_last(
+async def test_a_patch_for_the_tests_own_value_is_named_and_no_repair(
     project: Project, settings: Settings
 ) -> None:
     cheat = "    return 23 if rebate == 7 else sum(prices)"
-    alone = await fix(project(SHOP), filling(cheat), settings)
-    assert alone.status == "fixed"
-    assert "may only imitate the test" in alone.warning
-    both = await fix(project(SHOP), GivenLines({"        rebate = 50\n": (cheat, cheat, RIGHT)}), settings)
+    alone = await fix(project(HARD), filling(cheat), settings)
+    assert alone.status == "not_fixed"
+    assert not alone.edits
+    assert "only imitate the test" in alone.message
+    assert cheat.strip() in alone.message
+    both = await fix(project(HARD), GivenLines({"        rebate = 50\n": (cheat, cheat, RIGHT)}), settings)
+    assert both.status == "fixed"
     assert RIGHT in both.diff
-    assert not both.warning
-    assert any(cheat in patch for patch in both.alternatives)
+    assert not any(cheat in patch for patch in both.alternatives)
+
+
+async def test_a_slip_is_repaired_without_the_model(project: Project, settings: Settings) -> None:
+    result = await fix(project(SHOP), GivenLines(), settings)
+    assert result.status == "fixed", result
+    assert f"+{RIGHT}\n" in result.diff
+
+
+async def test_two_slips_in_one_function_are_repaired_together(project: Project, settings: Settings) -> None:
+    files = {
+        "shop.py": (
+            "def total(prices, rebate=0):\n"
+            "    if rebate >= 50:\n"
+            "        rebate = 10\n"
+            "    return sum(prices) + rebate\n"
+        ),
+        "test_shop.py": (
+            "from shop import total\n\n\n"
+            "def test_plain():\n    assert total([1, 2]) == 3\n\n\n"
+            "def test_rebate():\n    assert total([10, 20], 7) == 23\n\n\n"
+            "def test_limit():\n    assert total([100], 50) == 50\n    assert total([100], 51) == 90\n"
+        ),
+    }
+    result = await fix(project(files), GivenLines(), settings, "test_shop.py")
+    assert result.status == "fixed", result
+    assert "+    if rebate > 50:\n" in result.diff
+    assert f"+{RIGHT}\n" in result.diff
 
 
 async def test_a_missing_line_is_found(project: Project, settings: Settings) -> None:
     files = {
         "app.py": "def count(words):\n    found = {}\n    for word in words:\n"
         "        found.setdefault(word, 0)\n    return found\n",
-        "test_app.py": "from app import count\n\n\ndef test_count():\n    assert count('aa') == {'a': 2}\n",
+        "test_app.py": "from app import count\n\n\ndef test_count():\n"
+        "    assert count('aa') == {'a': 2}\n    assert count('bcc') == {'b': 1, 'c': 2}\n",
     }
     model = GivenLines({"        found.setdefault(word, 0)\n": ("        found[word] += 1",)})
     result = await fix(project(files), model, settings)
@@ -120,7 +152,8 @@ async def test_an_endless_loop_is_repaired(project: Project, settings: Settings)
     files = {
         "app.py": "def bits(n):\n    count = 0\n    while n:\n        n ^= n - 1\n        count += 1\n"
         "    return count\n",
-        "test_app.py": "from app import bits\n\n\ndef test_bits():\n    assert bits(5) == 2\n",
+        "test_app.py": "from app import bits\n\n\ndef test_bits():\n"
+        "    assert bits(5) == 2\n    assert bits(0) == 0\n    assert bits(119) == 6\n",
     }
     model = GivenLines({"    while n:\n": ("        n &= n - 1",)})
     result = await fix(project(files), model, settings)

@@ -12,7 +12,16 @@ from typing import Any
 
 from kcode.config.prompts import load_prompt
 from kcode.config.settings import EmbeddedSettings
-from kcode.providers.base import Chunk, Completion, EmbeddedUnavailable, Finish, Request, TextDelta, Usage
+from kcode.providers.base import (
+    Chunk,
+    Completion,
+    EmbeddedUnavailable,
+    Finish,
+    Request,
+    TextDelta,
+    Usage,
+    Weight,
+)
 from kcode.providers.catalog import Model
 from kcode.providers.dialect import DIALECTS, Dialect
 from kcode.providers.embedded.answers import AnswerReader
@@ -162,6 +171,20 @@ class EmbeddedProvider:
                     known.extend(choices)
             lists.extend(_distinct(choices) for choices in gathered)
         return lists
+
+    async def weigh(self, prefix: str, suffix: str, text: str, *, top: int = 1) -> list[Weight]:
+        """How likely ``text``, one line, is between ``prefix`` and ``suffix``; after :meth:`infill` of the
+        same place the prompt is not read again."""
+        worker = await self._ready()
+        if not worker.facts.get("weighs") or not worker.facts.get("infill"):
+            return []
+        self._prefix.give_up_slot()
+        body = {"prefix": prefix, "suffix": suffix, "text": text, "top": top}
+        found, offset = [], 0
+        for token, logprob, others in (await worker.ask("weigh", body=body))["tokens"]:
+            found.append(Weight(offset, logprob, tuple((str(other), value) for other, value in others)))
+            offset += len(token)
+        return found
 
     async def _ready(self) -> WorkerClient:
         worker = self._worker

@@ -27,13 +27,20 @@ class RuntimeProblem(Exception):
 
 class Runtime(Protocol):
     def facts(self) -> dict[str, Any]:
-        """``runtime``, ``version``, ``context`` (tokens), ``infill`` (bool), ``slots`` (bool)."""
+        """``runtime``, ``version``, ``context`` (tokens), ``infill``, ``slots``, ``weighs`` (bools)."""
         ...
 
     def complete(self, body: dict[str, Any], stopped: Stopped) -> dict[str, Any]:
         """Complete every prompt of ``body["prompts"]`` ``body["n"]`` times.
 
         Returns ``{"choices": [[{"text", "logprob", "tokens"}, ...] per prompt], "prompt_tokens", "cached"}``.
+        """
+        ...
+
+    def weigh(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Let the model write ``body["text"]``, a line, between ``prefix`` and ``suffix``, and nothing else.
+
+        Returns ``{"tokens": [[text, logprob, [[other text, logprob], ...]], ...]}`` with ``top`` others each.
         """
         ...
 

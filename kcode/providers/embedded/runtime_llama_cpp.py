@@ -42,6 +42,7 @@ class LlamaCppRuntime:
             "context": self._context,
             "infill": all(len(ids) == 1 for ids in self._fim),
             "slots": False,
+            "weighs": False,
         }
 
     def complete(self, body: dict[str, Any], stopped: Stopped) -> dict[str, Any]:
@@ -50,6 +51,9 @@ class LlamaCppRuntime:
         ]
         tokens = sum(choice["tokens"] for sampled in choices for choice in sampled)
         return {"choices": choices, "prompt_tokens": 0, "completion_tokens": tokens, "cached": 0}
+
+    def weigh(self, body: dict[str, Any]) -> dict[str, Any]:
+        raise RuntimeProblem("request", "this runtime does not weigh a given text")
 
     def chat(self, body: dict[str, Any], emit: Emit) -> dict[str, Any]:
         shape = body.get("response_format")

@@ -43,6 +43,7 @@ class XllamacppRuntime:
             "context": self._context,
             "infill": all(len(ids) == 1 for ids in self._fim),
             "slots": True,
+            "weighs": True,
         }
 
     def complete(self, body: dict[str, Any], stopped: Stopped) -> dict[str, Any]:
@@ -69,6 +70,30 @@ class XllamacppRuntime:
         _raise_error(self._server.handle_completions(request, callback))
         _raise_error(collected.error)
         return collected.result()
+
+    def weigh(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A grammar of one sentence forces the text; the log-probabilities are those before the grammar."""
+        request = {
+            "prompt": self._infill_prompt(body),
+            "max_tokens": 4 + len(body["text"]),
+            "temperature": 0.0,
+            "grammar": f'root ::= {json.dumps(body["text"])} "\\n"',
+            "logprobs": int(body["top"]),
+            "cache_prompt": True,
+        }
+        answer = self._server.handle_completions(request)
+        _raise_error(answer)
+        content = (answer["choices"][0].get("logprobs") or {}).get("content") or ()
+        return {
+            "tokens": [
+                [
+                    one["token"],
+                    one["logprob"],
+                    [[o["token"], o["logprob"]] for o in one.get("top_logprobs") or ()],
+                ]
+                for one in content
+            ]
+        }
 
     def chat(self, body: dict[str, Any], emit: Emit) -> dict[str, Any]:
         failure: dict[str, Any] = {}

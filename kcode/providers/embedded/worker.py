@@ -3,9 +3,9 @@
 It reads frames from standard input and writes frames to standard output; what the runtime prints goes
 to standard error, which the parent points at a log file. A crash in here is a message there.
 
-From the parent, after one ``load``: ``complete``, ``chat``, ``save``, ``restore`` (each with an ``id``) and
-``cancel`` (with the ``id`` to stop). To the parent: ``ready`` or ``failed`` once; then per request any
-number of ``chunk`` and one ``done`` or ``error``.
+From the parent, after one ``load``: ``complete``, ``weigh``, ``chat``, ``save``, ``restore`` (each with an
+``id``) and ``cancel`` (with the ``id`` to stop). To the parent: ``ready`` or ``failed`` once; then per
+request any number of ``chunk`` and one ``done`` or ``error``.
 
 It ends when its standard input ends, which is when the parent is gone. A grandchild that was forked
 without exec may hold the pipe open, so the parent's process id is watched too. PR_SET_PDEATHSIG is not
@@ -126,6 +126,8 @@ def _answer(
         match message["op"]:
             case "complete":
                 result = runtime.complete(message["body"], cancelled.is_set)
+            case "weigh":
+                result = runtime.weigh(message["body"])
             case "chat":
                 result = runtime.chat(message["body"], emit)
             case "save" | "restore" as op:
