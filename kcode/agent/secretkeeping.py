@@ -80,21 +80,18 @@ class SecretKeeping:
         if self.on:
             self._vault.learn(text)
 
+    def shown(self, text: str) -> None:
+        """A part of a file with this text is about to be sent: the lines of a private key in it look like
+        nothing when its beginning is not among them."""
+        if "PRIVATE KEY" in text:
+            self.learn(text)
+
     def entries(self, entries: Sequence[Entry]) -> list[Entry]:
         """What goes to the journal and is sent in the place of ``entries``. The first placeholder that the
         model sees is explained beside it."""
         kept = [self._entry(entry) for entry in entries]
-        if not self.on or kept == [*entries]:
-            return kept
-        at = next(
-            (
-                n
-                for n, e in enumerate(kept)
-                if isinstance(e, User | ToolResult) and PLACEHOLDER.search(e.text)
-            ),
-            -1,
-        )
-        live = live_entries(self._dialogue.ledger)
+        at = next((place for place, entry in enumerate(kept) if _shows_one(entry)), -1) if self.on else -1
+        live = live_entries(self._dialogue.ledger) if at >= 0 else []
         if at < 0 or any(isinstance(entry, Note) and entry.kind == TOLD for entry in live):
             return kept
         told = kept[at]
@@ -128,9 +125,7 @@ class SecretKeeping:
         ledger = self._dialogue.ledger
         if not self.on:
             self._dialogue.record(Note(OFF))
-        elif any(isinstance(entry, Note) and entry.kind == OFF for entry in ledger) or not _begun_masked(
-            ledger
-        ):
+        elif not _masked_throughout(ledger):
             ledger[:] = [self._entry(entry) for entry in ledger]
         self._masked |= count(e.text for e in ledger if isinstance(e, User | ToolResult))
         self._turn.clear()
@@ -156,6 +151,11 @@ def own_keys(dialogue: Dialogue) -> list[str]:
     return [key for key in (dialogue.settings.provider.api_key, getattr(endpoint, "api_key", "")) if key]
 
 
-def _begun_masked(ledger: Sequence[Entry]) -> bool:
-    first = next((entry for entry in ledger if isinstance(entry, Note) and entry.kind == "session"), None)
-    return first is not None and first.data.get("masked") == "yes"
+def _masked_throughout(ledger: Sequence[Entry]) -> bool:
+    notes = [entry for entry in ledger if isinstance(entry, Note)]
+    begun = next((note for note in notes if note.kind == "session"), Note(""))
+    return begun.data.get("masked") == "yes" and all(note.kind != OFF for note in notes)
+
+
+def _shows_one(entry: Entry) -> bool:
+    return isinstance(entry, User | ToolResult) and PLACEHOLDER.search(entry.text) is not None

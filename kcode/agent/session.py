@@ -90,6 +90,7 @@ class Session(Dialogue):
         self._emit: Callable[[Event], None] | None = None  # where a running turn's go
         self.context.background = background_of(self)
         self.files = FileHistory(self)
+        workspace.on_shown = self.secrets.shown
         workspace.on_checkpoint = lambda checkpoint, paths: self.record(Checkpoint(checkpoint, tuple(paths)))
 
     @classmethod

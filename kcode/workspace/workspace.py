@@ -49,7 +49,8 @@ class Workspace(Places):
     """A folder the user works in. ``root`` is the git top level, or the start folder without git.
 
     ``on_checkpoint`` is told the id and paths of a change after its checkpoint is on disk and before any
-    file is touched; what it raises prevents the change.
+    file is touched; what it raises prevents the change. ``on_shown`` is told the text of a file of which the
+    model gets to see at least a part.
     """
 
     def __init__(self, root: Path, is_git: bool) -> None:
@@ -58,6 +59,7 @@ class Workspace(Places):
         self.checkpoints = CheckpointStore(root)
         self.snapshots = SnapshotStore(root, is_git)
         self.on_checkpoint: Callable[[str, Sequence[str]], None] = lambda identity, paths: None
+        self.on_shown: Callable[[str], None] = lambda text: None
         self._seen: dict[str, str] = {}
         self._shown: dict[str, str] = {}
         self._lock = threading.RLock()
@@ -104,6 +106,7 @@ class Workspace(Places):
         self._seen.pop(name, None)  # the latest is last
         self._seen[name] = _digest(text)
         self._shown[name] = text if len(text) <= 1_000_000 else ""
+        self.on_shown(text)
 
     def seen_files(self) -> tuple[str, ...]:
         """The files that the model was shown or wrote, the latest first."""

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kcode.agent.events import Notice
+from kcode.agent.session import Session
+from kcode.safety.placeholders import PLACEHOLDER
+from tests.agent.conftest import Person, finished, run_turn, tool_texts
+from tests.k2sim import TEST_KEY, Simulator, call, say, use
+from tests.safety.planted import key_block, planted
+
+Open = Callable[..., Session]
+TEXT, SECRET = planted("AWS secret key")
+EDITS = {"agent": {"mode": "edits"}}
+
+
+def sent(sim: Simulator, request: int = -1) -> str:
+    return json.dumps(sim.chats[request].json["messages"], ensure_ascii=False)
+
+
+def word_of(sim: Simulator) -> str:
+    """The placeholder that the model was shown."""
+    return PLACEHOLDER.findall(sent(sim))[0]
+
+
+def settings_py(repo: Path) -> Path:
+    file = repo / "settings.py"
+    file.write_text(f'REGION = "eu"\n{TEXT.replace(SECRET, chr(34) + SECRET + chr(34))}\nDEBUG = True\n')
+    return file
+
+
+def bytes_of(session: Session) -> bytes:
+    return session.journal.path.read_bytes()
+
+
+def test_a_secret_in_a_file_is_not_sent_and_its_line_can_be_edited(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    file = settings_py(repo)
+    sim = k2sim([use(call("read_file", path="settings.py")), say("seen")])
+    session = open_session(sim, **EDITS)
+    events = run_turn(session, "look")
+    assert SECRET not in sent(sim)
+    assert SECRET.encode() not in bytes_of(session)
+    assert any(isinstance(e, Notice) and "1 secret in an assignment" in e.text for e in events)
+    word, old = word_of(sim), file.read_text()
+    line = f'aws_secret_access_key = "{word}"'
+    edit = {"old_text": f"{line}\nDEBUG = True", "new_text": f"{line}\nDEBUG = False"}
+    sim = k2sim([use(call("edit_file", path="settings.py", edits=[edit])), say("done")])
+    session = reopened(session, sim, open_session)
+    assert finished(run_turn(session, "go")).reason == "answered"
+    assert file.read_text() == old.replace("True", "False")
+    assert SECRET not in sent(sim)
+    assert SECRET.encode() not in bytes_of(session)
+
+
+def reopened(session: Session, sim: Simulator, open_session: Open) -> Session:
+    """Another kcode goes on with the session: nothing that was in memory is there."""
+    asyncio.run(session.close())
+    return open_session(sim, resume=True, **EDITS)
+
+
+def test_a_resumed_session_sends_the_same_bytes(k2sim: Any, open_session: Open, repo: Path) -> None:
+    settings_py(repo)
+    sim = k2sim([use(call("read_file", path="settings.py")), say("seen"), say("again")])
+    session = open_session(sim)
+    run_turn(session, f"my password is {SECRET[:20]}9!, remember")
+    before = sim.chats[-1].json["messages"]
+    run_turn(reopened(session, sim, open_session), "and now?")
+    assert sim.chats[-1].json["messages"][: len(before)] == before
+
+
+def test_the_lines_of_a_key_are_masked_where_only_some_of_them_are_read(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    (repo / "deploy.txt").write_text(key_block())
+    sim = k2sim([use(call("read_file", path="deploy.txt", start_line=3, line_count=2)), say("seen")])
+    session = open_session(sim)
+    run_turn(session, "look")
+    assert not any(line in sent(sim) for line in key_block().split("\n")[1:-2])
+
+
+def test_output_of_commands_and_searches_is_masked(k2sim: Any, open_session: Open, repo: Path) -> None:
+    settings_py(repo)
+    calls = use(call("run_command", command="cat settings.py; env"), call("grep", pattern="aws"))
+    sim = k2sim([calls, say("ok")])
+    run_turn(open_session(sim, agent={"mode": "auto"}), f"look at @settings.py, the token is {SECRET}")
+    assert SECRET not in sent(sim)
+    assert sent(sim).count("KCODE_SECRET_") >= 3
+
+
+def test_a_secret_that_the_user_wrote_goes_where_it_is_meant_to(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    sim = k2sim([say("which file?")])
+    session = open_session(sim, **EDITS)
+    run_turn(session, f"the key is sk-{SECRET}")
+    sim2 = k2sim([use(call("write_file", path="conf.py", content=f"KEY = '{word_of(sim)}'\n")), say("done")])
+    session.switch(open_session(sim2).provider)
+    run_turn(session, "into conf.py")
+    assert (repo / "conf.py").read_text() == f"KEY = 'sk-{SECRET}'\n"
+    assert SECRET.encode() not in bytes_of(session)
+
+
+def moved(
+    k2sim: Any, open_session: Open, repo: Path, person: Person, made: Callable[[str], Any]
+) -> tuple[Session, str]:
+    """A secret of settings.py in another call; the result as the model sees it."""
+    settings_py(repo)
+    sim = k2sim([use(call("read_file", path="settings.py")), say("seen")])
+    session = open_session(sim, agent={"mode": "auto"})
+    session.approver = person
+    run_turn(session, "look")
+    sim2 = k2sim([made(word_of(sim)), say("done")])
+    session.switch(open_session(sim2).provider)
+    run_turn(session, "go")
+    return session, tool_texts(session)[-1]
+
+
+def test_a_secret_that_is_written_elsewhere_needs_a_yes_in_every_mode(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    person = Person()
+    moved(
+        k2sim,
+        open_session,
+        repo,
+        person,
+        lambda word: use(call("write_file", path="page.html", content=word)),
+    )
+    (question,) = person.asked
+    assert "a masked secret from elsewhere" in question.intent.sensitive
+    assert (repo / "page.html").read_text() == SECRET
+
+
+def test_a_command_with_a_secret_needs_a_yes_and_is_shown_without_it(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    person = Person()
+    run = lambda word: use(call("run_command", command=f"printf %s {word} | wc -c; echo {word}"))  # noqa: E731
+    session, text = moved(k2sim, open_session, repo, person, run)
+    (question,) = person.asked
+    assert "a masked secret" in question.why
+    assert SECRET not in question.intent.command
+    assert str(len(SECRET)) in text
+    assert SECRET not in text
+    assert SECRET.encode() not in bytes_of(session)
+
+
+def test_a_search_for_a_secret_finds_it(k2sim: Any, open_session: Open, repo: Path) -> None:
+    _, text = moved(k2sim, open_session, repo, Person(), lambda word: use(call("grep", pattern=word)))
+    assert "settings.py" in text
+    assert SECRET not in text
+
+
+def test_a_placeholder_of_nothing_is_refused(k2sim: Any, open_session: Open, repo: Path) -> None:
+    made = "KCODE_SECRET_PASSWORD_" + "0123ABCD"
+    sim = k2sim([use(call("write_file", path="a.txt", content=made)), say("ok")])
+    session = open_session(sim, **EDITS)
+    run_turn(session, "go")
+    assert "read the file that holds it again" in tool_texts(session)[-1]
+    assert not (repo / "a.txt").exists()
+
+
+def test_a_key_of_kcodes_own_goes_nowhere_but_where_it_is(k2sim: Any, open_session: Open, repo: Path) -> None:
+    (repo / "conf.py").write_text(f"KEY = '{TEST_KEY}'\nDEBUG = 1\n")
+    sim = k2sim([use(call("read_file", path="conf.py")), say("ok")])
+    session = open_session(sim, agent={"mode": "auto"})
+    session.approver = Person()
+    run_turn(session, "look")
+    word = word_of(sim)
+    line = f"KEY = '{word}'"
+    edit = [{"old_text": f"{line}\nDEBUG = 1", "new_text": f"{line}\nDEBUG = 0"}]
+    sim2 = k2sim(
+        [
+            use(call("edit_file", path="conf.py", edits=edit)),
+            use(call("write_file", path="b.txt", content=word)),
+            use(call("run_command", command=f"echo {word}")),
+            say("ok"),
+        ]
+    )
+    session.switch(open_session(sim2).provider)
+    run_turn(session, "go")
+    assert (repo / "conf.py").read_text() == f"KEY = '{TEST_KEY}'\nDEBUG = 0\n"
+    assert not (repo / "b.txt").exists()
+    assert all("kcode's own" in text for text in tool_texts(session)[-2:])
+    assert TEST_KEY.encode() not in bytes_of(session)
+    assert TEST_KEY not in sent(sim2)
+
+
+def test_masking_can_be_turned_off_but_not_for_kcodes_own_keys(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    settings_py(repo)
+    sim = k2sim([use(call("read_file", path="settings.py")), say("ok"), say("ok")])
+    session = open_session(sim, safety={"mask_secrets": False})
+    run_turn(session, f"look; mine is {TEST_KEY}")
+    assert SECRET in sent(sim)
+    assert TEST_KEY not in sent(sim)
+    run_turn(reopened(session, sim, open_session), "with masking again")
+    assert SECRET not in sent(sim)
+
+
+def test_it_is_explained_once(k2sim: Any, open_session: Open, repo: Path) -> None:
+    settings_py(repo)
+    read = use(call("read_file", path="settings.py"))
+    sim = k2sim([read, read, say("ok")])
+    run_turn(open_session(sim), "look twice")
+    assert sent(sim).count("kept from you") == 1
