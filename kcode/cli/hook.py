@@ -53,9 +53,15 @@ def install(
     return int(code)
 
 
+def _not_called() -> str:
+    return _("  git does not call lefthook for it yet: run `lefthook install`")
+
+
 def _installed(done: Status, place: Place) -> None:
     if done.by:
         _say(_("{hook}: added to {path}, which {by} runs").format(hook=done.hook, path=done.path, by=done.by))
+        if not done.called:
+            _say(_not_called())
         return
     _say(_("installed {path}").format(path=done.path))
     if done.chained:
@@ -107,6 +113,8 @@ def status() -> int:
         ]
         by = _(", by {by}").format(by=now.by) if now.by and now.state == "ours" else ""
         print(f"{name}: {words}{_(', chained') if now.chained else ''}{by} ({now.path})")
+        if not now.called:
+            print(_not_called())
         if now.program and not now.program_there:
             print(
                 _("  the kcode it starts is gone: {program}; `kcode hook install {name}` renews it").format(

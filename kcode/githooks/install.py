@@ -21,7 +21,8 @@ HOOKS = ("pre-commit", "prepare-commit-msg", "commit-msg", "pre-push", "post-mer
 @dataclass(frozen=True, slots=True)
 class Status:
     """One hook's state. ``state`` is ``none``, ``ours`` or ``other``; ``program`` is the recorded kcode.
-    ``by`` names who runs this repository's hooks (husky, lefthook), or is ``""`` for git itself."""
+    ``by`` names who runs this repository's hooks (husky, lefthook), or is ``""`` for git itself; ``called``
+    tells whether git calls them for this hook yet."""
 
     hook: str
     path: Path
@@ -30,6 +31,7 @@ class Status:
     program: str
     program_there: bool
     by: str = ""
+    called: bool = True
 
 
 class TakenByLefthook(UsageError):
@@ -51,7 +53,8 @@ def status(place: Place, hook: str) -> Status:
         there = shared.present(theirs, hook)
         other = shared.taken(theirs, hook) or (theirs.by == "husky" and theirs.file.exists())
         state = "ours" if there else "other" if other else "none"
-        return Status(hook, theirs.file, state, False, "", True, theirs.by)
+        calls = state != "ours" or shared.called(theirs, place, hook)
+        return Status(hook, theirs.file, state, False, "", True, theirs.by, calls)
     path = place.hooks / hook
     content = _content(path)
     state = "none" if content is None else "ours" if is_ours(content) else "other"

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from kcode.githooks.place import find_place
 from kcode.githooks.run import say, settings_here
@@ -16,9 +16,6 @@ from kcode.i18n import _, n_
 from kcode.workspace import repo
 
 _NONE = re.compile(r"0+")
-_TEST = re.compile(
-    r"(^|/)(tests?|specs?|__tests__)/|(^|/)test_[^/]*$|[._-](test|spec)\.[a-z]+$|_test\.[a-z]+$"
-)
 _SHOWN = 10
 
 
@@ -55,11 +52,16 @@ def before_push(arguments: list[str]) -> int:
     files = changed_files(place.top, here, arguments[0] if arguments else "")
     if not files:
         return 0
-    targets = affected_tests(place.top, files) if settings.hooks.push_tests == "affected" else []
-    if settings.hooks.push_tests == "affected" and not targets:
-        say(_("kcode hook: no test belongs to what is pushed: none was run"))
-        return 0
-    return _run(place.top, targets)
+    targets: tuple[str, ...] = ()
+    if settings.hooks.push_tests == "affected":
+        from kcode.testrun.affected import affected
+
+        found = asyncio.run(affected(place.top, files))
+        targets = found.targets
+        if not targets and not found.all:
+            say(_("kcode hook: no test belongs to what is pushed: none was run"))
+            return 0
+    return _run(place.top, list(targets))
 
 
 def _from_environment() -> list[Pushed]:
@@ -75,45 +77,19 @@ def _from_environment() -> list[Pushed]:
 
 
 def changed_files(top: Path, pushed: Sequence[Pushed], remote: str) -> list[str]:
-    """The files that the pushed commits change; of a new branch those that no branch of ``remote`` has."""
+    """The files that the pushed commits change or delete; of a new branch those that no branch of ``remote``
+    has."""
     found: dict[str, None] = {}
     for one in pushed:
         known = not _NONE.fullmatch(one.there) and _there(top, one.there)
-        arguments = ["log", "--format=", "--name-only", "--diff-filter=d", "-z"]
+        arguments = ["log", "--format=", "--name-only", "--no-renames", "-z"]
         arguments += (
             [f"{one.there}..{one.commit}"] if known else [one.commit, "--not", f"--remotes={remote or '*'}"]
         )
         done = repo.git_sync(top, *arguments, max_output=16_000_000)
         repo.check(done, "git log")
         found.update(dict.fromkeys(name.strip("\n") for name in done.stdout.split("\0") if name.strip("\n")))
-    return [path for path in found if (top / path).exists()]
-
-
-def affected_tests(top: Path, files: Sequence[str]) -> list[str]:
-    """Test files among ``files``, and those that are named after one of them."""
-    tests = [path for path in repo.list_files(top) or [] if _TEST.search(path) and _is_code(path)]
-    changed = set(files)
-    stems = {PurePosixPath(path).stem for path in files if _is_code(path)}
-    return [path for path in tests if path in changed or _about(path) in stems]
-
-
-def _about(test: str) -> str:
-    """The name that a test's file is made of: ``cart`` for ``test_cart.py`` and ``cart.test.ts``."""
-    stem = PurePosixPath(test).name.partition(".")[0]
-    return stem.removeprefix("test_").removesuffix("_test").removesuffix("_spec").removesuffix("Test")
-
-
-def _is_code(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return PurePosixPath(path).suffix.lower() not in (
-        "",
-        ".md",
-        ".txt",
-        ".json",
-        ".yml",
-        ".yaml",
-        ".toml",
-    ) and (name not in ("__init__.py", "conftest.py"))
+    return list(found)
 
 
 def _there(top: Path, commit: str) -> bool:

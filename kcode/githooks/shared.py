@@ -16,7 +16,7 @@ _LEFTHOOK = """\
 {hook}:
   commands:
     kcode:
-      run: kcode hook run {hook}{arguments}
+      run: command -v kcode >/dev/null 2>&1 || exit 0; kcode hook run {hook}{arguments} || [ $? -ne 1 ]
 {more}{mark}end {hook}
 """
 
@@ -43,7 +43,12 @@ def shared_hook(place: Place, hook: str) -> Shared | None:
 def present(shared: Shared, hook: str) -> bool:
     """Whether our lines for ``hook`` are in the file."""
     content = _read(shared.file) or b""
-    return has_stanza(content) if shared.by == "husky" else _block(hook).encode() in content
+    return has_stanza(content) if shared.by == "husky" else bool(_ours(hook).search(content))
+
+
+def called(shared: Shared, place: Place, hook: str) -> bool:
+    """Whether git calls who runs the hooks: lefthook writes git's hooks only when it is installed anew."""
+    return shared.by == "husky" or b"lefthook" in (_read(place.hooks / hook) or b"")
 
 
 def taken(shared: Shared, hook: str) -> bool:
@@ -76,11 +81,16 @@ def add(shared: Shared, hook: str) -> None:
 def remove(shared: Shared, hook: str) -> None:
     """Take our lines out of the file; raises OSError."""
     content = _read(shared.file) or b""
-    left = without_stanza(content) if shared.by == "husky" else content.replace(_block(hook).encode(), b"")
+    left = without_stanza(content) if shared.by == "husky" else _ours(hook).sub(b"", content)
     if left is None:
         shared.file.unlink()
     else:
         _write(shared.file, left)
+
+
+def _ours(hook: str) -> re.Pattern[bytes]:
+    begin, end = (re.escape(f"{MARK}{word} {hook}".encode()) for word in ("begin", "end"))
+    return re.compile(rb"^" + begin + rb"\n.*?^" + end + rb"\n?", re.MULTILINE | re.DOTALL)
 
 
 def _block(hook: str) -> str:

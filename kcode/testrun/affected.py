@@ -20,10 +20,12 @@ _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(?P<start>\d+)(?:,(?P<count>\d+))? @@")
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """``targets`` can be given to :func:`kcode.testrun.run.run_tests`; ``why`` says how they were found."""
+    """``targets`` can be given to :func:`kcode.testrun.run.run_tests`; ``why`` says how they were found;
+    with ``all`` there are too many to name: run all tests."""
 
     targets: tuple[str, ...]
     why: str
+    all: bool = False
 
 
 async def affected(root: Path, changed: Sequence[str] | None = None) -> Affected:
@@ -47,7 +49,7 @@ def _affected(root: Path, changed: list[str], files: list[str], lines: Mapping[s
     covered = _by_coverage(root, lines)
     rest = [path for path in changed if path not in covered]
     reached = importers(root, files, rest)
-    found = dict.fromkeys(path for path in reached if is_test(path))
+    found = dict.fromkeys(_target(root, path) for path in reached if is_test(path) or path.endswith(".rs"))
     known = set(files)
     for path in rest:
         found.update(dict.fromkeys(_neighbours(path, known)))
@@ -59,7 +61,7 @@ def _affected(root: Path, changed: list[str], files: list[str], lines: Mapping[s
     if by_context:
         how.append(f"{len(by_context)} tests by recorded coverage")
     if len(targets) > _MOST:
-        return Affected((), f"{len(targets)} of them: run all tests instead")
+        return Affected((), f"{len(targets)} of them, so all tests", all=True)
     return Affected(tuple(targets), ", ".join(how) + ("" if targets else "; no test imports them"))
 
 
@@ -113,9 +115,21 @@ def _files(root: Path) -> list[str]:
     return found
 
 
+def _target(root: Path, path: str) -> str:
+    """What runs the test at ``path``: in Go and Rust more than a file."""
+    if path.endswith(".go"):
+        return PurePosixPath(path).parent.as_posix()
+    if path.endswith(".rs"):
+        crate = next(
+            (one for one in PurePosixPath(path).parents if (root / one / "Cargo.toml").is_file()), None
+        )
+        return path if crate is None else crate.as_posix()
+    return path
+
+
 def _neighbours(path: str, known: set[str]) -> Iterable[str]:
     """Tests that lie where their language's custom puts those of ``path``; a Go test is its folder."""
-    if is_test(path) and path in known:
+    if is_test(path) and path in known and not path.endswith(".go"):
         yield path
         return
     pure = PurePosixPath(path)

@@ -1,4 +1,4 @@
-"""Who imports whom: Python from its syntax trees, JavaScript and TypeScript from their relative imports."""
+"""Who imports whom: Python from its syntax trees, other languages from the words of their imports."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from kcode.testrun.adapter import text_of
+from kcode.testrun.importnames import Named
 
 _SCRIPTS = (".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".mts", ".cts")
 _OTHERS = (".go", ".java", ".kt", ".rb", ".php", ".cs", ".rs", ".c", ".cc", ".cpp")
@@ -36,8 +37,9 @@ def importers(root: Path, files: Sequence[str], changed: Iterable[str]) -> list[
     users: defaultdict[str, set[str]] = defaultdict(set)
     known = set(files) | set(changed)
     modules = _modules(path for path in known if path.endswith(".py"))
+    named = Named(root, known)
     for path in files:
-        for used in _imports(root, path, known, modules):
+        for used in (*_imports(root, path, known, modules), *named.used(path)):
             users[used].add(path)
     for path in known:
         if path.rpartition("/")[2] == "conftest.py":

@@ -86,6 +86,8 @@ async def _targets(root: Path, target: str | Sequence[str] | None) -> tuple[list
         return ids, f"the {len(ids)} that failed last"
     if words.lower() in AFFECTED:
         found = await affected(root)
+        if found.all:
+            return [], f"affected by the changes: {found.why}"
         if not found.targets:
             return TestReport(cannot_run=f"no test is affected: {found.why}"), ""
         return list(found.targets), f"affected by the changes: {found.why}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from kcode.githooks.merged import lines
-from kcode.githooks.push import Pushed, affected_tests, changed_files, read_pushed
+from kcode.githooks.push import Pushed, changed_files, read_pushed
 from tests.githooks.conftest import Repository
 
 GOOD, BAD = "def total(p):\n    return sum(p)\n", "def total(p):\n    return 0\n"
@@ -98,9 +99,49 @@ def test_a_new_branch_counts_what_the_remote_has_not(pushing: Repository) -> Non
     assert changed_files(pushing.root, read_pushed(row), "origin") == ["new.py"]
 
 
-def test_tests_belong_to_files_by_name(pushing: Repository) -> None:
-    assert affected_tests(pushing.root, ["shop.py"]) == ["tests/test_shop.py"]
-    assert affected_tests(pushing.root, ["tests/test_other.py", "README.md"]) == ["tests/test_other.py"]
+def test_tests_that_import_what_is_pushed_through_others_run_too(pushing: Repository) -> None:
+    pushing.stage("cart.py", "from shop import total\n\ndef pay(p):\n    return total(p)\n")
+    pushing.stage("tests/test_pay.py", "from cart import pay\n\ndef test_pay():\n    assert pay([1]) == 1\n")
+    pushing.commit("--no-verify")
+    pushing.git("push", "-q", "--no-verify", "origin", "main")
+    pushing.stage("shop.py", BAD)
+    pushing.commit()
+    done = pushing.run("git", "push", "-q", "origin", "main")
+    assert "2 tests fail" in done.stderr
+    assert "tests/test_pay.py::test_pay" in done.stderr
+    assert "test_other" not in done.stderr
+
+
+def test_a_deleted_file_brings_the_tests_that_import_it(pushing: Repository) -> None:
+    pushing.git("rm", "-q", "shop.py")
+    pushing.commit()
+    done = pushing.run("git", "push", "-q", "origin", "main")
+    assert done.returncode != 0
+    assert "tests/test_shop.py" in done.stderr
+
+
+def test_a_push_where_no_test_is_affected_says_so_and_goes_on(pushing: Repository) -> None:
+    pushing.stage("README.md", "words\n")
+    pushing.commit()
+    done = pushing.run("git", "push", "-q", "origin", "main")
+    assert done.returncode == 0
+    assert "no test belongs to what is pushed" in done.stderr
+    assert "test_other" not in done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="not installed: node")
+def test_any_runner_tests_what_is_pushed(pushing: Repository) -> None:
+    pushing.stage("web/package.json", '{"scripts": {"test": "node --test"}}')
+    pushing.stage("web/src/cart.js", "exports.total = () => 0;\n")
+    pushing.stage(
+        "web/test/cart.test.js",
+        "const {test} = require('node:test');\nconst {total} = require('../src/cart.js');\n"
+        "test('totals', () => require('assert').equal(total(), 3));\n",
+    )
+    pushing.commit()
+    done = pushing.run("git", "push", "-q", "origin", "main")
+    assert "the push was stopped: 1 test fails" in done.stderr
+    assert 'kcode fix "web/test/cart.test.js::totals"' in done.stderr
 
 
 def test_a_merge_says_what_it_asks_for(repo: Repository) -> None:

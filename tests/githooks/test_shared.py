@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
+
 import pytest
 
 from kcode.errors import ExitCode
@@ -68,11 +72,56 @@ def test_lefthook_gets_a_section_of_its_own(repo: Repository) -> None:
     done = repo.kcode("hook", "install", "pre-commit", "pre-push")
     assert done.returncode == 0, done.stderr
     text = file.read_text()
-    assert "pre-commit:\n  commands:\n    kcode:\n      run: kcode hook run pre-commit\n" in text
-    assert "run: kcode hook run pre-push {0}\n      use_stdin: true\n" in text
+    guarded = "run: command -v kcode >/dev/null 2>&1 || exit 0; kcode hook run"
+    assert f"pre-commit:\n  commands:\n    kcode:\n      {guarded} pre-commit || [ $? -ne 1 ]\n" in text
+    assert f"{guarded} pre-push {{0}} || [ $? -ne 1 ]\n      use_stdin: true\n" in text
     assert "pre-push: installed, by lefthook" in repo.kcode("hook", "status").stdout
     assert repo.kcode("hook", "uninstall").returncode == 0
     assert file.read_bytes() == before
+
+
+def test_it_is_said_that_lefthook_has_to_install_itself_anew(repo: Repository) -> None:
+    repo.write("lefthook.yml", b"")
+    said = "run `lefthook install`"
+    assert said in repo.kcode("hook", "install", "pre-commit").stderr
+    assert said in repo.kcode("hook", "status").stdout
+    repo.write(".git/hooks/pre-commit", "#!/bin/sh\nlefthook run pre-commit\n")
+    assert said not in repo.kcode("hook", "status").stdout
+
+
+def test_a_section_of_an_older_kcode_is_taken_away_too(repo: Repository) -> None:
+    older = "# kcode-hook: begin pre-commit\npre-commit:\n  commands:\n    kcode:\n"
+    older += "      run: kcode hook run pre-commit\n# kcode-hook: end pre-commit\n"
+    file = repo.write("lefthook.yml", f"# ours\n{older}commit-msg: {{}}\n")
+    assert "pre-commit: installed, by lefthook" in repo.kcode("hook", "status").stdout
+    assert repo.kcode("hook", "uninstall").returncode == 0
+    assert file.read_text() == "# ours\ncommit-msg: {}\n"
+
+
+@pytest.mark.skipif(not shutil.which("lefthook"), reason="not installed: lefthook")
+def test_the_real_lefthook_runs_it_and_lets_through_who_has_no_kcode(repo: Repository) -> None:
+    repo.write("lefthook.yml", b"")
+    repo.kcode("hook", "install", "pre-commit")
+    assert repo.run("lefthook", "install").returncode == 0
+    repo.stage("a.py", f"a = '{KEY}'\n")
+    done = repo.commit(env=with_kcode(repo))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "a.py:1" in done.stdout + done.stderr
+    without = [one for one in os.environ["PATH"].split(":") if not (Path(one) / "kcode").exists()]
+    assert repo.commit(env={"PATH": ":".join(without)}).returncode == 0
+
+
+@pytest.mark.skipif(not shutil.which("husky"), reason="not installed: husky")
+def test_the_real_husky_runs_it(repo: Repository) -> None:
+    repo.write("package.json", '{"scripts": {"test": "true"}}')
+    assert repo.run("husky", "init").returncode == 0
+    before = (repo.root / ".husky/pre-commit").read_bytes()
+    assert repo.kcode("hook", "install", "pre-commit").returncode == 0
+    repo.stage("a.py", f"a = '{KEY}'\n")
+    done = repo.commit(env=with_kcode(repo))
+    assert (done.returncode, "a.py:1" in done.stderr) == (1, True)
+    repo.kcode("hook", "uninstall")
+    assert (repo.root / ".husky/pre-commit").read_bytes() == before
 
 
 def test_a_section_that_is_there_is_the_users_to_change(repo: Repository) -> None:
@@ -80,5 +129,5 @@ def test_a_section_that_is_there_is_the_users_to_change(repo: Repository) -> Non
     file = repo.write("lefthook.yml", before)
     done = repo.kcode("hook", "install", "pre-commit")
     assert done.returncode == ExitCode.NOT_ACHIEVED
-    assert "run: kcode hook run pre-commit" in done.stderr
+    assert "kcode hook run pre-commit" in done.stderr
     assert file.read_bytes() == before

@@ -7,7 +7,7 @@ import pytest
 
 from kcode.config.settings import Settings
 from kcode.testrun.affected import affected
-from kcode.testrun.importgraph import importers
+from kcode.testrun.importgraph import importers, is_test
 from kcode.testrun.last import last_failed, remember
 from kcode.testrun.report import TestCase, report_of
 from kcode.testrun.run import run_tests
@@ -110,6 +110,74 @@ async def test_tests_beside_the_changed_file_are_found_in_other_languages(projec
     assert set(found.targets) == {
         *("test/shop.spec.ts", "src/cart.test.ts", "pkg", "src/test/java/s/CartTest.java")
     }
+
+
+def written(root: Path, changed: list[str]) -> set[str]:
+    files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+    return {path for path in importers(root, files, changed) if is_test(path)}
+
+
+def test_go_packages_are_followed_through_the_module(project: Project) -> None:
+    root = project(
+        {
+            "go.mod": "module example.com/shop\n",
+            "price/price.go": "package price\n",
+            "cart/cart.go": 'package cart\n\nimport (\n\t"fmt"\n\tp "example.com/shop/price"\n)\n',
+            "cart/cart_test.go": "package cart\n",
+            "web/web_test.go": 'package web\n\nimport "example.com/shop/cart"\n',
+            "mail/mail_test.go": 'package mail\n\nimport "example.com/shop/pricelist"\n',
+        }
+    )
+    assert written(root, ["price/price.go"]) == {"cart/cart_test.go", "web/web_test.go"}
+
+
+async def test_in_go_and_rust_what_is_affected_is_a_package(project: Project) -> None:
+    root = project(
+        {
+            "go.mod": "module m\n",
+            "a/a.go": "package a\n",
+            "b/b_test.go": 'package b\n\nimport "m/a"\n',
+            "core/Cargo.toml": '[package]\nname = "core"\n',
+            "core/src/lib.rs": "",
+            "core/tests/api.rs": "",
+        }
+    )
+    assert (await affected(root, ["a/a.go"])).targets == ("b",)
+    assert (await affected(root, ["core/src/lib.rs"])).targets == ("core",)
+
+
+def test_classes_are_followed_by_package_and_import(project: Project) -> None:
+    java = "src/main/java/com/shop"
+    root = project(
+        {
+            f"{java}/Cart.java": "package com.shop; class Cart { Price p; }",
+            f"{java}/Price.java": "package com.shop; class Price {}",
+            f"{java}/mail/Price.java": "package com.shop.mail; class Price {}",
+            "src/test/java/com/shop/CartTest.java": "package com.shop; class CartTest { Cart c; }",
+            "src/test/java/web/WebTest.java": "package web; import com.shop.Cart; class WebTest { Cart c; }",
+            "src/test/java/web/MailTest.java": "import com.shop.mail.Price; class MailTest { Price p; }",
+        }
+    )
+    assert written(root, [f"{java}/Price.java"]) == {
+        "src/test/java/com/shop/CartTest.java",
+        "src/test/java/web/WebTest.java",
+    }
+
+
+def test_ruby_and_php_are_followed_by_what_they_require(project: Project) -> None:
+    root = project(
+        {
+            "lib/shop/price.rb": "",
+            "lib/cart.rb": "require 'shop/price'\n",
+            "spec/cart_spec.rb": "require_relative '../lib/cart'\n",
+            "spec/mail_spec.rb": "require 'mail'\n",
+            "src/Cart.php": "<?php\nnamespace App;\n",
+            "tests/PayTest.php": "<?php\nuse App\\Cart;\n",
+            "tests/MailTest.php": "<?php\nrequire_once __DIR__ . '/../src/Mail.php';\n",
+        }
+    )
+    assert written(root, ["lib/shop/price.rb"]) == {"spec/cart_spec.rb"}
+    assert written(root, ["src/Cart.php"]) == {"tests/PayTest.php"}
 
 
 def test_a_changed_conftest_affects_all_tests_below_it(project: Project) -> None:
