@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -114,9 +115,7 @@ def test_what_the_model_would_write_comes_before_the_rest(tmp_path: Path) -> Non
     mutations = Mutations(found, set())
     next(mutations)
     line = FUNCTION.splitlines()[10]
-    weighed = {0: {"        first": -0.1}, line.index(" max"): {" max": -0.1, " min": -7.0}}
-    weighed |= {line.index("("): {"(": 0.0}, line.index("first, "): {"first": -0.1}}
-    weighed[line.index(", ")] = {",": -0.1}
+    weighed = {token.start(): {token.group(): -0.1} for token in re.finditer(r" *(\w+|[^\w ])", line)}
     weighed[line.index(" - 1")] = {" %": -0.2, " -": -3.0, " +": -8.0}
     mutations.prefer("a.py", 11, weighed)
     assert next(mutations).new == ("        first = max(first, second % 1)",)
