@@ -173,7 +173,7 @@ def _connections_of(connection: sqlite3.Connection, contents: Iterable[int]) -> 
 
 
 def _new_connections(results: Iterable[Result]) -> list[tuple[bytes, bytes]]:
-    return sorted((entry[3], entry[4]) for *_, entry in results if entry is not None)
+    return sorted((entry[4], entry[5]) for *_, entry in results if entry is not None)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -17,16 +17,14 @@ MOST = 300_000  # files of a repository
 
 
 def listing(root: Path) -> tuple[list[str], str]:
-    """The files, sorted: not ignored, and of a language the map knows; and why some are left out, or "".
-
-    Submodules and repositories within the repository are their own and are not entered.
+    """The files, sorted: those that searches look into, of a language the map knows; and why some are left
+    out, or "". Submodules and repositories within the repository are part of it.
     """
-    from kcode.workspace.ignore import counted, walk
-    from kcode.workspace.repo import list_files
+    from kcode.workspace.ignore import walk
+    from kcode.workspace.listing import list_files
 
-    listed = list_files(root) if (root / ".git").exists() else None
-    if listed is not None:
-        found = counted(root, (path for path in listed if reads(path)))
+    if (root / ".git").exists():
+        found = [path for path in list_files(root) if reads(path)]
         if len(found) <= MOST:
             return found, ""
         return found[:MOST], f"only the first {MOST:,} of {len(found):,} files are in the map"

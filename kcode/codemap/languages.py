@@ -64,11 +64,17 @@ def language_for(path: str) -> Language | None:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """``query`` tells definitions and uses in one walk; ``kinds`` are those it defines, in its order."""
+    """``query`` tells definitions and uses in one walk; ``kinds`` are those it defines, in its order.
+
+    ``body`` is the number of the field that holds a definition's body, ``values`` are those of the fields in
+    which something that has a body may stand; those that the grammar has.
+    """
 
     parser: Parser
     query: Query
     kinds: tuple[str, ...]
+    body: int | None
+    values: tuple[int, ...]
 
 
 @cache
@@ -80,7 +86,14 @@ def grammar(language: Language) -> Grammar | None:
     if loaded is None:
         return None
     text = query_text(language)
-    return Grammar(Parser(loaded), Query(loaded, text), tuple(dict.fromkeys(_KIND.findall(text))))
+    body, *values = (loaded.field_id_for_name(name) for name in ("body", "value", "right"))
+    return Grammar(
+        Parser(loaded),
+        Query(loaded, text),
+        tuple(dict.fromkeys(_KIND.findall(text))),
+        body,
+        tuple(each for each in values if each is not None),
+    )
 
 
 def query_text(language: Language) -> str:

@@ -7,13 +7,11 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from heapq import nsmallest
-from itertools import groupby
-from operator import itemgetter
+from itertools import accumulate, chain
 
 from kcode.codemap import store
 from kcode.codemap.pack import numbers, packed, unpacked_definitions
-from kcode.codemap.tags import Definition, number
+from kcode.codemap.tags import Definition
 
 MOST = 100_000  # names that are kept
 FILES = 4  # of one name, the highest ranked ones
@@ -50,29 +48,33 @@ def keep(
 ) -> None:
     """Keep the names that completion searches. ``counts`` says how many files use the name of a number,
     ``files`` which files have a content, contents and files by rank."""
-    contents = list(files)
-    found = nsmallest(MOST, _offered(connection, counts, {each: at for at, each in enumerate(contents)}))
-    text, starts, chosen = [], array("I", [0]), array("I")
-    for (_, name), same in groupby(found, key=itemgetter(0, 1)):
-        chosen.extend([file for *_, at in same for file in files[contents[at]]][:FILES])
-        starts.append(len(chosen))
-        text.append(name.replace(".", "/"))
-    store.put_part(connection, "names", "\n".join(text).encode("utf-8", "replace"))
-    store.put_part(connection, "names_starts", packed(starts))
-    store.put_part(connection, "names_files", packed(chosen))
-
-
-def _offered(
-    connection: sqlite3.Connection, counts: Mapping[int, int], order: Mapping[int, int]
-) -> Iterator[tuple[int, str, int]]:
-    """Of every definition: less how often its name is used, its full name, the rank of its content."""
-    for content, offered in connection.execute("SELECT content, offered FROM definitions"):
-        at = order.get(content)
-        if at is None or not offered:  # of another branch
+    where: dict[str, Sequence[int]] = {}
+    used: dict[str, int] = {}
+    offered = dict(_offered(connection))
+    for content, at in files.items():  # of another branch is what no file has
+        if content not in offered:
             continue
-        for full in offered.split("\n"):
-            if "/" not in full:
-                yield -counts.get(number(full.rpartition(".")[2]), 0), full, at
+        text, last = offered[content]
+        for name, number in zip(text.split("\n"), last, strict=True):
+            if (known := where.get(name)) is None:
+                where[name] = at
+                used[name] = counts.get(number, 0)
+            elif len(known) < FILES:
+                where[name] = [*known, *at]
+    kept = [name for name in where if "/" not in name]
+    kept.sort(key=used.__getitem__, reverse=True)  # stable: of equally used ones the higher ranked first
+    del kept[MOST:]
+    chosen = [where[name][:FILES] for name in kept]
+    store.put_part(connection, "names", "\n".join(kept).replace(".", "/").encode("utf-8", "replace"))
+    store.put_part(connection, "names_starts", packed(accumulate(map(len, chosen), initial=0)))
+    store.put_part(connection, "names_files", packed(chain.from_iterable(chosen)))
+
+
+def _offered(connection: sqlite3.Connection) -> Iterator[tuple[int, tuple[str, array[int]]]]:
+    """The names of each content, with the numbers of their last parts."""
+    rows = connection.execute("SELECT content, offered, offered_numbers FROM definitions WHERE offered != ''")
+    for content, text, last in rows:
+        yield content, (text, numbers(last))
 
 
 def load(connection: sqlite3.Connection) -> Names:

@@ -14,27 +14,37 @@ NOT_OFFERED = frozenset({"key", "heading", "prototype", "impl", "rule", "id"})
 """Kinds that nobody completes by name."""
 
 T = TypeVar("T", int, float)
-Entry = tuple[str, str, bytes, bytes, bytes, bytes]
-"""Of a content: its definitions; the names that completion offers; the numbers of the names it defines, of
-those among them that connect files, and of the names it uses; how often it uses each."""
+Entry = tuple[str, str, bytes, bytes, bytes, bytes, bytes]
+"""Of a content: its definitions; the full names that completion offers, and the numbers of their last parts;
+the numbers of the names it defines, of those among them that connect files, and of the names it uses; how
+often it uses each."""
 
 _FIELD, _ROW = "\x1f", "\n"
 
 
 def entry_of(tags: Tags) -> Entry:
-    rows = [
-        _FIELD.join((_plain(d.name), d.kind, str(d.line), str(d.end), _plain(d.outer), _plain(d.signature)))
-        for d in tags.definitions
-    ]
-    offered = dict.fromkeys(_plain(d.full) for d in tags.definitions if d.kind not in NOT_OFFERED)
-    linking = {d.name for d in tags.definitions if d.kind not in UNRANKED and len(d.name) >= SHORTEST}
+    rows, offered = [], {}
+    numbered: dict[str, int] = {}
+    linking: set[int] = set()
+    for name, kind, line, end, signature, outer in tags.definitions:
+        name, outer = _plain(name), _plain(outer)
+        if (its := numbered.get(name)) is None:
+            its = numbered[name] = number(name)
+        rows.append(
+            f"{name}{_FIELD}{kind}{_FIELD}{line}{_FIELD}{end}{_FIELD}{outer}{_FIELD}{_plain(signature)}"
+        )
+        if kind not in NOT_OFFERED:
+            offered[f"{outer}.{name}" if outer else name] = its
+        if kind not in UNRANKED and len(name) >= SHORTEST:
+            linking.add(its)
     return (
         _ROW.join(rows),
         _ROW.join(offered),
-        packed(sorted({number(_plain(d.name)) for d in tags.definitions})),
-        packed(sorted(map(number, linking))),
-        packed(name for name, _ in tags.uses),
-        bytes(count for _, count in tags.uses),
+        packed(offered.values()),
+        packed(sorted(set(numbered.values()))),
+        packed(sorted(linking)),
+        packed([name for name, _ in tags.uses]),
+        bytes([count for _, count in tags.uses]),
     )
 
 

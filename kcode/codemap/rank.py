@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, repeat
-from operator import mul
+from operator import itemgetter, mul, neg
 
 DAMPING = 0.85
 DEFINERS = 12  # a name defined in more files than this connects nothing
 EDGES = 40  # of one file, the strongest ones
 ROUNDS = 25
-CLOSE_ENOUGH = 1e-5  # of the ranks' sum
+CLOSE_ENOUGH = 1e-4  # of the ranks' sum
 UNRANKED = frozenset(
     {"key", "heading", "id", "rule", "variable", "prototype", "table", "property", "impl", "module"}
 )
@@ -74,7 +74,8 @@ def edges(uses: Iterable[tuple[Sequence[int], Sequence[int]]], definers: Definer
                 weights[target] = weights.get(target, 0.0) + share
         strongest: Iterable[int] = weights
         if len(weights) > EDGES:
-            strongest = sorted(weights, key=lambda at: (-weights[at], at))[:EDGES]
+            ordered = sorted(zip(map(neg, weights.values()), weights, strict=True))
+            strongest = [at for _, at in ordered[:EDGES]]
         chosen = sorted(strongest)
         total = sum([weights[at] for at in chosen])
         graph.files.extend(chosen)
@@ -108,17 +109,28 @@ def ranks(into: Graph, weights: Sequence[float] = ()) -> list[float]:
     count = len(into.starts) - 1
     base = list(weights) or [1.0] * count
     rank = list(base)
-    get = rank.__getitem__
+    starts, sources = into.starts, into.files
     flows = array("d", map(mul, into.shares, repeat(DAMPING)))
-    reached = [file for file in range(count) if into.starts[file] < into.starts[file + 1]]
+    reached = []
+    for file in range(count):
+        here = slice(starts[file], starts[file + 1])
+        if here.start < here.stop:
+            reached.append((file, base[file], _picker(sources[here]), tuple(flows[here])))
     for _ in range(ROUNDS):
         moved = 0.0
-        for file in reached:
-            here = slice(into.starts[file], into.starts[file + 1])
-            new = base[file] + sum(map(mul, map(get, into.files[here]), flows[here]))
+        for file, own, pick, shares in reached:
+            new = own + sum(map(mul, pick(rank), shares))
             moved += abs(new - rank[file])
             rank[file] = new
         if moved <= CLOSE_ENOUGH * sum(rank):
             break
     highest = max(rank, default=0.0) or 1.0
     return [float(f"{value / highest:.{_PRECISION}g}") for value in rank]
+
+
+def _picker(places: Sequence[int]) -> Callable[[list[float]], tuple[float, ...]]:
+    """Takes the values at ``places``, one or more."""
+    if len(places) == 1:
+        (only,) = places
+        return lambda values: (values[only],)
+    return itemgetter(*places)

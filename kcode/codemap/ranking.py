@@ -9,20 +9,26 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from kcode.codemap import names, store
 from kcode.codemap.pack import floats, numbers, packed, packed_floats
 from kcode.codemap.rank import Graph, definers_of, edges, ranks, turned
 from kcode.codemap.tags import number
 
-_TESTS = re.compile(
+_TEST_FOLDER = re.compile(
     r"(?:^|/)(?:tests?|__tests__|specs?|testdata|test[-_]?fixtures|fixtures|testing|examples?|samples?|bench\w*)/"
-    r"|(?:^|/)(?:test_[^/]*|conftest|[^/]*[._-](?:test|spec)s?|[^/]*(?:Test|Tests|TestCase|Spec))\.\w+$"
     r"|[a-z]Test/",
 )
-_MADE = re.compile(
-    r"(?:^|/)(?:vendor|third[-_]?party|node_modules|dist|generated|gen|migrations|bower_components)/"
-    r"|(?:\.min\.\w+|[._]pb2?(?:_grpc)?\.\w+|\.g\.\w+|\.generated\.\w+|_generated\.\w+|\.designer\.cs)$",
+_TEST_FILE = re.compile(
+    r"(?:test_.*|conftest|.*[._-](?:test|spec)s?|.*(?:Test|Tests|TestCase|Spec))\.\w+",
+)
+_MADE_FOLDER = re.compile(
+    r"(?:^|/)(?:vendor|third[-_]?party|node_modules|dist|generated|gen|migrations|bower_components)/",
+    re.IGNORECASE,
+)
+_MADE_FILE = re.compile(
+    r".*(?:\.min\.\w+|[._]pb2?(?:_grpc)?\.\w+|\.g\.\w+|\.generated\.\w+|_generated\.\w+|\.designer\.cs)",
     re.IGNORECASE,
 )
 TEST, MADE = 0.15, 0.05  # how much a test and a generated or foreign file count
@@ -146,9 +152,19 @@ def _put_counts(connection: sqlite3.Connection, counts: Counter[int]) -> None:
 
 
 def _worth(path: str) -> float:
-    if _MADE.search(path):
+    folder, slash, name = path.rpartition("/")
+    of_folder = _folder_worth(folder + slash)
+    if of_folder == MADE or _MADE_FILE.fullmatch(name):
         return MADE
-    return TEST if _TESTS.search(path) else 1.0
+    return TEST if of_folder == TEST or _TEST_FILE.fullmatch(name) else 1.0
+
+
+@lru_cache(maxsize=64)
+def _folder_worth(folder: str) -> float:
+    """``folder`` has a slash at its end, or is empty. Asked by sorted paths, so few need to be kept."""
+    if _MADE_FOLDER.search(folder):
+        return MADE
+    return TEST if _TEST_FOLDER.search(folder) else 1.0
 
 
 def positions(ranked: Ranking, files: Iterable[int]) -> list[int]:

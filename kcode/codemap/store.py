@@ -19,11 +19,13 @@ from kcode.codemap.tags import Definition, number
 from kcode.config.paths import cache_dir
 from kcode.config.project import workspace_key
 
-VERSION = 4  # of the tables, the queries and the tags: another one is built anew
+VERSION = 5  # of the tables, the queries and the tags: another one is built anew
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE contents (id INTEGER PRIMARY KEY, digest BLOB UNIQUE, used INTEGER NOT NULL);
-CREATE TABLE definitions (content INTEGER PRIMARY KEY, text TEXT NOT NULL, offered TEXT NOT NULL);
+CREATE TABLE definitions (
+  content INTEGER PRIMARY KEY, text TEXT NOT NULL, offered TEXT NOT NULL, offered_numbers BLOB NOT NULL
+);
 CREATE TABLE numbers (
   content INTEGER PRIMARY KEY, defined BLOB NOT NULL, linking BLOB NOT NULL, names BLOB NOT NULL,
   counts BLOB NOT NULL
@@ -166,11 +168,11 @@ def put_contents(
         "INSERT INTO contents VALUES (?, ?, ?)", [(content, digest, now_s) for content, digest, _ in rows]
     )
     connection.executemany(
-        "INSERT INTO definitions VALUES (?, ?, ?)",
-        [(content, entry[0], entry[1]) for content, _, entry in rows if entry[0]],
+        "INSERT INTO definitions VALUES (?, ?, ?, ?)",
+        [(content, *entry[:3]) for content, _, entry in rows if entry[0]],
     )
     connection.executemany(
-        "INSERT INTO numbers VALUES (?, ?, ?, ?, ?)", [(content, *entry[2:]) for content, _, entry in rows]
+        "INSERT INTO numbers VALUES (?, ?, ?, ?, ?)", [(content, *entry[3:]) for content, _, entry in rows]
     )
 
 

@@ -6,10 +6,11 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from kcode.codemap.languages import Language, grammar
-from kcode.codemap.signature import signature_of
+from kcode.codemap.languages import Grammar, Language, grammar
+from kcode.codemap.signature import Signatures
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -23,6 +24,7 @@ OUTER = frozenset({"class", "struct", "interface", "trait", "enum", "module", "e
 _MOST_COUNTED = 255  # uses of one name in one file
 _ONCE = frozenset({"constant", "variable"})  # assigned again is not defined again
 _WITHIN = OUTER | {"function", "method"}  # whose names stand before those of what is in them
+_BYTES, _PLACE = attrgetter("text"), itemgetter(0, 1)
 
 
 class Definition(NamedTuple):
@@ -68,14 +70,12 @@ def tags_of(source: bytes, language: Language) -> Tags | None:
         return None
     source = _utf8(source)
     captures = QueryCursor(tools.query).captures(tools.parser.parse(source).root_node)
-    uses: Counter[int] = Counter()
-    for name, count in Counter([node.text for node in captures.get("ref", ())]).items():
+    uses: dict[int, int] = {}
+    for name, count in Counter(map(_BYTES, captures.get("ref", ()))).items():
         if name:
-            uses[zlib.crc32(name)] += count
-    return Tags(
-        tuple(_definitions(captures, tools.kinds, source, language)),
-        tuple(sorted((key, min(count, _MOST_COUNTED)) for key, count in uses.items())),
-    )
+            key = zlib.crc32(name)
+            uses[key] = min(uses.get(key, 0) + count, _MOST_COUNTED)
+    return Tags(tuple(_definitions(captures, tools, source, language)), tuple(sorted(uses.items())))
 
 
 def nested(definitions: Sequence[Definition]) -> Iterator[tuple[int, Definition]]:
@@ -89,31 +89,28 @@ def nested(definitions: Sequence[Definition]) -> Iterator[tuple[int, Definition]
             open_.append(each)
 
 
-@dataclass(slots=True)
 class _Body:
-    start: int
-    end: int
-    kind: str
-    node: Node
-    outer: str = ""  # what the source itself names as the owner
-    name: str = ""
-    path: str = ""  # the names of what it stands within, and its own
+    """Where a definition begins and ends, in bytes; ``outer`` is what the source itself names as the owner,
+    ``path`` the names of what it stands within, and its own."""
+
+    __slots__ = ("end", "kind", "node", "outer", "path", "start")
+
+    def __init__(self, start: int, end: int, kind: str, node: Node) -> None:
+        self.start, self.end, self.kind, self.node = start, end, kind, node
+        self.outer = self.path = ""
 
 
 def _definitions(
-    captures: Mapping[str, list[Node]], kinds: Sequence[str], source: bytes, language: Language
+    captures: Mapping[str, list[Node]], tools: Grammar, source: bytes, language: Language
 ) -> Iterator[Definition]:
     """Every name goes with the innermost body it stands in: captures are much cheaper than matches."""
-    bodies = _bodies(captures, kinds)
-    names = sorted(captures.get("name", ()), key=_start)
-    owners = sorted(captures.get("outer", ()), key=_start)
-    marks = sorted([(_start(node), 0, node) for node in owners] + [(_start(node), 1, node) for node in names],
-                   key=lambda mark: mark[:2])  # fmt: skip
+    bodies = _bodies(captures, tools.kinds)
+    signature = Signatures(source, tools, language)
     open_: list[_Body] = []
     once: set[str] = set()
-    at = told = 0
+    at = told = line = counted = 0
     last = (-1, -1)
-    for start, is_name, node in marks:
+    for start, is_name, node in _marks(captures):
         while at < len(bodies) and bodies[at].start <= start:
             while open_ and open_[-1].end <= bodies[at].start:
                 open_.pop()
@@ -132,16 +129,31 @@ def _definitions(
         if not text or (body.kind in _ONCE and text in once):
             continue
         once.add(text)
-        outer = body.outer or _around(open_[:-1])
+        outer = body.outer or _around(open_)
         body.path = f"{outer}.{text}" if outer and body.kind in _WITHIN else text
-        line = node.start_point[0]
+        line += source.count(b"\n", counted, start)
+        counted = start
+        row, column = body.node.end_point  # a node that takes its line's end with it ends on the line before
+        end = max(row - 1 if column == 0 and row > body.node.start_point[0] else row, line)
         yield Definition(
-            text, _kind(body, text, language), line + 1, max(_last_line(body.node), line) + 1,
-            signature_of(source, node, body.node, language), outer[:NAME],
-        )  # fmt: skip
+            text,
+            _kind(body, text, language),
+            line + 1,
+            end + 1,
+            signature.of(start, node.end_byte, body),
+            outer[:NAME],
+        )
         told += 1
         if told >= MOST:
             return
+
+
+def _marks(captures: Mapping[str, list[Node]]) -> list[tuple[int, int, Node]]:
+    """Names and owners by where they begin: an owner (0) before a name (1)."""
+    marks = [(node.start_byte, 1, node) for node in captures.get("name", ())]
+    marks += [(node.start_byte, 0, node) for node in captures.get("outer", ())]
+    marks.sort(key=_PLACE)
+    return marks
 
 
 def _bodies(captures: Mapping[str, list[Node]], kinds: Sequence[str]) -> list[_Body]:
@@ -149,25 +161,27 @@ def _bodies(captures: Mapping[str, list[Node]], kinds: Sequence[str]) -> list[_B
     found: dict[tuple[int, int], _Body] = {}
     for kind in kinds:
         for node in captures.get(f"def.{kind}", ()):
-            key = (node.start_byte, -node.end_byte)
-            if key not in found:
-                found[key] = _Body(key[0], -key[1], kind, node)
+            start, end = node.byte_range
+            if (start, -end) not in found:
+                found[start, -end] = _Body(start, end, kind, node)
     return [found[key] for key in sorted(found)]
 
 
-def _start(node: Node) -> int:
-    return node.start_byte
-
-
 def _text(node: Node) -> str:
-    text = " ".join((node.text or b"").decode("utf-8", "replace").split())[:NAME]
+    text = (node.text or b"").decode("utf-8", "replace")
+    if not text.isidentifier() or len(text) > NAME:
+        text = " ".join(text.split())[:NAME]
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":
         text = text[1:-1]
     return text
 
 
-def _around(bodies: Sequence[_Body]) -> str:
-    return next((body.path for body in reversed(bodies) if body.kind in _WITHIN and body.path), "")
+def _around(open_: Sequence[_Body]) -> str:
+    """The path of what the last of them stands within."""
+    for at in range(len(open_) - 2, -1, -1):
+        if open_[at].path and open_[at].kind in _WITHIN:
+            return open_[at].path
+    return ""
 
 
 def _kind(body: _Body, name: str, language: Language) -> str:
@@ -176,12 +190,6 @@ def _kind(body: _Body, name: str, language: Language) -> str:
         return body.kind
     annotated = body.node.child_by_field_name("type") is not None
     return "constant" if annotated or name.isupper() else "variable"
-
-
-def _last_line(node: Node) -> int:
-    """A node that takes its line's end with it ends on the line before."""
-    row, column = node.end_point
-    return row - 1 if column == 0 and row > node.start_point[0] else row
 
 
 def _utf8(source: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 git compares its own index with the disk (threads, no Python), and a folder whose time is as it was holds
 the same names. Whatever this cannot tell for certain, such as a changed git index or changed ignore rules,
-is left to a full update.
+is left to a full update. Submodules and repositories within the repository are looked at by themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 
 from kcode.codemap.files import MOST, reads
 from kcode.errors import KcodeError
-from kcode.workspace.ignore import counted
+from kcode.workspace.ignore import SEARCH, counted
+from kcode.workspace.listing import other_trees
 from kcode.workspace.repo import git_sync
 
 MOST_FOLDERS = 100  # changed ones: more are a full update's business
@@ -24,6 +25,7 @@ RACY_NS = (
     2_000_000_000  # a folder that changed this short a time ago may change again within its clock's tick
 )
 _OUTPUT = 64_000_000  # bytes
+_SUBMODULE = "160000"  # a mode in git's index
 _RULES = (".gitignore", ".ignore", ".rgignore", ".kcodeignore")
 
 
@@ -35,6 +37,7 @@ class _State:
     folders: dict[str, int]
     dirty: frozenset[str]
     untracked: frozenset[str]
+    within: dict[str, Watch]  # the repositories in it, by their folders
 
 
 class Watch:
@@ -54,10 +57,16 @@ class Watch:
         self._state = self._begun = None
         if not (self._root / ".git").exists():
             return
-        tracked = self._names("ls-files", "-z")
+        listed = self._names("ls-files", "-s", "-z")
         untracked = self._names("ls-files", "-o", "--exclude-standard", "-z")
         dirty = self._names("diff-files", "--name-only", "-z")
-        if tracked is None or untracked is None or dirty is None or len(tracked) > MOST:
+        if listed is None or untracked is None or dirty is None or len(listed) > MOST:
+            return
+        entries = [line.partition("\t") for line in listed]
+        submodules = [path for about, _, path in entries if about.startswith(_SUBMODULE)]
+        tracked = [path for about, _, path in entries if not about.startswith(_SUBMODULE)]
+        within = self._within({*submodules, *(path[:-1] for path in untracked if path.endswith("/"))})
+        if within is None:
             return
         folders = {""}
         for path in (*tracked, *untracked):
@@ -66,16 +75,24 @@ class Watch:
         for folder in sorted(folders):
             folders.update(self._below(folder))
         rules = {path for path in (*tracked, *untracked) if path.endswith(_RULES)}
+        if any(self._brings_back(path) for path in rules if path.endswith(SEARCH)):
+            return  # files that git does not speak of count too
         self._begun = _State(
-            {path: self._stamp(path) for path in (*sorted(rules), *self._git_files())},
+            {
+                path: self._stamp(path)
+                for path in (*sorted(rules), *self._git_files(), *(f"{each}/.git" for each in submodules))
+            },
             dict(self._times(folders)),
             frozenset(dirty),
             frozenset(path for path in untracked if reads(path)),
+            within,
         )
 
     def updated(self) -> None:
         """The full update that followed :meth:`begin` has been recorded."""
         self._state, self._begun = self._begun, None
+        for each in self._state.within.values() if self._state else ():
+            each.updated()
 
     def look(self) -> list[str] | None:
         """Paths that may have changed, appeared or gone since the last look; None: look at everything."""
@@ -97,10 +114,33 @@ class Watch:
         new = self._new(changed, times, before)
         if new is None or any(path.endswith(_RULES) for path in new):
             return None
+        inner = self._look_within(before)
+        if inner is None:
+            return None
         there = {path for path in before.untracked | new if (self._root / path).exists()}
-        self._state = _State(before.rules, times, frozenset(dirty), frozenset(there))
+        self._state = _State(before.rules, times, frozenset(dirty), frozenset(there), before.within)
         touched = {path for path in {*dirty, *before.dirty, *before.untracked, *new} if reads(path)}
-        return sorted(counted(self._root, touched))
+        return sorted(counted(self._root, touched | inner))
+
+    def _within(self, folders: Iterable[str]) -> dict[str, Watch] | None:
+        """The repositories among ``folders``, each looked at; None where one of them cannot be."""
+        found = {}
+        for folder in sorted(self._repositories(folders)):  # a submodule may not be checked out
+            found[folder] = watch = Watch(self._root / folder)
+            watch.begin()
+            if watch._begun is None:
+                return None
+        return found
+
+    def _look_within(self, before: _State) -> set[str] | None:
+        """What :meth:`look` tells of the repositories within."""
+        found: set[str] = set()
+        for folder, watch in before.within.items():
+            paths = watch.look()
+            if paths is None:
+                return None
+            found.update(f"{folder}/{path}" for path in paths)
+        return found
 
     def _new(self, changed: Iterable[str], times: dict[str, int], before: _State) -> set[str] | None:
         """Untracked files in folders that changed, and in folders that are new, which ``times`` learns of."""
@@ -110,6 +150,8 @@ class Watch:
                 wanted.append(folder)
                 times.update(self._times(self._below(folder) - before.folders.keys()))
         fresh = times.keys() - before.folders.keys()
+        if self._repositories((fresh | set(wanted)) - before.within.keys()):
+            return None
         asked = [f":(glob){_escaped(folder)}{'/' if folder else ''}*" for folder in wanted]
         asked += [f":(literal){folder}" for folder in sorted(fresh)]
         if not asked:
@@ -123,7 +165,19 @@ class Watch:
                 times.update(self._times(self._below(path)))
                 if path not in times:
                     break
-        return set(found)
+        return {path for path in found if not path.endswith("/")}
+
+    def _repositories(self, folders: Iterable[str]) -> set[str]:
+        """Those of ``folders`` below the root that are repositories, not working trees of this one."""
+        found = {folder for folder in folders if folder and (self._root / folder / ".git").exists()}
+        return found - set(other_trees(self._root)) if found else found
+
+    def _brings_back(self, path: str) -> bool:
+        try:
+            lines = (self._root / path).read_bytes().splitlines()
+        except OSError:
+            return False
+        return any(line.startswith(b"!") for line in lines)
 
     def _git_files(self) -> Iterator[str]:
         for name in ("index", "info/exclude", "HEAD"):

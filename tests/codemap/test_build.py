@@ -19,6 +19,7 @@ from kcode.codemap.build import build, update_few
 from kcode.codemap.files import MOST_LOOSE, listing
 from kcode.codemap.ranking import around, ranking
 from kcode.tools.mapping import measure
+from kcode.workspace.listing import list_files
 from tests.codemap.conftest import git, write
 
 MODULE = """\
@@ -208,7 +209,9 @@ def test_a_full_disk_is_an_error_in_words_and_the_index_stays(repo: Path) -> Non
     assert content(repo) == cold(repo)
 
 
-def test_links_submodules_and_repositories_within_are_not_entered(repo: Path, tmp_path: Path) -> None:
+def test_submodules_and_repositories_within_are_part_of_it_as_for_searches_and_links_are_not(
+    repo: Path, tmp_path: Path
+) -> None:
     other = tmp_path / "other"
     other.mkdir()
     git(other, "init", "-q")
@@ -225,8 +228,10 @@ def test_links_submodules_and_repositories_within_are_not_entered(repo: Path, tm
     build(repo)
     index = store.open_for_reading(store.index_path(repo))
     assert index is not None
-    assert [path for (path,) in index.execute("SELECT path FROM files")] == ["m1.py"]
+    paths = [path for (path,) in index.execute("SELECT path FROM files ORDER BY path")]
     index.close()
+    assert paths == ["m1.py", "nested/secret.py", "sub/secret.py"]
+    assert set(paths) == set(list_files(repo)) - {".gitmodules", "link.py", "linked"}
     tree = tmp_path / "tree"
     git(repo, "worktree", "add", "-q", str(tree))
     assert listing(tree)[0] == ["link.py", "m1.py"]

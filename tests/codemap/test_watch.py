@@ -99,6 +99,60 @@ def test_what_happened_is_known_at_the_next_question(
     asyncio.run(session())
 
 
+@pytest.mark.parametrize("where", ["inner", "nested"])
+def test_what_happens_in_a_repository_within_is_known_too(
+    project: Path, where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "FRESH_S", 0.0)
+    other = tmp_path / "other"
+    other.mkdir()
+    git(other, "init", "-q")
+    write(other, {"a.py": "def e(): pass\n", ".gitignore": "skipped.py\n"})
+    git(other, "add", "-A")
+    git(other, "commit", "-q", "-m", "x")
+    if where == "inner":
+        git(project, "submodule", "add", "-q", str(other), "inner")
+    else:
+        git(project, "clone", "-q", str(other), "nested")
+
+    async def session() -> None:
+        code = CodeMap(project)
+        assert await code.refresh(60)
+        assert known(code) == {"one", "two", "e"}
+        with monkeypatch.context() as here:
+            here.setattr(service, "run", None)  # whoever starts a process from here on fails
+            write(
+                project, {f"{where}/a.py": "def edited(): pass\n", f"{where}/skipped.py": "def n(): pass\n"}
+            )
+            write(project, {f"{where}/deep/new.py": "def new(): pass\n"})
+            assert await code.refresh(60)
+        assert known(code) == {"one", "two", "edited", "new"}
+        git(project, "clone", "-q", str(other), "later")
+        assert await code.refresh(60)
+        assert known(code) == {"one", "two", "edited", "new", "e"}
+        await code.close()
+
+    asyncio.run(session())
+
+
+def test_what_ripgreps_rules_bring_back_is_known_when_it_changes(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "FRESH_S", 0.0)
+    write(project, {".ignore": "!skipped.py\n", "skipped.py": "def skipped(): pass\n"})
+
+    async def session() -> None:
+        code = CodeMap(project)
+        assert await code.refresh(60)
+        assert known(code) == {"one", "two", "skipped"}
+        write(project, {"skipped.py": "def new(): pass\n"})
+        assert await code.refresh(60)
+        assert known(code) == {"one", "two", "new"}
+        await code.close()
+
+    asyncio.run(session())
+
+
 def test_a_few_changes_need_no_other_process(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "FRESH_S", 0.0)
 
