@@ -164,11 +164,18 @@ async def candidates(
     if asked and folder and (named := _python_of(folder.parent)):
         yield named, f"Python {asked.version} as {asked.file} asks", False
     seen: set[str] = set()
-    for name in ("python3", "python"):
-        on_path = shutil.which(name, path=environ.get("PATH"))
-        if on_path and on_path not in seen:
-            seen.add(on_path)
-            yield Path(on_path), f"{name} on the PATH", False
+    for path in (environ.get("PATH"), _without_own(environ.get("PATH", ""))):
+        for name in ("python3", "python"):
+            on_path = shutil.which(name, path=path)
+            if on_path and on_path not in seen:
+                seen.add(on_path)
+                yield Path(on_path), f"{name} on the PATH", False
+
+
+def _without_own(path: str) -> str:
+    """PATH without the folder of kcode's own Python: what starts kcode as a hook may have put it in front."""
+    own = Path(sys.executable).parent
+    return os.pathsep.join(one for one in path.split(os.pathsep) if one and Path(one) != own)
 
 
 def _made_by_tests(root: Path) -> Iterator[tuple[Path, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kcode.config.settings import RunnerSettings, Settings
-from kcode.testrun.interpreter import NoInterpreter, find_interpreter
+from kcode.testrun.interpreter import NoInterpreter, candidates, find_interpreter
 from kcode.testrun.report import TestProgress, TestReport
 from kcode.testrun.run import run_tests
 from tests.testrun.conftest import Project
@@ -141,6 +141,22 @@ async def test_the_projects_own_environment_comes_before_the_path(project: Proje
     found = await find_interpreter(root, Settings(), {"PATH": os.environ["PATH"]})
     assert found.origin == ".venv in the project"
     assert found.python == root / ".venv" / "bin" / "python"
+
+
+async def test_kcodes_own_python_in_front_of_the_path_hides_no_other(
+    project: Project, tmp_path: Path
+) -> None:
+    other = tmp_path / "bin" / "python3"
+    other.parent.mkdir()
+    other.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    other.chmod(0o755)
+    found = [
+        python
+        async for python, _, _ in candidates(
+            project({}), tmp_path, {"PATH": f"{Path(sys.executable).parent}:{other.parent}", "HOME": "/"}
+        )
+    ]
+    assert other in found
 
 
 async def test_a_project_environment_without_pytest_is_told_how_to_get_it(project: Project) -> None:
