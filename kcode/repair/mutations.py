@@ -144,8 +144,9 @@ def _likelihood(edit: Edit, source: Source, begin: int, alternatives: dict[int, 
         same += 1
     at = edit.start + same - begin
     rest = edit.text[same:] + source.text[edit.end : edit.end + 20]
+    line = source.text[begin:].partition("\n")[0].rstrip("\r")
     offsets = [offset for offset in alternatives if offset <= at]
-    if not offsets:
+    if not offsets or at >= len(line):  # what follows the line's end was not weighed
         return 0.0
     offset = max(offsets)
     written = source.text[begin + offset : begin + at] + rest
