@@ -6,7 +6,6 @@ and without asyncio, on POSIX and on Windows, and keeps draining a flood while t
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import subprocess
@@ -84,6 +83,8 @@ async def run(
     on a reading thread and ends the process by returning True. Raises :class:`EnvironmentProblem` where
     the program cannot be started.
     """
+    import asyncio  # a git hook runs git without it: importing it costs as much as all else there
+
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Finished] = loop.create_future()
     relay = Relay(loop, on_output) if on_output else None

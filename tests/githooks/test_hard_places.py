@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -179,3 +180,11 @@ def test_an_install_that_was_cut_off_can_be_finished_and_undone(repo: Repository
     assert repo.kcode("hook", "uninstall", "pre-commit").returncode == 0
     assert (hooks / "pre-commit").read_bytes() == b"#!/bin/sh\necho older >&2\n"
     assert [path.name for path in hooks.glob("pre-commit*") if path.suffix != ".sample"] == ["pre-commit"]
+
+
+def test_the_check_of_a_commit_imports_nothing_that_it_does_not_need(repo: Repository) -> None:
+    repo.stage("a.py", "a = 1\n")
+    heavy = "{'asyncio', 'ssl', 'pydantic', 'git', 'rich', 'typer', 'openai', 'kcode.testrun'}"
+    told = f"from kcode.githooks.run import main; main(['pre-commit']); print({heavy} & set(sys.modules))"
+    done = repo.run(sys.executable, "-c", f"import sys; {told}")
+    assert (done.returncode, done.stdout.strip()) == (0, "set()"), done.stderr
