@@ -26,6 +26,7 @@ from kcode.errors import KcodeError
 from kcode.tools.base import Arguments, Tool, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded
 from kcode.tools.changing import make_part
+from kcode.tools.images import unseen
 from kcode.tools.registry import parse_call
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ async def run_calls(
     """Run them and record their results. Cancelled, the results of what did run are still recorded."""
     typed = (entry.typed for entry in reversed(session.ledger) if isinstance(entry, User) and entry.typed)
     session.context.question = next(typed, "")
+    session.context.unseen = unseen(session.provider)
     jobs = [_prepare(session, call, call.id == cut_id) for call in assistant.calls]
     for job in jobs:
         job.room = session.result_room(len(jobs))
@@ -179,7 +181,8 @@ def _record(session: Session, jobs: Sequence[_Job]) -> None:
             beside, notes = ([], []) if job.official else with_result(session, _named(job, outcome))
             text = "\n".join([text, *beside])
             session.record_all(
-                ToolResult(job.call.id, job.call.name, text, outcome.ok, outcome.brief), *notes
+                ToolResult(job.call.id, job.call.name, text, outcome.ok, outcome.brief, outcome.images),
+                *notes,
             )
 
 

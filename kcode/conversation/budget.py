@@ -31,6 +31,7 @@ _FORGET = 0.7  # what an older report still counts, against the next
 _TOOLS_FRAME = 8.0  # tokens of markup around the declarations
 _MESSAGE_FRAME = 4.0  # role markers of one message
 _CALL_FRAME = 4.0  # markers of one call
+_IMAGE = 1_500.0  # tokens of one image, about: a screenshot
 
 Shares = tuple[float, float, float, float, float]
 _NONE: Shares = (0.0,) * _SHARES  # type: ignore[assignment]
@@ -181,7 +182,8 @@ def _read_message(spelled: bytes) -> _Message:
     kind = {"tool": "results"}.get(role, role if role in KINDS else "user")
     reasoning = message.get("reasoning_content", message.get("reasoning"))
     calls = message.get("tool_calls") or ()
-    parts = [(kind, _sum([_shares(_content(message)), _markup(_MESSAGE_FRAME)]))]
+    frame = _MESSAGE_FRAME + _IMAGE * _images(message)
+    parts = [(kind, _sum([_shares(_content(message)), _markup(frame)]))]
     if role == "tool":
         heading = f"## Return of {message.get('tool_call_id', '')}\n"
         parts[0] = (kind, _sum([parts[0][1], _shares(heading)]))
@@ -198,6 +200,11 @@ def _content(message: dict[str, Any]) -> str:
     if isinstance(content, list):
         return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
     return content if isinstance(content, str) else ""
+
+
+def _images(message: dict[str, Any]) -> int:
+    content = message.get("content")
+    return sum("image_url" in part for part in content) if isinstance(content, list) else 0
 
 
 def _text(spelled: bytes) -> str:

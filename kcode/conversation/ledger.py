@@ -60,13 +60,17 @@ class Assistant:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The answer to one call, bounded when it enters and never edited later."""
+    """The answer to one call, bounded when it enters and never edited later.
+
+    ``images`` are ``data:`` addresses, shown to models that see.
+    """
 
     call_id: str
     name: str
     text: str
     ok: bool = True
     brief: str = ""
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

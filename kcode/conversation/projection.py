@@ -81,7 +81,7 @@ class _Fold:
         if isinstance(entry, ToolResult):
             if entry.call_id in self.pending:
                 wire_id, name = self.pending.pop(entry.call_id)
-                self._tool_message(wire_id, name, entry.text)
+                self._tool_message(wire_id, name, entry.text, entry.images if self.dialect.images else ())
             return
         self._answer_pending()
         if isinstance(entry, System):
@@ -127,11 +127,14 @@ class _Fold:
             self._tool_message(wire_id, name, NOT_RUN)
         self.pending.clear()
 
-    def _tool_message(self, wire_id: str, name: str, text: str) -> None:
+    def _tool_message(self, wire_id: str, name: str, text: str, images: Sequence[str] = ()) -> None:
         message: dict[str, object] = {"role": "tool", "tool_call_id": wire_id}
         if self.dialect.tool_message_name:
             message["name"] = name
         message["content"] = text or NO_OUTPUT
+        if images:
+            shown = [{"type": "image_url", "image_url": {"url": url}} for url in images]
+            message["content"] = [{"type": "text", "text": text or NO_OUTPUT}, *shown]
         self._add(message)
 
     def _add(self, message: dict[str, object]) -> None:

@@ -57,7 +57,8 @@ class Record:
 
 
 def encode(entry: Entry) -> dict[str, Any]:
-    return {"t": type(entry).__name__, "at": round(time.time(), 3), **asdict(entry)}
+    record = {"t": type(entry).__name__, "at": round(time.time(), 3), **asdict(entry)}
+    return record if record.get("images", True) else {k: v for k, v in record.items() if k != "images"}
 
 
 def decode(record: dict[str, Any]) -> Entry:
@@ -69,6 +70,8 @@ def decode(record: dict[str, Any]) -> Entry:
         values["calls"] = tuple(Call(**call) for call in values.get("calls", ()))
     elif kind is ledger.Checkpoint:
         values["paths"] = tuple(values.get("paths", ()))
+    elif kind is ledger.ToolResult:
+        values["images"] = tuple(values.get("images", ()))
     entry: Entry = kind(**values)
     return entry
 

@@ -54,6 +54,7 @@ class Dialect:
     no_parser_texts: tuple[str, ...] = ()  # words of a refusal that mean: no tool parser, only raw text
     stream_tools: bool = True  # false: requests with tools are not streamed, for old vLLM (facts I)
     props_path: str = ""  # where the server tells its window, if not in its model list
+    images: bool = False  # the model sees images, and tool messages may carry them
 
 
 _TEMPLATE_OFF = (("chat_template_kwargs", {"thinking": False}),)  # how engines take it (facts I)

@@ -70,9 +70,12 @@ def dialect_for(profile: Profile, model: Model) -> Dialect:
     (facts E.4): so a Kimi model behind any compatible server gets K2 ids. Moonshot's own thinking models
     refuse a tool call in history whose reasoning is missing (facts B.7), so there it is sent empty.
     A service whose other wire caches is spoken to in that one, for models whose cache has a price and for
-    inference endpoints of the user's own (`ep-…`), whose model is not known.
+    inference endpoints of the user's own (`ep-…`), whose model is not known. A model that sees gets the
+    images of tool results where their messages may carry them, which is Moonshot's own wires.
     """
     dialect = DIALECTS[profile.dialect]
+    if dialect.name in ("moonshot", "anthropic"):
+        dialect = replace(dialect, images=model.vision)
     if dialect.cached_wire and (model.cache_storage is not None or model.id.startswith("ep-")):
         return replace(dialect, wire=dialect.cached_wire)
     if dialect.name == "openai" and "kimi" in model.id.lower():

@@ -62,6 +62,7 @@ class ToolOutcome:
     ok: bool = True
     payload: Any = None
     changed: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()  # data: addresses, for models that see
     confined: bool = False
 
 
@@ -98,6 +99,7 @@ class ToolContext:
     always_confined: bool = False
     outside: bool = False
     question: str = ""  # the user's last message, as typed
+    unseen: str = "no images are shown here"  # why images are not read; empty where they are
     servers: Servers | None = None  # language servers, where any is configured
     planned: dict[int, tuple[FileEdit, ...]] = field(default_factory=dict)  # id(arguments) -> approved
     test_env: dict[str, str] = field(default_factory=dict)  # variables that the project's tests get

@@ -47,7 +47,6 @@ _ZIPPED = {
     "whl": "a Python wheel", "apk": "an Android package", "epub": "an e-book", "npz": "NumPy arrays",
 }  # fmt: skip
 _HOW = {
-    "image": "kcode shows no images to models",
     "PDF": "extract its text with a command such as pdftotext",
     "archive": "list it with a command",
     "data": "decompress it with a command",

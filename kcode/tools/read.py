@@ -12,6 +12,7 @@ from kcode.errors import KcodeError
 from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.bounds import RESULT_LIMIT, plural, short_line
 from kcode.tools.filekinds import instead, kind_of, notebook
+from kcode.tools.images import image_shown, is_image
 from kcode.workspace.errors import BinaryFile, TooLarge, WorkspaceError
 from kcode.workspace.files import TextFile, read_lines
 from kcode.workspace.nearest import numbered
@@ -68,18 +69,20 @@ class ReadFile(Tool[ReadFileArguments]):
             return _read(args, context, RESULT_LIMIT)
         paths = list(dict.fromkeys((args.path, *args.more_paths)))
         parts, payloads = [], []
+        images: list[str] = []
         for path in paths:
             try:
                 one = _read(args.model_copy(update={"path": path}), context, RESULT_LIMIT // len(paths))
                 parts.append(f"=== {path}\n{one.text}")
                 payloads.append(one.payload)
+                images += one.images
             except (ToolRefused, KcodeError) as problem:
                 parts.append(f"=== {path}\nError: {problem}")
         if not payloads:
             raise ToolRefused("\n".join(parts))
         wrong = len(paths) - len(payloads)
         brief = plural(len(payloads), "file") + (f", {wrong} could not be read" if wrong else "")
-        return ToolOutcome("\n".join(parts), brief, payload=tuple(payloads))
+        return ToolOutcome("\n".join(parts), brief, payload=tuple(payloads), images=tuple(images))
 
 
 def _read(args: ReadFileArguments, context: ToolContext, room: int) -> ToolOutcome:
@@ -91,6 +94,8 @@ def _read(args: ReadFileArguments, context: ToolContext, room: int) -> ToolOutco
             raise ToolRefused(f"{problem.message}: use grep, or give start_line and line_count") from None
         return _from_large(args, context, room)
     except BinaryFile as problem:
+        if is_image(path := workspace.resolve(args.path)):
+            return image_shown(path, args.path, context.unseen)
         raise ToolRefused(_what_it_is(problem, workspace.resolve(args.path))) from None
     except WorkspaceError as problem:
         raise ToolRefused(f"{problem.message}{_instead(problem)}") from None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 from typing import Any
@@ -126,7 +127,7 @@ def test_read_file_shows_a_notebook_as_its_cells(bench: Bench) -> None:
         (
             "a.png",
             b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\2\0\0\0\1\0",
-            "a PNG image of 512 by 256 pixels; kcode shows",
+            "a PNG image of 512 by 256 pixels (24 bytes); no images are shown here",
         ),
         ("a.pdf", b"%PDF-1.7\n\0\1", "a PDF document; extract its text"),
         ("a.docx", b"PK\3\4\0\0", "a Word document"),
@@ -370,3 +371,27 @@ def test_what_to_do_with_a_file_too_large_to_edit_is_said(bench: Bench) -> None:
         assert "big.sql has 12 MB; up to 10 MB are read whole" in why
         assert "change it with a command" in why
     assert (bench.root / "big.sql").stat().st_size == 12_000_000
+
+
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x40\0\0\0\x20" + b"\0" * 20
+
+
+def test_an_image_is_shown_to_a_model_that_sees_and_refused_with_the_reason_else(bench: Bench) -> None:
+    bench.write("logo.png", PNG)
+    bench.write("old.bmp", b"BM" + b"\0" * 60)
+    bench.write("large.png", PNG + b"\0" * 5_000_000)
+    bench.context.unseen = "the model in use, blind-1, does not see images"
+    refused = asyncio.run(bench.refusal("read_file", path="logo.png"))
+    assert refused == (
+        "logo.png is a PNG image of 64 by 32 pixels (44 bytes);"
+        " the model in use, blind-1, does not see images"
+    )
+    bench.context.unseen = ""
+    outcome = asyncio.run(bench.call("read_file", path="logo.png"))
+    assert outcome.text == "[logo.png is a PNG image of 64 by 32 pixels (44 bytes)]"
+    (address,) = outcome.images
+    assert base64.b64decode(address.removeprefix("data:image/png;base64,")) == PNG
+    both = asyncio.run(bench.call("read_file", path="logo.png", more_paths=["logo.png", "none.txt"]))
+    assert both.images == (address,)
+    assert "convert it with a command" in asyncio.run(bench.refusal("read_file", path="old.bmp"))
+    assert "make a smaller copy" in asyncio.run(bench.refusal("read_file", path="large.png"))
