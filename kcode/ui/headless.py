@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeGuard, cast
 
 from kcode.agent.events import (
@@ -18,7 +19,9 @@ from kcode.agent.events import (
     Event,
     Notice,
     RequestStarted,
+    Steered,
     TurnFinished,
+    TurnStarted,
     UsageReported,
     WaitingToSend,
 )
@@ -117,7 +120,7 @@ class _Report:
             elif isinstance(event, TurnFinished):
                 self._finished = event
             if self._output == "stream-json":
-                self._out.write(encode(event_object(event)))
+                self._out.write(encode(event_object(self._as_sent(event))))
                 if self._out.broken:
                     self._session.interrupt()
             else:
@@ -133,6 +136,17 @@ class _Report:
         else:
             self._out.write(encode(self._result(answer, code, changed)))
         return code
+
+    def _as_sent(self, event: Event) -> Event:
+        """A message or a result as the model gets it: what is written here is kept in the logs of builds."""
+        kept = self._session.secrets.text
+        if isinstance(event, TurnStarted):
+            return replace(event, prompt=kept(event.prompt))
+        if isinstance(event, Steered):
+            return replace(event, text=kept(event.text))
+        if isinstance(event, CallFinished):
+            return replace(event, outcome=replace(event.outcome, text=kept(event.outcome.text)))
+        return event
 
     def _narrate(self, event: Event) -> None:
         if isinstance(event, CallStarted):
@@ -182,6 +196,7 @@ class _Report:
             spent=SessionCost.of(session.ledger[self.begun :]),
             session_cost=session.cost.money,
             seconds=self._tally.seconds,
+            masked_secrets=session.secrets.masked,
         )
 
 

@@ -41,12 +41,28 @@ def rows(session: Session) -> list[tuple[str, str]]:
         ),
         *_limits(session),
         (_("schema accuracy"), session.accuracy().text()),
+        *_masked(session),
         *_at_work(session),
         (_("sandbox"), _sandbox(session)),
     ]
     if names := session.official_names():
         found.append((_("provider's tools"), ", ".join(names)))
     return found
+
+
+def _masked(session: Session) -> list[tuple[str, str]]:
+    if not session.settings.safety.mask_secrets:
+        return [(_("secrets"), _("sent as they are (safety.mask_secrets is off)"))]
+    if count := session.secrets.masked:
+        return [
+            (
+                _("secrets"),
+                n_("{n} masked before it was sent", "{n} masked before they were sent", count).format(
+                    n=count
+                ),
+            )
+        ]
+    return []
 
 
 def _workspace(session: Session) -> str:

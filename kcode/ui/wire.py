@@ -102,6 +102,7 @@ def result_object(
     spent: SessionCost | None = None,
     session_cost: Mapping[str, Decimal] = _NOTHING,
     seconds: float = 0.0,
+    masked_secrets: int = 0,
 ) -> dict[str, Any]:
     """The result of a run as JSON data. ``spent`` is the turn's, fees and cut-off requests included."""
     spent = spent or SessionCost()
@@ -139,6 +140,7 @@ def result_object(
             {"amount": plain(amount), "currency": currency} for currency, amount in session_cost.items()
         ],
         "seconds": round(seconds, 3),
+        "masked_secrets": masked_secrets,
     }
 
 
