@@ -14,7 +14,7 @@ from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome
 from kcode.tools.bounds import around, bounded, plural
 from kcode.tools.grep_engines import Found, Match, Query, search
 from kcode.tools.grep_output import Kind, python_pattern
-from kcode.tools.nearness import Near, near
+from kcode.tools.nearness import Near, asked_about, near
 from kcode.workspace.workspace import Workspace
 
 DEFAULT_RESULTS = 100
@@ -72,7 +72,7 @@ class Grep(Tool[GrepArguments]):
             args.word,
             not args.fixed and _spans_lines(args.pattern),
             args.show,
-            workspace.seen_files()[:_NEAR],
+            (*await asked_about(context), *workspace.seen_files())[:_NEAR],
         )
         found = await search(workspace, query)
         named = not target.is_dir()  # asked about, so the policy had its say

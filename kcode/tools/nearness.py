@@ -32,11 +32,34 @@ async def near(context: ToolContext, there: Collection[str]) -> Near:
     return await asyncio.to_thread(_near, context, frozenset(there))
 
 
+async def asked_about(context: ToolContext) -> tuple[str, ...]:
+    """The files that define what the user's message names: looked at although a search is stopped early."""
+    if context.map is None or not context.question:
+        return ()
+    return await asyncio.to_thread(_definitions_named, context)
+
+
+def _definitions_named(context: ToolContext) -> tuple[str, ...]:
+    if context.map is None:
+        return ()
+    try:
+        with context.map.reading() as index:
+            if index is None:
+                return ()
+            return tuple(dict.fromkeys(p for name in _words(context) for p in _definers(index, name)))
+    except sqlite3.Error:  # being built anew, or of another version: as if there were none
+        return ()
+
+
+def _words(context: ToolContext) -> list[str]:
+    return list(dict.fromkeys(_WORD.findall(context.question)))[:_MOST_NAMES]
+
+
 def _near(context: ToolContext, there: frozenset[str]) -> Near:
     from kcode.workspace.census import differences
 
     workspace = context.workspace
-    words = list(dict.fromkeys(_WORD.findall(context.question)))[:_MOST_NAMES]
+    words = _words(context)
     named, ranked = _by_map(context, words, there)
     named = [*_named_paths(words, there), *named]
     seen = [path for path in workspace.seen_files()[:_SEEN] if path in there]

@@ -207,6 +207,14 @@ def test_what_the_users_question_names_comes_first(tree: Bench) -> None:
     assert first_files(tree, "what does the zoo.zoo_total lean on")[0] == ["shop/zoo.py", "shop/price.py"]
 
 
+def test_what_the_question_names_is_shown_even_where_there_are_too_many_matches_to_count(tree: Bench) -> None:
+    mapped(tree)
+    tree.write("a_notes.txt", "marker\n" * 10_000)
+    files, note = first_files(tree, "why is zoo_total() wrong?")
+    assert files[0] == "shop/zoo.py"
+    assert "there are more than" in note
+
+
 def test_else_files_come_by_their_rank_in_the_code_map(tree: Bench) -> None:
     mapped(tree)
     files, note = first_files(tree, "find the markers", 1)
