@@ -55,14 +55,16 @@ def _in_kept_folder(flags: Flags) -> int:
 
 
 def _run(folder: Path, flags: Flags) -> int:
-    from kcode.cli.fix import Wanted, run
+    from kcode.cli.fix import run
+    from kcode.repair.aim import Asked
     from kcode.repair.demo_project import create
+    from kcode.ui.fixing import Wanted
 
     project = create(folder)
     os.chdir(project.root)
     _say(_("A small repository with a bug and a failing test was made. kcode fix looks for the repair:"))
     _say("")
-    code = run(flags, Wanted(project.failing_test, yes=True))
+    code = run(flags, Wanted(Asked(project.failing_test), yes=True))
     _say("")
     done = _("The failing test passes now, and so does the rest of the suite.")
     _say(done if code == 0 else _("The demo did not find the repair."))

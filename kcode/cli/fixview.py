@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, TextIO
 
 from kcode.cli.table import padded
+from kcode.conversation.cost import shown
 from kcode.i18n import _, from_below, n_
 from kcode.repair.events import (
     AgentSaid,
+    AttemptEnded,
     CandidatePassed,
     CandidatesTried,
     Progress,
@@ -17,11 +21,13 @@ from kcode.repair.events import (
     StageStarted,
 )
 from kcode.safety.sanitize import clean
+from kcode.ui.desk import ConsoleDesk
 from kcode.ui.look.figures import one_line
 from kcode.ui.look.terminal import Look, look_at, make_console, size_of, tolerate
 from kcode.ui.look.widths import head
 
 if TYPE_CHECKING:
+    from kcode.repair.failing import Choose
     from kcode.repair.result import RepairResult
 
 
@@ -59,16 +65,35 @@ class Stages:
                 self._passed.add(found)
                 place = f"{one_line(event.path)}:{event.line}: {one_line(found[2])}"
                 self._line(_("  passes: {place}").format(place=place))
+        elif isinstance(event, AttemptEnded):
+            mark = ("✓" if event.ok else "✗") if self._look.unicode else ("*" if event.ok else "x")
+            told = _("attempt {number}: {outcome}")
+            self._line(f"{mark} {told.format(number=event.number, outcome=one_line(from_below(event.text)))}")
         elif isinstance(event, AgentSaid):
             self._from_agent(event)
+
+    def aside(self, choose: Choose) -> Choose:
+        """``choose`` with the running line out of its way."""
+
+        async def asked(lines: Sequence[str]) -> int | None:
+            self._erase()
+            return await choose(lines)
+
+        return asked
 
     def close(self) -> None:
         """Leave no half-written line behind."""
         self._erase()
 
     def _from_agent(self, event: AgentSaid) -> None:
+        from kcode.agent.events import CallFinished
         from kcode.ui.output.plain import PlainRenderer
 
+        if event.attempt:  # several at once: what each does is one line that the next one writes over
+            if isinstance(event.event, CallFinished):
+                done = f"{event.event.name}: {event.event.outcome.brief}"
+                self._running(_("attempt {number}: {outcome}").format(number=event.attempt, outcome=done))
+            return
         self._erase()
         if not isinstance(self._agent, PlainRenderer):
             self._agent = PlainRenderer(self._out, show_reasoning=False)
@@ -96,14 +121,16 @@ class Stages:
 
 def show_result(result: RepairResult) -> None:
     """The patch on stdout (as ``git apply`` takes it, where that is no terminal), the words on stderr."""
+    from kcode.repair.result import told
+
     words = [from_below(result.message)] if result.status != "fixed" else []
     if result.edits:
         _show_patch(result)
-        words += [
-            from_below(result.explanation),
-            "",
-            *(_("proof: {line}").format(line=line) for line in result.proof),
-        ]
+        words += [result.explanation, ""]
+    if result.first_bad:
+        words.append(_("first bad commit: {commit}").format(commit=from_below(result.first_bad)))
+    if result.edits or result.status == "not_fixed":
+        words += [_("proof: {line}").format(line=from_below(line)) for line in result.proof]
     if result.test_edits:
         paths = ", ".join(edit.path for edit in result.test_edits)
         words.append(
@@ -112,7 +139,7 @@ def show_result(result: RepairResult) -> None:
             ).format(paths=paths)
         )
     if result.warning:
-        words.append(_("warning: {warning}").format(warning=result.warning))
+        words.append(_("warning: {warning}").format(warning=from_below(result.warning)))
     if result.alternatives:
         others = len(result.alternatives)
         said = n_(
@@ -121,10 +148,24 @@ def show_result(result: RepairResult) -> None:
             others,
         )
         words.append(said.format(count=others))
-    if result.cost:
-        words.append(_("cost: {cost}").format(cost=result.cost))
+    for attempt in result.attempts:
+        chosen = (
+            _("attempt {number} (chosen): {outcome}") if attempt.chosen else _("attempt {number}: {outcome}")
+        )
+        words.append(chosen.format(number=attempt.number, outcome=from_below(told(attempt))))
+    words.append(_spent(result))
     sys.stdout.flush()
     _print(clean("\n".join(words)), sys.stderr, look_at(sys.stderr))
+
+
+def _spent(result: RepairResult) -> str:
+    """The time, and the money where there was any."""
+    time = _("time: {seconds:.0f} s").format(seconds=result.seconds)
+    if not result.cost:
+        return time
+    amount, _space, currency = result.cost.partition(" ")
+    said = shown(Decimal(amount), currency)
+    return _("{time}, cost: {cost}").format(time=time, cost=said)
 
 
 def _print(text: str, stream: TextIO, look: Look) -> None:
@@ -151,7 +192,46 @@ def _show_patch(result: RepairResult) -> None:
         sys.stdout.write(result.diff)
 
 
-def agreed(question: str) -> bool:
-    """Ask on the terminal; anything but a yes is a no."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+class FixDesk(ConsoleDesk):
+    """Questions of ``kcode fix``. Where the log came by a pipe they are asked on the terminal itself."""
+
+    def __init__(self, quiet: bool) -> None:
+        super().__init__()
+        self._quiet = quiet
+        self._terminal: TextIO | None = None
+        if not self.person and sys.stderr.isatty() and not quiet:
+            self._terminal = _terminal()
+        self.person = (self.person or self._terminal is not None) and not quiet
+
+    def say(self, text: object = "", style: str = "") -> None:
+        if not self._quiet:
+            super().say(text, style)
+
+    async def line(self, question: str) -> str | None:
+        if self._terminal is None:
+            return await super().line(question)
+        sys.stderr.write(f"{question} ")
+        sys.stderr.flush()
+        line = self._terminal.readline()
+        return line.strip() if line else None
+
+    async def yes(self, question: str) -> bool:
+        """Anything but a yes is a no."""
+        answer = await self.line(f"{question} [y/N]")
+        return (answer or "").lower() in ("y", "yes", _("yes"))
+
+    async def choose(self, lines: Sequence[str]) -> int | None:
+        """The number of one of ``lines``, from 0; None for none."""
+        self.say(_("several tests fit, and fail for different reasons:"))
+        for number, line in enumerate(lines, 1):
+            self.say(f"  {number}  {one_line(line)}")
+        answer = await self.line(_("Which one? A number, or nothing to stop:"))
+        return int(answer) - 1 if answer and answer.isdigit() and 0 < int(answer) <= len(lines) else None
+
+
+def _terminal() -> TextIO | None:
+    """The terminal that the user sits at, whatever standard input is."""
+    try:
+        return open("/dev/tty", encoding="utf-8", errors="replace")  # noqa: PTH123
+    except OSError:
+        return None

@@ -82,7 +82,7 @@ def whole_prompt(prompt: str) -> str:
     """The prompt, and standard input behind it where that is not a terminal. ``-`` is input alone."""
     piped = ""
     if sys.stdin is not None and not sys.stdin.isatty():
-        data = _read(sys.stdin.buffer)
+        data = read_all(sys.stdin.buffer)
         if len(data) > _LARGEST_INPUT:
             raise UsageError(
                 "more than 2 MB came on standard input", "give the file's name in the prompt instead"
@@ -96,7 +96,7 @@ def whole_prompt(prompt: str) -> str:
     return whole
 
 
-def _read(stream: BinaryIO) -> bytes:
+def read_all(stream: BinaryIO) -> bytes:
     """All of it; a pipe that stays open and silent is waited for, with a word about it."""
     try:
         ready = select.select([stream], [], [], _PATIENCE_S)[0]

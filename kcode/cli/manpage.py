@@ -41,11 +41,14 @@ VARIABLES = (
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "done",
     ExitCode.NOT_ACHIEVED: (
-        "tried and not done: no repair found, a patch not applied, a check or a hook found something, "
+        "tried and not done: no repair found, a patch not applied or not committed as asked, a check or a "
+        "hook found something, "
         "kcode review found something at or above --fail-on, kcode commit made no commit, kcode resolve "
         "left a conflict, the provider's content filter ended the answer"
     ),
-    ExitCode.USAGE: "a wrong flag, a wrong setting, a path that is not there",
+    ExitCode.USAGE: (
+        "a wrong flag, a wrong setting, a path that is not there, words that fit several failing tests"
+    ),
     ExitCode.AUTH: "no key, a wrong key, a key of another platform",
     ExitCode.QUOTA: "the balance or the plan's quota is used up",
     ExitCode.LIMIT: "a limit of yours was reached: turns, time, cost, window",

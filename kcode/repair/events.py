@@ -9,7 +9,7 @@ from typing import Literal
 
 from kcode.agent.events import Event as AgentEvent
 
-StageName = Literal["prepare", "reproduce", "localise", "propose", "verify"]
+StageName = Literal["prepare", "reproduce", "localise", "bisect", "propose", "verify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,25 @@ class CandidatePassed:
 
 @dataclass(frozen=True, slots=True)
 class AgentSaid:
-    """An event of the agent's turn, where a big model works on the repair."""
+    """An event of the agent's turn, where a big model works on the repair. ``attempt`` counts from 1 where
+    several are made at once, and is 0 where there is one."""
 
     event: AgentEvent
+    attempt: int = 0
 
 
-RepairEvent = StageStarted | StageFinished | Progress | CandidatesTried | CandidatePassed | AgentSaid
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """One of several attempts came to its end; ``text`` says how."""
+
+    number: int
+    ok: bool
+    text: str
+
+
+RepairEvent = (
+    StageStarted | StageFinished | Progress | CandidatesTried | CandidatePassed | AgentSaid | AttemptEnded
+)
 Listener = Callable[[RepairEvent], None]
 
 

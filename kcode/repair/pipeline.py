@@ -10,38 +10,24 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kcode.config.settings import Settings
 from kcode.conversation.ledger import UsageEntry
 from kcode.errors import EnvironmentProblem
 from kcode.providers.base import Infiller, Provider, ProviderError
-from kcode.repair.candidates import Candidate
-from kcode.repair.events import Listener, Stage
-from kcode.repair.judge import Judge, JudgeFailed, Verdict
-from kcode.repair.localise import Localisation, localise
-from kcode.repair.present import diff_of, explain, warning_of
-from kcode.repair.rank import best_first
-from kcode.repair.reproduce import Reproduction, goal_of, only_slow, reproduce, trace
+from kcode.repair.aim import Asked, aim_at
+from kcode.repair.events import Listener
+from kcode.repair.failing import Choose
+from kcode.repair.judge import JudgeFailed
 from kcode.repair.result import RepairResult
-from kcode.repair.scratch import scratch_copy
-from kcode.repair.search import Goal, Search
-from kcode.repair.target import as_path, names_nothing
-from kcode.repair.verify import Proof, suite_baseline, verify
-from kcode.testrun.pytest_runner import PytestRunner
-from kcode.testrun.run import detect, run_tests
-from kcode.tools.base import FileEdit
 from kcode.workspace.workspace import Workspace
-
-_SUITE_SHARE = 0.25  # of the budget: the longest that the unchanged suite may take
-_KEPT_ALTERNATIVES = 3
 
 
 async def repair(
     root: Path,
-    target: str,
+    target: str | Asked,
     provider: Provider,
     settings: Settings,
     *,
@@ -49,41 +35,41 @@ async def repair(
     budget_s: float = 0.0,
     allow_test_changes: bool = False,
     account: Callable[[UsageEntry], None] | None = None,
+    choose: Choose | None = None,
 ) -> RepairResult:
     """Look for a patch of ``root`` (the workspace's root) that passes the tests ``target`` names.
 
-    ``target``: a test id, a file or folder of tests, a sentence about a test, or "" for whatever fails.
+    ``target``: a test id, a file or folder of tests, a sentence about a test, or "" for whatever fails; or
+    all that can be asked for, as :class:`~kcode.repair.aim.Asked`.
     ``budget_s``: seconds for the search with the embedded model, 0 for the setting ``fix.max_seconds``;
     a big model is bound by the limits of the agent instead. ``on_event`` is called with each
     :class:`~kcode.repair.events.RepairEvent` on the event loop. ``account`` takes over what the model's
     requests cost, interrupted repairs included; without it they are counted as a session of their own.
+    ``choose`` is asked where words fit tests that fail for different reasons.
     Applies nothing: see :func:`apply`.
-    Raises :class:`~kcode.providers.base.ProviderError` where the model cannot be asked; tests that cannot
-    run are a result, not an error.
+    Raises :class:`~kcode.providers.base.ProviderError` where the model cannot be asked, UsageError for what
+    cannot be asked for; tests that cannot run are a result, not an error.
     """
     tell = on_event or (lambda event: None)
     root = Path(os.path.realpath(root))  # noqa: ASYNC240
     began = time.monotonic()
+    asked = target if isinstance(target, Asked) else Asked(target, allow_test_changes=allow_test_changes)
+    aim = await asyncio.to_thread(aim_at, root, asked)
     try:
-        runner = await detect(root, settings)
         if isinstance(provider, Infiller):
-            if not isinstance(runner, PytestRunner):
-                reason = "the embedded model repairs by pytest, and the setting tests.command names another"
-                return _cannot_run(f"{reason}; empty that setting, or use a Kimi model", began)
-            repairer = _Repair(root, runner, settings, tell, budget_s or settings.fix.max_seconds)
-            result = await repairer.run(target, provider)
+            from kcode.repair.by_search import repair_by_search
+
+            result = await repair_by_search(root, asked, aim, provider, settings, tell, budget_s)
         else:
             from kcode.repair.agentic import repair_by_agent
 
-            result = await repair_by_agent(
-                root, target, provider, settings, tell, allow_test_changes, account
-            )
+            result = await repair_by_agent(root, asked, aim, provider, settings, tell, account, choose)
     except (JudgeFailed, EnvironmentProblem) as problem:
         if isinstance(problem, ProviderError):
             raise
         remedy = f"; {problem.remedy}" if problem.remedy else ""
         return _cannot_run(f"{problem.message}{remedy}", began)
-    return replace(result, seconds=time.monotonic() - began, runner=runner.describe)
+    return replace(result, seconds=time.monotonic() - began)
 
 
 def apply(result: RepairResult, workspace: Workspace) -> str:
@@ -96,204 +82,3 @@ def apply(result: RepairResult, workspace: Workspace) -> str:
 
 def _cannot_run(reason: str, began: float) -> RepairResult:
     return RepairResult("cannot_run", f"The tests cannot run: {reason}.", seconds=time.monotonic() - began)
-
-
-@dataclass
-class _Repair:
-    """One repair by candidate search."""
-
-    root: Path
-    runner: PytestRunner
-    settings: Settings
-    tell: Listener
-    budget_s: float
-
-    async def run(self, target: str, infiller: Infiller) -> RepairResult:
-        until = time.monotonic() + self.budget_s
-        loading = asyncio.create_task(_warm(infiller))
-        try:
-            with Stage(self.tell, "prepare", self.runner.describe):
-                copying = scratch_copy(self.root)
-                scratch = await copying.__aenter__()
-            try:
-                judge = await Judge.start(self.runner.interpreter.python, self.root, scratch)
-                try:
-                    return await self._with_judge(judge, scratch, target, infiller, loading, until)
-                finally:
-                    await judge.close()
-            finally:
-                await copying.__aexit__(None, None, None)
-        finally:
-            loading.cancel()
-            with suppress(asyncio.CancelledError, ProviderError):
-                await loading
-
-    async def _with_judge(
-        self,
-        judge: Judge,
-        scratch: Path,
-        target: str,
-        infiller: Infiller,
-        loading: asyncio.Task[None],
-        until: float,
-    ) -> RepairResult:
-        found = await self._reproduce(judge, target)
-        if not found.looked_at:
-            return await self._explain_no_tests(found)
-        if not found.failing:
-            return _nothing_fails(found)
-        with Stage(self.tell, "localise", "which lines the failing tests run") as stage:
-            traced = await trace(judge, found)
-            suspicious = localise(scratch, traced, found.failing, found.baseline.outcomes)
-            goal = goal_of(found, traced)
-            stage.text = _suspicion(suspicious)
-        if not suspicious.suspects:
-            return self._not_fixed(found, 0, "no line of the project runs in the failing tests")
-        search, patches = await self._search(judge, infiller, loading, suspicious, goal, until)
-        with Stage(self.tell, "verify", "the whole test suite, before and after") as stage:
-            left = max(10.0, until - time.monotonic())
-            suite = None
-            if patches:
-                suite = await suite_baseline(judge, found, max(10.0, self.budget_s * _SUITE_SHARE))
-            chosen, proof = await self._verified(judge, patches, suspicious, found, suite, left)
-            stage.text = proof.lines()[0] if proof else "no patch to verify"
-        if chosen is None or proof is None:
-            if await only_slow(judge, found):
-                reason = f"{_named(found.failing)} is slow, but passes when it gets enough time"
-                return RepairResult("nothing_fails", f"Nothing fails: {reason}.", tried=search.tried)
-            return self._not_fixed(found, search.tried, _why_not(search, patches))
-        return _fixed(chosen, proof, patches, suspicious, goal, search.tried)
-
-    async def _reproduce(self, judge: Judge, target: str) -> Reproduction:
-        with Stage(self.tell, "reproduce", target or "whatever fails") as stage:
-            path = as_path(self.root, target)
-            sentence = "" if path or names_nothing(target) else target
-            found = await reproduce(judge, [path] if path else [], sentence, self.settings.tests.timeout_s)
-            stage.text = f"{len(found.failing)} of {len(found.looked_at)} tests fail"
-        return found
-
-    async def _explain_no_tests(self, found: Reproduction) -> RepairResult:
-        """pytest's own report says it better than the judge: a usage error, a broken conftest."""
-        reason = found.problem
-        if not found.baseline.outcomes:
-            report = await run_tests(self.root, self.settings, None, min(60.0, self.settings.tests.timeout_s))
-            reason = report.cannot_run or (report.failing[0].message if report.failing else "") or reason
-        return RepairResult("cannot_run", f"The tests cannot run: {reason.rstrip('.')}.")
-
-    async def _search(
-        self,
-        judge: Judge,
-        infiller: Infiller,
-        loading: asyncio.Task[None],
-        suspicious: Localisation,
-        goal: Goal,
-        until: float,
-    ) -> tuple[Search, list[Candidate]]:
-        with Stage(self.tell, "propose", "the model and small changes, judged by tests") as stage:
-            search = Search(judge, infiller, suspicious, goal, self.tell)  # begins while the model loads
-            reserve = min(5.0, self.budget_s * 0.1)  # for the verification
-            passing = await search.run(max(1.0, until - time.monotonic() - reserve))
-            stage.text = f"{search.tried} candidates tried, {len(passing)} pass"
-        before = {path: source.text for path, source in suspicious.sources.items()}
-        return search, best_first(passing, before, goal.failures)
-
-    async def _verified(
-        self,
-        judge: Judge,
-        patches: list[Candidate],
-        suspicious: Localisation,
-        found: Reproduction,
-        suite: Verdict | None,
-        wall_s: float,
-    ) -> tuple[Candidate | None, Proof | None]:
-        """The first of ``patches`` that holds, and its proof; else the last one's."""
-        proof = None
-        for patch in patches:
-            files = {patch.path: suspicious.sources[patch.path].file.encode(patch.text)}
-            proof = await verify(judge, files, found, suite, wall_s)
-            if proof.ok:
-                return patch, proof
-        return None, proof
-
-    def _not_fixed(self, found: Reproduction, tried: int, why: str) -> RepairResult:
-        names = _named(found.failing)
-        return RepairResult(
-            "not_fixed",
-            f"No patch was found that passes {names}: {why}.",
-            targets=found.failing,
-            failing_before=len(found.baseline.failing()),
-            passing_before=len(found.baseline.passing()),
-            failing_after=len(found.baseline.failing()),
-            passing_after=len(found.baseline.passing()),
-            tried=tried,
-        )
-
-
-def _fixed(
-    chosen: Candidate,
-    proof: Proof,
-    patches: list[Candidate],
-    suspicious: Localisation,
-    goal: Goal,
-    tried: int,
-) -> RepairResult:
-    source = suspicious.sources[chosen.path]
-    others = [diff_of(patch, suspicious) for patch in patches if patch is not chosen]
-    return RepairResult(
-        "fixed",
-        f"A patch passes {_named(proof.repaired)}.",
-        targets=proof.repaired,
-        failing_before=len(proof.before.failed),
-        passing_before=len(proof.before.passed),
-        failing_after=len(proof.after.failed),
-        passing_after=len(proof.after.passed),
-        edits=(FileEdit(chosen.path, source.text, chosen.text),),
-        diff=diff_of(chosen, suspicious),
-        explanation=explain(chosen, suspicious, goal.failures),
-        proof=tuple(proof.lines()),
-        warning=warning_of(chosen, suspicious, goal.failures),
-        alternatives=tuple(others[:_KEPT_ALTERNATIVES]),
-        tried=tried,
-    )
-
-
-def _nothing_fails(found: Reproduction) -> RepairResult:
-    passing = sum(1 for test in found.looked_at if test in found.baseline.passing())
-    more = f" {len(found.others)} other tests fail: {', '.join(found.others[:3])}." if found.others else ""
-    return RepairResult(
-        "nothing_fails",
-        f"Nothing fails: {passing} of {len(found.looked_at)} tests pass, the rest are skipped.{more}"
-        if passing < len(found.looked_at)
-        else f"Nothing fails: {_named(found.looked_at)} {'passes' if passing == 1 else 'pass'}.{more}",
-        passing_before=passing,
-        passing_after=passing,
-    )
-
-
-def _named(tests: tuple[str, ...]) -> str:
-    return tests[0] if len(tests) == 1 else f"{len(tests)} tests"
-
-
-def _suspicion(found: Localisation) -> str:
-    if not found.suspects:
-        return "no suspicious line"
-    first = found.suspects[0]
-    where = found.scope_of(first).name or first.path
-    lines = "1 suspicious line" if len(found.suspects) == 1 else f"{len(found.suspects)} suspicious lines"
-    return f"{lines}, first {where} ({first.path}:{first.line})"
-
-
-def _why_not(search: Search, patches: list[Candidate]) -> str:
-    if patches:
-        return f"{len(patches)} of {search.tried} candidates passed them, but broke other tests"
-    if search.imitating:
-        line = "; ".join(line.strip() for line in search.imitating[0].new)
-        return f"what passes would only imitate the test, such as `{line}`"
-    if search.exhausted:
-        return f"{search.tried} different candidates were tried, none passes"
-    return f"the time was used up after {search.tried} different candidates"
-
-
-async def _warm(infiller: Infiller) -> None:
-    """Load the model while the tests run."""
-    await infiller.infill("def add(a, b):\n    return", "\n", max_tokens=1)

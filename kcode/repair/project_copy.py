@@ -1,33 +1,43 @@
-"""A copy of the project for the agent to work in, and what it changed there.
+"""The copies of the project that a repair works in: one as it was, and one for each attempt.
 
-The copy has the repository's history (for the git tools), the project's interpreter, and imports that
-lead to the copy even where the project is installed in editable mode.
+Every copy has the repository's history (for the git tools), what its runner needs, the project's interpreter,
+and imports that lead to the copy even where the project is installed in editable mode. The first copy borrows
+the objects of the user's repository, the others are worktrees of the first: nothing is written to the user's
+repository, and nothing is left when the one folder that holds them all is removed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
-import shlex
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kcode.config.settings import Settings
 from kcode.errors import EnvironmentProblem
-from kcode.repair.scratch import scratch_copy
-from kcode.safety.process import child_environment, run
+from kcode.repair.scratch import copy_project, scratch_folder
+from kcode.repair.sharing import is_build_output, prepare_builds
+from kcode.safety.process import Finished, child_environment, run
+from kcode.testrun.adapter import Runner, Surroundings
+from kcode.testrun.interpreter import NoInterpreter, find_interpreter
 from kcode.testrun.pytest_runner import PytestRunner
-from kcode.testrun.run import detect
+from kcode.testrun.report import TestProgress, TestReport
+from kcode.testrun.run import run_tests
+from kcode.testrun.suite_runner import SuiteRunner
+from kcode.testrun.suites import Chosen, choose
 from kcode.tools.base import FileEdit
 from kcode.workspace.errors import WorkspaceError
 from kcode.workspace.files import read_text
 from kcode.workspace.workspace import Workspace
 
-_GIT_S = 60.0
+_GIT_S = 120.0
+_MADE = frozenset({"node_modules", "__pycache__", ".pytest_cache"})
+_PYTHONS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "pytest.ini", "tox.ini")
 # Where an interpreter finds modules under a folder: its path entries and the tables of editable finders.
 _WHERE = """
 import json, os, sys
@@ -47,95 +57,210 @@ class Changes:
     edits: tuple[FileEdit, ...] = ()
     binary: tuple[str, ...] = ()
 
+    def without(self, paths: set[str]) -> Changes:
+        kept = tuple(edit for edit in self.edits if edit.path not in paths)
+        return Changes(kept, tuple(path for path in self.binary if path not in paths))
+
 
 @dataclass
 class ProjectCopy:
-    """``settings`` are the user's with the test interpreter pinned to the project's own."""
+    """One copy. ``settings`` are the user's with the test interpreter pinned to the project's own, ``env``
+    the variables that its tests get."""
 
-    root: Path
+    original: Path  # the copy as it was, which nobody edits
     scratch: Path
     settings: Settings
+    env: Mapping[str, str] = field(default_factory=dict)
     _before: dict[str, str] = field(default_factory=dict)
 
-    @classmethod
-    @asynccontextmanager
-    async def make(cls, root: Path, settings: Settings) -> AsyncIterator[ProjectCopy]:
-        """Copy ``root``; the copy is removed at the end. Raises EnvironmentProblem."""
-        runner = await detect(root, settings)
-        async with scratch_copy(root) as scratch:
-            await _give_history(root, scratch)
-            if isinstance(runner, PytestRunner):
-                settings = await _pinned(root, scratch, settings, runner)
-            copy = cls(root, scratch, settings)
-            copy._before = copy._digests()
-            yield copy
+    async def run_tests(
+        self,
+        targets: Sequence[str] = (),
+        timeout_s: float = 0.0,
+        on_progress: Callable[[TestProgress], None] | None = None,
+        rerun: bool | None = None,
+    ) -> TestReport:
+        """Run ``targets`` (none: all) here."""
+        around = Surroundings(env=dict(self.env))
+        return await run_tests(
+            self.scratch,
+            self.settings,
+            list(targets) or None,
+            timeout_s,
+            on_progress,
+            around=around,
+            rerun=rerun,
+        )
 
     async def changes(self) -> Changes:
         """The files that differ from what was copied, whoever changed them."""
+        return await asyncio.to_thread(self._changes)
+
+    async def put_back(self, paths: Sequence[str]) -> None:
+        """Undo what was done to ``paths`` in the copy."""
+        for path in paths:
+            if path in self._before:
+                shutil.copy2(self.original / path, self.scratch / path)
+            else:
+                (self.scratch / path).unlink(missing_ok=True)
+
+    def remember(self) -> None:
+        """Take the files as they are now for what was copied."""
+        self._before = self._digests()
+
+    def changed_paths(self) -> set[str]:
         now = self._digests()
+        return {path for path in {*now, *self._before} if now.get(path) != self._before.get(path)}
+
+    def _changes(self) -> Changes:
         edits: list[FileEdit] = []
         binary: list[str] = []
-        for path in sorted({*now, *self._before}):
-            if now.get(path) == self._before.get(path):
-                continue
+        for path in sorted(self.changed_paths()):
+            file = self.scratch / path
             try:
-                before = read_text(self.root / path, path).text if path in self._before else None
-                after = read_text(self.scratch / path, path).text if path in now else None
+                before = read_text(self.original / path, path).text if path in self._before else None
+                after = read_text(file, path).text if file.is_file() else None
             except WorkspaceError:
                 binary.append(path)
                 continue
             edits.append(FileEdit(path, before, after))
         return Changes(tuple(edits), tuple(binary))
 
-    async def put_back(self, paths: Sequence[str]) -> None:
-        """Undo what was done to ``paths`` in the copy."""
-        for path in paths:
-            if path in self._before:
-                shutil.copy2(self.root / path, self.scratch / path)
-            else:
-                (self.scratch / path).unlink(missing_ok=True)
-
     def _digests(self) -> dict[str, str]:
-        """Files that git would not ignore, with the hash of their content."""
+        """Files that git would not ignore, and no compiler made, with the hash of their content."""
         found: dict[str, str] = {}
+        built: dict[Path, bool] = {}
         for path in Workspace.open(self.scratch).list_files():
             file = self.scratch / path
-            if file.is_file():
+            if file.is_file() and not self._is_built(file.parent, built):
                 found[path] = hashlib.sha256(file.read_bytes()).hexdigest()
         return found
+
+    def _is_built(self, folder: Path, known: dict[Path, bool]) -> bool:
+        """Whether ``folder`` lies in one that is made by building: a project may not ignore it."""
+        if folder not in known:
+            inside = folder != self.scratch
+            known[folder] = inside and (
+                folder.name in _MADE or is_build_output(folder) or self._is_built(folder.parent, known)
+            )
+        return known[folder]
+
+
+@dataclass
+class Lab:
+    """The copies of one repair. ``original`` stays as the user's tree was when the repair began: what a test
+    run leaves there, it leaves everywhere. ``chosen`` is how the tests are run."""
+
+    root: Path
+    folder: Path
+    settings: Settings
+    chosen: Chosen
+    original: ProjectCopy
+    _python: str = ""  # of the project, where its runner is Python's
+    _copies: int = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, root: Path, settings: Settings, target: str = "") -> AsyncIterator[Lab]:
+        """Copy ``root``; all copies are removed at the end. Raises EnvironmentProblem where no runner starts
+        or there is no room."""
+        chosen = await choose(root, settings, target=target)
+        python = await _python_of(root, settings, chosen.runner)
+        if python and not settings.tests.python and not settings.tests.command:
+            pinned = settings.tests.model_copy(update={"python": python})
+            settings = settings.model_copy(update={"tests": pinned})
+        async with scratch_folder() as folder:
+            scratch = folder / "as-it-was" / (root.name or "project")
+            await asyncio.to_thread(copy_project, root, scratch)
+            await prepare_builds(root, scratch)
+            await _give_history(root, scratch)
+            env = await _environment(root, scratch, python)
+            original = ProjectCopy(scratch, scratch, settings, env)
+            await asyncio.to_thread(original.remember)
+            yield cls(root, folder, settings, chosen, original, python)
+
+    @property
+    def has_history(self) -> bool:
+        return (self.original.scratch / ".git").exists()
+
+    async def another(self, name: str = "") -> ProjectCopy:
+        """A copy to work in, as the project was when the repair began: a git worktree where there is git."""
+        self._copies += 1
+        scratch = self.folder / (name or f"attempt-{self._copies}") / (self.root.name or "project")
+        if self.has_history:
+            add = ["worktree", "add", "-q", "--detach", "--no-checkout", str(scratch)]
+            await git(self.original.scratch, *add)
+        # A link into the first copy has to lead into this one; all others lead where they led.
+        await asyncio.to_thread(copy_project, self.original.scratch, scratch)
+        await prepare_builds(self.root, scratch)
+        if (scratch / ".git").exists():
+            await git(scratch, "reset", "-q")
+        elif self.has_history:
+            await git(scratch, "init", "-q")
+        env = await _environment(self.root, scratch, self._python)
+        copy = ProjectCopy(self.original.scratch, scratch, self.settings, env)
+        await asyncio.to_thread(copy.remember)
+        return copy
+
+
+async def git(folder: Path, *arguments: str, timeout_s: float = _GIT_S) -> Finished:
+    """git in a copy: nothing is asked, nothing big is fetched, no hook of the user's runs."""
+    more = {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LFS_SKIP_SMUDGE": "1"}
+    argv = ["git", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "gc.auto=0"]
+    argv += ["-c", "core.quotePath=false", "-c", "advice.detachedHead=false", *arguments]
+    env = child_environment({**more, "LC_ALL": "C.UTF-8"})
+    return await run(argv, cwd=folder, env=env, timeout_s=timeout_s, max_output=4_000_000)
+
+
+def with_command(settings: Settings, command: str) -> Settings:
+    """``settings`` whose tests are run by ``command``."""
+    return settings.model_copy(update={"tests": settings.tests.model_copy(update={"command": command})})
 
 
 async def _give_history(root: Path, scratch: Path) -> None:
     """Objects are shared with the user's repository, never written to it; without git there is no history."""
-    env = child_environment({"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"})
-    bare = scratch.parent / "history"
+    clone = scratch.parent / "history"
     try:
         if os.path.lexists(root / ".git"):  # noqa: ASYNC240
-            clone = ["git", "clone", "-q", "--shared", "--no-checkout", "--no-tags", str(root), str(bare)]
-            done = await run(clone, cwd=scratch, env=env, timeout_s=_GIT_S)
-            if done.code == 0:
-                (bare / ".git").rename(scratch / ".git")
-                await run(["git", "reset", "-q"], cwd=scratch, env=env, timeout_s=_GIT_S)
+            share = ["clone", "-q", "--shared", "--no-checkout", "--no-tags", str(root), str(clone)]
+            if (await git(scratch, *share)).code == 0:
+                (clone / ".git").rename(scratch / ".git")
+                await git(scratch, "reset", "-q")
                 return
-        await run(["git", "init", "-q"], cwd=scratch, env=env, timeout_s=_GIT_S)
+        await git(scratch, "init", "-q")
     except EnvironmentProblem:  # no git on this machine: the git tools say so themselves
         return
 
 
-async def _pinned(root: Path, scratch: Path, settings: Settings, runner: PytestRunner) -> Settings:
-    """The project's interpreter; with an editable installation also the way of imports to the copy."""
-    python = str(runner.interpreter.python)
-    where = await run([python, "-c", _WHERE, str(root)], cwd=scratch, timeout_s=20)
+async def _python_of(root: Path, settings: Settings, runner: Runner) -> str:
+    """The project's Python, where its tests are run by one; empty elsewhere."""
+    if isinstance(runner, PytestRunner):
+        return str(runner.interpreter.python)
+    if isinstance(runner, SuiteRunner):
+        return runner.tools.program[0] if runner.adapter.name in ("unittest", "django") else ""
+    if not any((root / name).exists() for name in _PYTHONS):
+        return ""
     try:
+        return str((await find_interpreter(root, settings, os.environ, needs="")).python)
+    except NoInterpreter:
+        return ""
+
+
+async def _environment(root: Path, scratch: Path, python: str) -> dict[str, str]:
+    """With an editable installation: the way of imports to the copy."""
+    if not python:
+        return {}
+    folders: dict[str, None] = {}
+    try:
+        where = await run([python, "-c", _WHERE, str(root)], cwd=scratch, timeout_s=20)
         folders = dict.fromkeys(path for path in json.loads(where.stdout) if "site-packages" not in path)
-    except ValueError:
-        folders = {}
-    changed: dict[str, str] = {"python": python}
-    if folders:
-        moved = os.pathsep.join(str(scratch) + path[len(str(root)) :] for path in folders)
-        options = "--junitxml={junit} -o junit_family=xunit1 -o junit_logging=out-err --color=no"
-        changed["command"] = (
-            f"PYTHONPATH={shlex.quote(moved)} PYTHONDONTWRITEBYTECODE=1 {shlex.quote(python)} -m pytest "
-            f"--rootdir={shlex.quote(str(scratch))} {options} {{target}}"
-        )
-    return settings.model_copy(update={"tests": settings.tests.model_copy(update=changed)})
+    except (ValueError, EnvironmentProblem):
+        return {}
+    if not folders:
+        return {}
+    moved = [str(scratch) + path[len(str(root)) :] for path in folders]
+    before = os.environ.get("PYTHONPATH", "")
+    return {
+        "PYTHONPATH": os.pathsep.join([*moved, *([before] if before else [])]),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }

@@ -20,6 +20,19 @@ EXIT_CODES: Mapping[Status, ExitCode] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one of several attempts ended. ``lines`` is the size of its patch, 0 where it has none."""
+
+    number: int
+    fixed: bool
+    chosen: bool = False
+    lines: int = 0
+    seconds: float = 0.0
+    cost: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RepairResult:
     """``fixed`` means: a patch passes the tests and breaks none. Nothing has been applied.
 
@@ -46,6 +59,11 @@ class RepairResult:
     seconds: float = 0.0
     runner: str = ""  # which interpreter ran the tests, in words
     cost: str = ""  # decimal amount with its currency, where a provider billed
+    reasons: int = 0  # for how many different reasons the targets failed
+    suspicious: tuple[str, ...] = ()  # path:line, the most suspicious first
+    first_bad: str = ""  # what --bisect found: the commit, or why none was found
+    not_run: str = ""  # what of the proof was not run, and why
+    attempts: tuple[Attempt, ...] = ()  # of --attempts
 
     @property
     def exit_code(self) -> ExitCode:
@@ -57,3 +75,11 @@ class RepairResult:
         for name in ("edits", "test_edits"):
             data[name] = [edit["path"] for edit in data[name]]
         return {**data, "exit_code": int(self.exit_code)}
+
+
+def told(attempt: Attempt) -> str:
+    """How one attempt ended, in a few words."""
+    if not attempt.fixed:
+        return f"no proved patch: {attempt.why}"
+    lines = "1 line" if attempt.lines == 1 else f"{attempt.lines} lines"
+    return f"a proved patch of {lines}" + (f" ({attempt.why})" if attempt.why else "")

@@ -1,22 +1,44 @@
-"""A scratch copy of the project: candidates are tried there, never in the user's tree."""
+"""A scratch copy of the project: candidates are tried there, never in the user's tree.
+
+What is big and not the project's own is shared with the original instead of copied: see
+:mod:`kcode.repair.sharing`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from kcode.errors import EnvironmentProblem
+from kcode.repair.sharing import is_build_output, share_modules
 
-_NOT_COPIED = frozenset({".git", ".hg", ".svn", "node_modules", "__pycache__", ".tox", ".nox", ".kcode"}) | {
-    *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".idea", ".vscode", "target", ".gradle")
+PREFIX = "kcode-fix-"
+_OWNER = "owner"  # a file with the process id of the kcode that works in the folder
+_STALE_S = 3600.0  # a folder without an owner's name is somebody's who was killed while making it
+_NOT_COPIED = frozenset({".git", ".hg", ".svn", "__pycache__", ".tox", ".nox", ".kcode", ".gradle"}) | {
+    *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".idea", ".vscode")
 }
 _BIG_FILE = 64 << 20  # bytes; bigger ones are linked to, not copied
 _MOST = 4 << 30  # bytes copied at most
+
+
+@asynccontextmanager
+async def scratch_folder() -> AsyncIterator[Path]:
+    """A temporary folder of this repair, removed at the end whatever happens; those of killed ones too."""
+    await asyncio.to_thread(_remove_stale)
+    folder = Path(os.path.realpath(tempfile.mkdtemp(prefix=PREFIX)))  # noqa: ASYNC240
+    try:
+        (folder / _OWNER).write_text(str(os.getpid()))
+        yield folder
+    finally:
+        await asyncio.shield(asyncio.to_thread(remove, folder))
 
 
 @asynccontextmanager
@@ -27,13 +49,10 @@ async def scratch_copy(root: Path) -> AsyncIterator[Path]:
     own folders, virtual environments and caches are not. Raises :class:`EnvironmentProblem` where
     there is no room.
     """
-    folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="kcode-fix-")))  # noqa: ASYNC240
-    scratch = folder / (root.name or "project")
-    try:
+    async with scratch_folder() as folder:
+        scratch = folder / (root.name or "project")
         await asyncio.to_thread(copy_project, root, scratch)
         yield scratch
-    finally:
-        await asyncio.shield(asyncio.to_thread(shutil.rmtree, folder, True))
 
 
 def copy_project(root: Path, into: Path) -> None:
@@ -46,10 +65,15 @@ def copy_project(root: Path, into: Path) -> None:
             there = into / here.relative_to(root)
             there.mkdir(parents=True, exist_ok=True)
             links = [name for name in folders if (here / name).is_symlink()]
+            for name in folders:
+                if name == "node_modules" and name not in links:
+                    share_modules(here / name, there / name, root, into)
             folders[:] = [name for name in folders if name not in links and _wanted(here / name)]
             for name in links:
-                _copy_link(here / name, there / name, root, into)
+                copy_link(here / name, there / name, root, into)
             for name in files:
+                if name == ".git":  # of a submodule or a worktree: it names a folder that is not there
+                    continue
                 copied += _copy_file(here / name, there / name, root, into)
                 if copied > _MOST:
                     raise EnvironmentProblem(
@@ -63,13 +87,68 @@ def copy_project(root: Path, into: Path) -> None:
         ) from error
 
 
+def copy_link(source: Path, target: Path, root: Path, into: Path) -> None:
+    """A link into the project points into the copy; others point where they pointed."""
+    pointed = source.readlink()
+    if pointed.is_absolute() and pointed.is_relative_to(root):
+        pointed = into / pointed.relative_to(root)
+    elif not pointed.is_absolute() and not (source.parent / pointed).resolve().is_relative_to(root):
+        pointed = (source.parent / pointed).resolve()
+    target.symlink_to(pointed)
+
+
+def remove(folder: Path) -> None:
+    """Remove a scratch folder; what a test made unreadable or unwritable goes too."""
+    if folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        for here, folders, _ in os.walk(folder):
+            for name in folders:
+                with contextlib.suppress(OSError):
+                    (Path(here) / name).chmod(0o700)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_stale() -> None:
+    """Folders of repairs whose kcode is gone: it was killed before it could remove them."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            owner = (folder / _OWNER).read_text()
+            gone = not _lives(int(owner)) if owner else _is_old(folder)
+        except FileNotFoundError:
+            gone = _is_old(folder)
+        except (OSError, ValueError, AttributeError):
+            continue
+        if gone:
+            remove(folder)
+
+
+def _is_old(folder: Path) -> bool:
+    try:
+        return time.time() - folder.stat().st_mtime > _STALE_S
+    except OSError:
+        return False
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _wanted(folder: Path) -> bool:
-    return folder.name not in _NOT_COPIED and not (folder / "pyvenv.cfg").exists()
+    return folder.name not in _NOT_COPIED and folder.name != "node_modules" and not is_build_output(folder)
 
 
 def _copy_file(source: Path, target: Path, root: Path, into: Path) -> int:
     if source.is_symlink():
-        _copy_link(source, target, root, into)
+        copy_link(source, target, root, into)
         return 0
     if not source.is_file():  # a socket, a pipe, a device
         return 0
@@ -79,13 +158,3 @@ def _copy_file(source: Path, target: Path, root: Path, into: Path) -> int:
         return 0
     shutil.copy2(source, target)
     return size
-
-
-def _copy_link(source: Path, target: Path, root: Path, into: Path) -> None:
-    """A link into the project points into the copy; others point where they pointed."""
-    pointed = source.readlink()
-    if pointed.is_absolute() and pointed.is_relative_to(root):
-        pointed = into / pointed.relative_to(root)
-    elif not pointed.is_absolute() and not (source.parent / pointed).resolve().is_relative_to(root):
-        pointed = (source.parent / pointed).resolve()
-    target.symlink_to(pointed)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kcode.repair.judge import Judge, Limits, Verdict
-from kcode.repair.reproduce import Reproduction
+
+if TYPE_CHECKING:
+    from kcode.repair.reproduce import Reproduction
 
 _SUITE_TEST_S = 60.0  # CPU time of one test in a run of the whole suite
 
@@ -28,7 +31,9 @@ def tally(verdict: Verdict) -> Tally:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """``broken`` passed before and do not now. ``whole`` says whether the whole suite was run."""
+    """``broken`` passed before and do not now; of these ``lost`` do not fail but are skipped or gone.
+    ``whole`` says whether the whole suite was run; ``not_run`` why something was not. ``repeats`` is how
+    often the repaired tests passed in a row, ``affected`` what the tests did that the change can reach."""
 
     ok: bool
     repaired: tuple[str, ...]
@@ -38,27 +43,41 @@ class Proof:
     after: Tally
     whole: bool
     flaky: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    unsteady: tuple[str, ...] = ()  # repaired tests that passed only sometimes
+    repeats: int = 1
+    affected: Tally | None = None
+    not_run: str = ""
 
     def lines(self) -> list[str]:
         """The proof in words, one statement a line."""
         said = [
             f"{len(self.repaired)} failing {_tests(len(self.repaired))} now {_pass(len(self.repaired))}"
             + _one(self.repaired)
+            + (f", {self.repeats} times in a row" if self.repeats > 1 and not self.unsteady else "")
         ]
+        if self.affected is not None:
+            said.append(f"the tests that the change can reach: {self.affected}")
         scope = "the whole suite" if self.whole else "the test files concerned"
         said.append(
             f"{scope}: before {self.before}; after {self.after}"
             + ("; nothing that passed before fails" if not self.broken else "")
         )
         if not self.whole:
-            said.append("the whole suite was not run to its end within the time limit")
+            said.append(self.not_run or "the whole suite was not run to its end within the time limit")
         left = sorted(self.after.failed - set(self.still_failing) - set(self.broken))
         if left and self.ok:
             said.append(f"failing before and after, for another reason: {', '.join(left[:5])}")
         if self.still_failing:
             said.append(f"still failing: {', '.join(self.still_failing[:5])}")
         if self.broken:
-            said.append(f"broken by the patch: {', '.join(self.broken[:5])}")
+            failing = [test for test in self.broken if test not in self.lost]
+            if failing:
+                said.append(f"broken by the patch: {', '.join(failing[:5])}")
+        if self.lost:
+            said.append(f"passed before, and skipped or gone now: {', '.join(self.lost[:5])}")
+        if self.unsteady:
+            said.append(f"passes only sometimes: {', '.join(self.unsteady[:5])}")
         if self.flaky:
             said.append(f"passed only when run again: {', '.join(self.flaky[:5])}")
         return said

@@ -11,7 +11,7 @@ from kcode.config.settings import Settings
 from kcode.errors import ExitCode
 from kcode.providers.base import AuthError
 from kcode.providers.registry import open_provider, resolve
-from kcode.repair.agentic import prove
+from kcode.repair.check import prove
 from kcode.repair.pipeline import repair
 from kcode.repair.result import RepairResult
 from kcode.testrun.report import TestCase, report_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kcode.repair.events import RepairEvent
     from kcode.repair.result import RepairResult
     from kcode.testrun.report import TestCase, TestProgress
+    from kcode.ui.desk import SessionDesk
+    from kcode.ui.fixing import Wanted
     from kcode.ui.sitting import Sitting
 
 _SHOWN = 10  # failures
@@ -116,71 +118,130 @@ async def _fix(sitting: Sitting, session: Session, argument: str) -> None:
     from kcode.agent.accounting import take_over
     from kcode.agent.told import news
     from kcode.repair.pipeline import repair
+    from kcode.ui.fixing import check_place, wanted_of
 
+    wanted = wanted_of(argument)
+    await check_place(session.root, wanted)
     with _live(sitting) as line:
         stages = _Stages(sitting, line)
         work = repair(
             session.root,
-            argument,
+            wanted.asked,
             session.provider,
             session.settings,
             on_event=stages.handle,
+            budget_s=wanted.max_seconds,
             account=lambda entry: take_over(session, entry, "fix"),
+            choose=lambda lines: _which(sitting, line, lines),
         )
         result = await interruptible(sitting, work)
     sitting.refresh_status()
     if result is None:
         sitting.say(_("interrupted: nothing was changed"), "yellow")
         return
-    applied = await _approved(sitting, session, result)
+    applied = await _approved(sitting, session, result, wanted)
     asked = f"/fix {argument}".strip()
     outcome = "applied" if applied else "not applied"
     diff = f"\nThe patch ({outcome}):\n{result.diff[:6_000]}" if result.diff else ""
     session.tell(news(f"The user ran {asked}. {result.message} {result.explanation}{diff}"))
 
 
-async def _approved(sitting: Sitting, session: Session, result: RepairResult) -> bool:
+async def _which(sitting: Sitting, line: _Line, lines: Sequence[str]) -> int | None:
+    """The number of one of several failures that fit the words, from 0; None for none."""
+    from kcode.ui.desk import SessionDesk
+
+    line.clear()
+    sitting.say(_("several tests fit, and fail for different reasons:"))
+    for number, each in enumerate(lines, 1):
+        sitting.say(f"  {number}  {figures.one_line(each)}")
+    answer = await SessionDesk(sitting).line(_("Which one? A number, or nothing to stop:"))
+    return int(answer) - 1 if answer and answer.isdigit() and 0 < int(answer) <= len(lines) else None
+
+
+async def _approved(sitting: Sitting, session: Session, result: RepairResult, wanted: Wanted) -> bool:
     """Show the outcome; whether there was a patch and the person took it."""
+    from kcode.i18n import from_below
+    from kcode.safety.sanitize import clean
+    from kcode.ui.desk import SessionDesk, yes_or_no
+
+    if result.first_bad:
+        told = _("first bad commit: {commit}").format(commit=from_below(clean(result.first_bad)))
+        sitting.say(told)
+    if not result.edits:
+        said = from_below(clean(result.message))
+        sitting.say(said, "green" if result.status == "nothing_fails" else "yellow")
+        if result.status == "not_fixed":
+            _show_proof(sitting, result)
+        return False
+    _show_patch(sitting, result)
+    if wanted.dry_run:
+        return False
+    desk = SessionDesk(sitting)
+    if not wanted.yes and await desk.key(_("Apply this patch?"), yes_or_no()) != "y":
+        sitting.say(_("not applied"), "dim")
+        return False
+    await _take(desk, sitting, session, result, wanted)
+    return True
+
+
+def _show_patch(sitting: Sitting, result: RepairResult) -> None:
+    from kcode.i18n import from_below
     from kcode.safety.sanitize import clean
     from kcode.ui.approval.diffview import print_edits
-    from kcode.ui.desk import SessionDesk, yes_or_no
     from kcode.ui.look.terminal import make_console
 
-    if not result.edits:
-        sitting.say(clean(result.message), "green" if result.status == "nothing_fails" else "yellow")
-        return False
     sitting.say()
     print_edits(make_console(sys.stdout, sitting.look), result.edits, sitting.look)
     sitting.say()
     if result.explanation:
         sitting.say(clean(result.explanation))
-    for each in result.proof:
-        sitting.say(_("proof: {line}").format(line=clean(each)), "dim")
+    _show_proof(sitting, result)
     if result.test_edits:
         named = ", ".join(figures.one_line(edit.path) for edit in result.test_edits)
         sitting.say(_("left out: changes of tests ({files})").format(files=named), "yellow")
     if result.warning:
-        sitting.say(_("warning: {words}").format(words=clean(result.warning)), "yellow")
-    if await SessionDesk(sitting).key(_("Apply this patch?"), yes_or_no()) != "y":
-        sitting.say(_("not applied"), "dim")
-        return False
-    _apply(session, result)
+        sitting.say(_("warning: {words}").format(words=from_below(clean(result.warning))), "yellow")
+
+
+def _show_proof(sitting: Sitting, result: RepairResult) -> None:
+    from kcode.i18n import from_below
+    from kcode.safety.sanitize import clean
+
+    for each in result.proof:
+        sitting.say(_("proof: {line}").format(line=from_below(clean(each))), "dim")
+
+
+async def _take(
+    desk: SessionDesk, sitting: Sitting, session: Session, result: RepairResult, wanted: Wanted
+) -> None:
+    """Apply the patch, and make the branch and the commit that were asked for."""
+    from kcode.ui.fixing import take
+
+    taken = await take(desk, session.root, wanted, result, lambda: _apply(session, result), lambda: session)
     count = len(result.edits)
     named = ", ".join(figures.one_line(edit.path) for edit in result.edits)
     words = n_("applied to {files}; /undo takes it back", "applied to {files}; /undo takes them back", count)
     sitting.say(words.format(files=named), "green")
-    return True
+    if taken.branch:
+        sitting.say(_("on the new branch {name}").format(name=taken.branch), "green")
+    if taken.commit:
+        subject = taken.message.partition("\n")[0]
+        told = _("committed as {commit}: {subject}")
+        sitting.say(told.format(commit=taken.commit, subject=figures.one_line(subject)), "green")
+    if taken.why:
+        sitting.say(taken.why, "yellow")
 
 
-def _apply(session: Session, result: RepairResult) -> None:
+def _apply(session: Session, result: RepairResult) -> str:
     """Apply the patch as an act of its own, so that /undo takes back this and no turn before it."""
     from kcode.agent.memory import ACT
     from kcode.conversation.ledger import Note
     from kcode.repair.pipeline import apply
 
     session.record(Note(ACT, "fix"))
-    apply(result, session.workspace)
+    checkpoint = apply(result, session.workspace)
     session.record(Note(ACT, "done"))
+    return checkpoint
 
 
 class _Stages:
@@ -211,6 +272,10 @@ class _Stages:
                     tried=event.tried, passing=event.passing, where=event.where
                 )
             )
+        elif isinstance(event, events.AttemptEnded):
+            told = _("attempt {number}: {outcome}")
+            self._line.clear()
+            self._sitting.say(told.format(number=event.number, outcome=figures.one_line(event.text)), "dim")
         elif isinstance(event, events.AgentSaid) and isinstance(event.event, CallFinished):
             self._line.show(f"{self._stage:<10} {event.event.name}: {event.event.outcome.brief}")
 
@@ -225,7 +290,7 @@ COMMANDS = (
     ),
     Command(
         "fix",
-        "[TARGET]",
+        "[TARGET | -- COMMAND] [--attempts N]",
         "repair a failing test, proved by the tests, applied after a yes",
         _fix,
         example="/fix the login test",
