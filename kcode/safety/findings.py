@@ -42,7 +42,7 @@ def leads_away(word: str) -> bool:
     """Whether a word, or the value of an option, names a place outside the workspace."""
     if re.fullmatch(r"/dev/(null|stdin|stdout|stderr|fd/\d+)", word):
         return False
-    value = word.rpartition("=")[2] if word.startswith("-") else word
+    value = re.sub(r"^\w+:(?=[/~])", "", word.rpartition("=")[2]) if word.startswith("-") else word
     if word.startswith("-") and re.match(r"-[A-Za-z][/~]", word):
         return True
     return (

@@ -40,7 +40,7 @@ def judge_git(words: tuple[Word, ...], plain: Callable[[tuple[Word, ...]], Said 
     if not rest or not rest[0].known:
         return "unknown" if rest else "write", "git without a command"
     name, arguments = rest[0].text, tuple(rest[1:])
-    if name in programs.GIT_PUBLISHES:
+    if name in programs.GIT_PUBLISHES or (name == "subtree" and any(w.text == "push" for w in arguments)):
         return "danger", f"git {name} changes what others see"
     if said := _runs_programs(name, arguments) or _destroys(name, arguments):
         return said

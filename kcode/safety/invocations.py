@@ -24,13 +24,14 @@ _SED = re.compile(
     rf"(?:{_SED_ADDRESS}(?:,[+~]?{_SED_ADDRESS})?\s*!?\s*)?"
     r"(?:[pdqDGHNPghnx=]|s([/|,#@:])(?:(?!\1)[^\\\n]|\\.)*\1(?:(?!\1)[^\\\n]|\\.)*\1[gpIi0-9]*)\s*"
 )
-_AWK_RUNS = re.compile(r"system|getline|[|>@]|ENVIRON|close\s*\(")
+_AWK_RUNS = re.compile(r"system|getline|@|ENVIRON|close\s*\(|print[\s\S]*[|>]")  # only print writes and pipes
 _FIND_FLAGS = names(
     "-name -iname -path -ipath -wholename -regex -iregex -regextype -type -maxdepth -mindepth -not -o -a "
     "-or -and -print -print0 -size -empty -mtime -mmin -newer -atime -ctime -perm -user -group -links "
     "-prune -depth -xdev -mount -H -P -L -follow -ls -printf -quit -readable -writable -executable "
     "-E -true -false -d"
 )
+_MILD_SETTING = re.compile(r"-Dtest=|(?:V|VERBOSE|Q)=\d?$|--[a-z-]+=[\w.,-]+$")
 _UNPACKS = names("tar bsdtar gtar unzip zip 7z cpio patch git pip pip3")
 _CURL_SENDS = names(
     "-d --data --data-raw --data-binary --data-urlencode --data-ascii --json -F --form --form-string -T "
@@ -137,13 +138,25 @@ def _plain_words(words: tuple[Word, ...]) -> Said | None:
     return ("write", f"{away} is outside the workspace") if away else None
 
 
+def _elsewhere(words: tuple[Word, ...]) -> Said | None:
+    """What speaks against words that name another machine."""
+    found = next((word.text for word in words if "://" in word.text), "")
+    return ("write", f"{found} is another machine") if found else None
+
+
 def _option_like(word: Word) -> bool:
     return bool(re.match(r"[\[?]", word.text))
 
 
 def _tests(name: str, words: tuple[Word, ...]) -> Said:
-    if said := _plain_words(words):
+    if said := _plain_words(words) or _elsewhere(words):
         return said
+    if name in ("pytest", "py.test") and any(word.text.startswith("@") for word in words):
+        return "write", f"{name} with words from a file"
+    if name == "ninja" and any("install" in word.text for word in words):
+        return "write", "installs what was built"
+    if name in ("pytest", "py.test"):
+        words = tuple(word for word in words if word.text not in ("--co", "--collect-only"))
     harmless = name in ("pytest", "py.test") and any(word.text.startswith("no:") for word in words)
     if (found := has(words, programs.TESTS[name], clusters=False)) and not (harmless and found == "-p"):
         return "write", f"{name} {found} writes files or runs something else"
@@ -154,11 +167,11 @@ def _tests(name: str, words: tuple[Word, ...]) -> Said:
 
 
 def _subcommand(name: str, words: tuple[Word, ...]) -> Said:
-    if said := _plain_words(words):
+    if said := _plain_words(words) or _elsewhere(words):
         return said
     texts = [word.text for word in words]
-    settings = [text for text in texts if "=" in text and not text.startswith("-Dtest=")]
-    if name in ("make", "just", "mvn", "gradle", "gradlew", "mvnw") and settings:
+    settings = [text for text in texts if "=" in text and not _MILD_SETTING.match(text)]
+    if name in ("make", "just", "mvn", "gradle", "gradlew", "mvnw", "dotnet") and settings:
         return "write", f"{name} with settings of its own"
     dangerous = programs.SUBCOMMAND_DANGER.get(name, frozenset())
     exact = next((text for text in texts if text.partition("=")[0].replace("--", "-") in dangerous), "")
@@ -169,13 +182,15 @@ def _subcommand(name: str, words: tuple[Word, ...]) -> Said:
         return _script(name, given[1] if len(given) > 1 else "")
     if name == "ruff" and given[:1] == ["format"] and has(words, names("--check --diff")):
         return "test", "checks the project"
-    if name == "cargo" and given[:1] == ["fmt"] and has(words, names("--check")):
+    if name == "cargo" and given[:1] == ["fmt"] and "--check" in texts:
         return "test", "checks the project"
     if name == "coverage" and given[:2] == ["run", "pytest"] and texts[1:2] == ["-m"]:
         return "test", "tests the project"
     every = name in ("make", "just", "gradle", "gradlew", "mvn", "mvnw", "rake")
     goals = [goal.rpartition(":")[2] for goal in given] if name in ("gradle", "gradlew") else given
     known = programs.SUBCOMMANDS[name]
+    if every:
+        goals = [goal for goal in goals if not _MILD_SETTING.match(goal)]
     if goals and all(goal in known for goal in (goals if every else goals[:1])):
         return "test", "builds, tests or checks the project"
     if name in ("npm", "yarn", "pnpm") and goals and name != "npm":
@@ -293,6 +308,8 @@ def _tar(simple: Simple) -> Said:
         return "danger", f"tar {found} runs a program"
     if any(not word.known for word in words):
         return "write", "what the words stand for cannot be seen"
+    if any(re.match(r"[^/]*:", word.text) for word in words):
+        return "danger", "an archive on another machine"
     first = words[0].text if words else ""
     listing = re.fullmatch(r"-?[tvzjJf]*t[vzjJf]*", first) or first == "--list"
     if listing and not any(word.text.startswith("-") for word in words[1:]) and not _plain_words(words):
@@ -351,7 +368,8 @@ def _node(simple: Simple) -> Said:
 
 def _cmake(simple: Simple) -> Said:
     words = simple.words[1:]
-    if words and words[0].text == "--build" and not _plain_words(words):
+    installs = any("install" in word.text for word in words)
+    if words and words[0].text == "--build" and not installs and not _plain_words(words):
         return "test", "builds the project"
     return "write", "sets up a build"
 

@@ -19,7 +19,7 @@ def has(words: Iterable[Word], wanted: frozenset[str], *, clusters: bool = True)
         name = text.partition("=")[0]
         if name in wanted or text in wanted:
             return name
-        if text.startswith("--") and len(name) > 3 and any(long.startswith(name) for long in wanted):
+        if text.startswith("--") and len(name) > 2 and any(long.startswith(name) for long in wanted):
             return name
         if text == "--":
             return ""

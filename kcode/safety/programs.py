@@ -33,7 +33,7 @@ READS: dict[str, frozenset[str]] = {
     "file": names("-C --compile -m --magic-file -f --files-from -z --uncompress -Z"),
     "jq": names("-f --from-file -L --library-path --rawfile --slurpfile --run-tests"),
     "column": names("--input-separator-file"),
-    "bat": names("--pager --paging --diff-args -m"),
+    "bat": names("--pager --paging --diff-args -m --config-file --config-dir"),
 }
 ANYTHING = names("echo true false : test [ printf basename dirname exit return seq sleep tr wait shift")
 """Reading programs to which a word that is not known can do no harm."""
@@ -61,7 +61,7 @@ GIT_READS: dict[str, frozenset[str] | None] = {
     "remote": names("-v --verbose"),
     "stash": names("list"),
     "worktree": names("list"),
-    "reflog": names("show -n --oneline"),
+    "reflog": names("show -n --oneline -1 -3 -5 -10 -20 -30 -50 5 10 20 30 50"),
     "submodule": names("status"),
     "config": names("--list -l --get --show-origin --show-scope --local user.name user.email"),
 }
@@ -75,11 +75,22 @@ GIT_RUNS = names(
 )
 
 TESTS: dict[str, frozenset[str]] = {
-    "pytest": names("-p --basetemp -c --rootdir --pdbcls -o --override-ini --confcutdir --log-file"),
-    "py.test": names("-p --basetemp -c --rootdir --pdbcls -o --override-ini --confcutdir --log-file"),
+    **dict.fromkeys(
+        names("pytest py.test"),
+        names(
+            "-p --basetemp -c --config-file --rootdir --pdbcls -o --override-ini --confcutdir --log-file "
+            "--debug --junitxml --junit-xml --result-log --report-log --html --json-report-file "
+            "--pastebin"
+        ),
+    ),
     "tox": names("-c --workdir --installpkg -x --override"),
     "nox": names("-f --noxfile --envdir"),
-    "mypy": names("--install-types --cache-dir --junit-xml --python-executable"),
+    "mypy": names(
+        "--install-types --cache-dir --junit-xml --python-executable --any-exprs-report --html-report "
+        "--cobertura-xml-report --linecount-report --linecoverage-report --lineprecision-report --txt-report "
+        "--xml-report --xslt-html-report --xslt-txt-report --custom-typing-module --custom-typeshed-dir "
+        "--shadow-file"
+    ),
     "pyright": names("--pythonpath --createstub"),
     "flake8": names("--output-file --tee --config --append-config"),
     "pylint": names("--init-hook --output --load-plugins --rcfile"),
@@ -87,19 +98,31 @@ TESTS: dict[str, frozenset[str]] = {
     "isort": frozenset(),
     "lint-imports": frozenset(),
     "bandit": names("-o --output"),
-    "eslint": names("--fix --fix-dry-run -o --output-file --rulesdir --resolve-plugins-relative-to --init"),
-    "tsc": names("--outDir --outFile --build --init"),
+    "eslint": names(
+        "--fix --fix-dry-run -o --output-file --rulesdir --resolve-plugins-relative-to --init --parser "
+        "--plugin --cache-file --cache-location --env-info"
+    ),
+    "tsc": names("--outDir --outFile --build --init --watch -w --declarationDir --generateTrace --plugins"),
     "prettier": names("--write -w --plugin --config"),
-    "jest": names("--outputFile --config --globalSetup -u --updateSnapshot --watch --watchAll"),
+    "jest": names(
+        "--outputFile --config --globalSetup --globalTeardown -u --updateSnapshot --watch --watchAll "
+        "--setupFiles --setupFilesAfterEnv --testRunner --runner --transform --reporters --resolver "
+        "--preset --rootDir --coverageDirectory --cacheDirectory --filter --testEnvironment --env --init "
+        "--clearCache"
+    ),
     "vitest": names("--outputFile --config -u --update"),
     "mocha": names("--require -r --config"),
     "rspec": names("-r --require -o --out -I"),
     "rubocop": names("-a -A --auto-correct --autocorrect -r --require --out -o"),
-    "phpunit": names("--bootstrap --configuration -c"),
+    "phpunit": names(
+        "--bootstrap --configuration -c --log-junit --log-teamcity --log-events-text --testdox-html "
+        "--testdox-text --testdox-xml --coverage-clover --coverage-html --coverage-php --coverage-text "
+        "--coverage-xml --generate-baseline --generate-configuration --migrate-configuration "
+        "--cache-directory --extension --include-path --prepend -d"
+    ),
     "shellcheck": frozenset(),
     "hadolint": frozenset(),
     "yamllint": frozenset(),
-    "golangci-lint": names("--fix --config -c"),
     "ctest": names("-S -SP -D --build-and-test -O --output-log"),
     "ninja": names("-C -f -t"),
     "gofmt": names("-w -cpuprofile"),
@@ -119,6 +142,7 @@ CHECK_ONLY: dict[str, frozenset[str]] = {
 
 SUBCOMMANDS: dict[str, frozenset[str]] = {
     "ruff": names("check"),
+    "golangci-lint": names("run linters version"),
     "cargo": names("build test check clippy doc bench tree metadata nextest verify-project"),
     "go": names("build test vet list version doc"),
     "dotnet": names("build test"),
@@ -150,19 +174,32 @@ SUBCOMMANDS: dict[str, frozenset[str]] = {
 }
 SUBCOMMAND_DANGER: dict[str, frozenset[str]] = {
     "ruff": names("--fix --fix-only --unsafe-fixes --add-noqa -o --output-file --config --cache-dir"),
-    "cargo": names("--config --fix -Z --target-dir --out-dir --manifest-path -C"),
-    "go": names("-o -toolexec -exec -vettool -overlay -modfile -w -c -C -ldflags -gcflags -cpuprofile -i"),
+    "golangci-lint": names("--fix --config -c --out-format --output --cpu-profile-path --mem-profile-path"),
+    "cargo": names(
+        "--config --config-file --tool-config-file --fix --open -Z --target-dir --out-dir --artifact-dir "
+        "--manifest-path -C"
+    ),
+    "go": names(
+        "-o -toolexec -exec -vettool -overlay -modfile -w -c -C -ldflags -gcflags -gccgoflags -asmflags "
+        "-i -cpuprofile -memprofile -blockprofile -mutexprofile -coverprofile -trace -outputdir -pkgdir "
+        "-compiler"
+    ),
     "make": names("-f --file --makefile -C --directory -E --eval -I --include-dir -o -W"),
     "just": names("-f --justfile -d --working-directory --shell --set --command -c"),
     "mvn": names("-f --file -s --settings -gs"),
     "gradle": names("-b -c -I --init-script -p --project-dir --include-build -g"),
-    "npm": names("--prefix --script-shell --userconfig --globalconfig -g --node-options -C"),
+    "npm": names(
+        "--prefix --script-shell --userconfig --globalconfig -g --node-options -C --registry --proxy "
+        "--shell --call"
+    ),
     "yarn": names("--cwd --use-yarnrc"),
     "pnpm": names("-C --dir --script-shell"),
     "bazel": names("--run_under --override_repository --shell_executable"),
     "swift": names("--package-path -Xswiftc -Xcc"),
     "deno": names("-A --allow-all --config --fix"),
-    "dotnet": names("-o --output"),
+    "dotnet": names(
+        "-o --output --logger -l --results-directory -r --settings -s --test-adapter-path --artifacts-path"
+    ),
     "hatch": names("--config"),
 }
 SUBCOMMAND_DANGER["mvnw"] = SUBCOMMAND_DANGER["mvn"]

@@ -8,6 +8,7 @@ about. What it may show is masked on its way to the provider.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -40,9 +41,8 @@ def reach_of(name: str, words: tuple[Word, ...]) -> tuple[Reach, ...]:
     """What the program ``name`` reads beyond the files that are written out."""
     if name not in programs.SHOWS and name not in _GREPS and name not in ("rg", "ag"):
         return ()
-    found = [
-        Reach(word.text) for word in words if word.known and word.globs and not word.text.startswith("-")
-    ]
+    patterns = [word.text for word in words if word.known and word.globs and not word.text.startswith("-")]
+    found = [_deep(text) if text.startswith("./") else Reach(text) for text in patterns]
     if any(not word.known for word in words):
         found.append(Reach("."))
     if name in _GREPS and (
@@ -72,6 +72,12 @@ def reached(searches: Iterable[Reach], start: Path) -> str:
             ):
                 return why
     return ""
+
+
+def _deep(pattern: str) -> Reach:
+    """What `find` and its like name: files of that name in any depth."""
+    folder, _, name = pattern.rpartition("/")
+    return Reach("." if re.search(r"[*?\[]", folder) else folder, (name,))
 
 
 def _recurses(words: tuple[Word, ...]) -> bool:

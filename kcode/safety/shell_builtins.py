@@ -19,7 +19,7 @@ def declares(simple: Simple) -> Said:
             return "unknown", f"{simple.words[0].text} {text} changes how a name is read"
         if not word.known or dangerous_name(text.partition("=")[0]):
             return "danger", "changes a variable that says what programs run or do"
-    if len(simple.words) == 1 and not simple.assignments:
+    if not simple.assignments and all(word.text.startswith("-") for word in simple.words[1:]):
         return "danger", "shows the environment"
     exported = simple.words[0].text == "export" or any("x" in w.text for w in simple.words[1:2])
     strange = [name for name, _ in simple.assignments if name not in programs.HARMLESS_VARIABLES]

@@ -33,6 +33,7 @@ class Around:
     background: bool = False
     behind: tuple[Node, ...] = ()
     depth: int = 0
+    source: tuple[Word, ...] = ()
 
 
 @dataclass

@@ -124,8 +124,13 @@ class _Walk(Reader):
 
     def on_pipeline(self, node: Node, around: Around) -> None:
         first = True
+        source: tuple[Word, ...] = ()
         for child in node.named_children:
-            self.visit(child, around if first else replace(around, fed=True, text=None))
+            known = len(self.commands)
+            self.visit(child, around if first else replace(around, fed=True, text=None, source=source))
+            added = self.commands[known:]
+            alone = child.type == "command" and len(added) == 1 and not added[0].redirects
+            source = added[0].words if alone else ()
             first = first and child.type == "comment"
 
     def on_redirected_statement(self, node: Node, around: Around) -> None:
@@ -215,6 +220,7 @@ class _Walk(Reader):
                     around.fed or hung.fed,
                     hung.text if hung.fed else around.text,
                     around.background,
+                    () if hung.fed else around.source,
                 )
             )
         for child in hung.later:

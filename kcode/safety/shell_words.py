@@ -58,7 +58,8 @@ class Redirect:
 class Simple:
     """One simple command. ``words`` is empty for a bare assignment or redirect.
 
-    ``fed`` tells that its input is a pipe or a file, ``text`` is the input where it is written down.
+    ``fed`` tells that its input is a pipe or a file, ``text`` is the input where it is written down,
+    ``source`` the one simple command whose output it is.
     """
 
     words: tuple[Word, ...]
@@ -67,6 +68,7 @@ class Simple:
     fed: bool = False
     text: str | None = None
     background: bool = False
+    source: tuple[Word, ...] = ()
 
     @property
     def shown(self) -> str:

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from kcode.safety import programs
-from kcode.safety.findings import Finding
+from kcode.safety.findings import Finding, leads_away
 from kcode.safety.shell_words import Part, Simple, Word, names
 
 _UNKNOWN_WORD = Word((Part("", known=False),))
+_FIND_RUNS = names(
+    "-exec -execdir -ok -okdir -delete -printf -fprint -fprintf -fls -ls -fprint0 -files0-from"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def _wrapper(name: str, simple: Simple, words: tuple[Word, ...]) -> Unwrapped:
     place += options.before
     inner = words[place:]
     if name == "xargs":
-        inner = _fed(inner or (Word((Part("echo"),)),), words[:place])
+        inner = _fed(inner or (Word((Part("echo"),)),), words[:place], simple.source)
     if name in ("npx", "bunx") and not (inner and inner[0].text in programs.NPX_TOOLS):
         findings.append(Finding("write", f"{name} may fetch and run a package", simple.shown))
     if not inner and name == "exec":
@@ -158,15 +161,30 @@ def _option(text: str, options: _Options) -> int:
     return 0
 
 
-def _fed(inner: tuple[Word, ...], before: Sequence[Word]) -> tuple[Word, ...]:
+def _fed(inner: tuple[Word, ...], before: Sequence[Word], source: tuple[Word, ...]) -> tuple[Word, ...]:
     """The words of ``xargs``: what it reads stands at the end or in the place of a mark."""
+    listed = _lists(source)
     texts = [word.text for word in before]
     mark = next((text[2:] for text in texts if text.startswith("-I") and len(text) > 2), "")
     if "-I" in texts[:-1]:
         mark = texts[texts.index("-I") + 1]
     if not mark:
-        return (*inner, _UNKNOWN_WORD)
-    return tuple(_UNKNOWN_WORD if mark in word.text else word for word in inner)
+        return (*inner, *(listed or [_UNKNOWN_WORD]))
+    filled: list[Word] = []
+    for word in inner:
+        filled.extend(
+            [word] if mark not in word.text else listed if word.text == mark and listed else [_UNKNOWN_WORD]
+        )
+    return tuple(filled)
+
+
+def _lists(source: tuple[Word, ...]) -> list[Word]:
+    """The files that `find` prints, as patterns; nothing where that is not sure. Other programs print names
+    that may begin like an option."""
+    texts = [word.text for word in source]
+    if texts[:1] != ["find"] or any(not word.known or leads_away(word.text) for word in source):
+        return []
+    return [] if any(text in _FIND_RUNS for text in texts) else _found_by(source)
 
 
 def _shell(simple: Simple) -> Unwrapped:
@@ -181,6 +199,9 @@ def _shell(simple: Simple) -> Unwrapped:
             return Unwrapped()
         if text == "--":
             break
+        if text == "-n" and place < len(words) and all(word.known for word in words[place:]):
+            files = (Word((Part("cat", quoted=True),)), *words[place:])
+            return Unwrapped(commands=(files,))  # it only looks whether the file is good shell
         if not re.fullmatch(r"[-+][ceuxvlnifo]+", text):
             return _lost(simple, f"a shell with {text}")
         if "o" in text:
