@@ -15,6 +15,7 @@ from kcode.agent.events import (
     AnswerDiscarded,
     BackgroundEnded,
     CallFinished,
+    CallProgress,
     CallStarted,
     Event,
     Notice,
@@ -142,7 +143,7 @@ class _Report:
         kept = self._session.secrets.text
         if isinstance(event, TurnStarted):
             return replace(event, prompt=kept(event.prompt))
-        if isinstance(event, Steered):
+        if isinstance(event, Steered | CallProgress):
             return replace(event, text=kept(event.text))
         if isinstance(event, CallFinished):
             return replace(event, outcome=replace(event.outcome, text=kept(event.outcome.text)))
