@@ -26,7 +26,8 @@ _CREATIVE = 0.8  # temperature of the sampled stages
 class Candidate:
     """A changed file. ``stage`` counts from 0, ``logprob`` is the model's mean per token, where known,
     ``cost`` what a mutation's kind and place speak against it, ``gain`` how much likelier the model finds
-    the new line than the old one, where it was asked."""
+    the new line than the old one, where it was asked, ``agreeing`` the share of passing patches that behave
+    like this one on further inputs, ``also`` the share of other failing tests that it repairs too."""
 
     path: str
     text: str  # of the whole file
@@ -37,6 +38,8 @@ class Candidate:
     logprob: float | None = None
     cost: float = 0.0
     gain: float | None = None
+    agreeing: float = 0.0
+    also: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,15 @@ class Verdict:
         return frozenset(test for test, outcome in self.outcomes.items() if outcome == "failed")
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Inputs that a function was called with, pickled, and how to reach it from outside of the tests."""
+
+    inputs: tuple[str, ...]
+    module: str
+    path: tuple[str, ...]  # sys.path of the tests
+
+
 class JudgeFailed(EnvironmentProblem):
     """The judge process could not be started or died; nothing was judged."""
 
@@ -109,30 +118,62 @@ class Judge:
         others only if they all pass; ``reached`` is told with them alone. Cancelling this call kills the
         run and the judge. Raises :class:`JudgeFailed`.
         """
-        request = {
-            "files": {
-                str(self._scratch / path): base64.b64encode(data).decode()
-                for path, data in (files or {}).items()
-            },
+        request = self._request(
+            targets,
+            limits,
+            files=files or {},
+            tolerated=list(tolerated),
+            first=list(first),
+            stop=stop,
+            trace=trace,
+            collect=collect,
+        )
+        return _verdict(await self._asked(request))
+
+    def _request(
+        self, targets: Sequence[str], limits: Limits, *, files: Mapping[str, bytes] | None = None, **more: Any
+    ) -> dict[str, Any]:
+        contents = {
+            str(self._scratch / path): base64.b64encode(data).decode() for path, data in (files or {}).items()
+        }
+        return {
+            "files": contents,
             "args": list(targets),
-            "tolerated": list(tolerated),
-            "first": list(first),
-            "stop": stop,
-            "trace": trace,
-            "collect": collect,
             "per_test_s": limits.per_test_s,
             "wall_s": limits.wall_s,
             "memory_mb": limits.memory_mb,
             "roots": [str(self._root), str(self._scratch)],
+            **more,
         }
+
+    async def _asked(self, request: Mapping[str, Any]) -> dict[str, Any]:
         async with self._lock:
             try:
                 await asyncio.to_thread(self._send, request)
-                answer = await self._answer()
+                return await self._answer()
             except asyncio.CancelledError:
                 await self.close()
                 raise
-        return _verdict(answer)
+
+    async def observe(self, targets: Sequence[str], limits: Limits, path: str, line: int) -> Observed:
+        """Run ``targets`` and keep what the function at ``line`` of ``path`` is called with."""
+        answer = await self._asked(self._request(targets, limits, observe=[path, line]))
+        told = answer.get("observed") or {"inputs": (), "module": "", "path": ()}
+        return Observed(tuple(told["inputs"]), told["module"], tuple(told["path"]))
+
+    async def probe(
+        self, observed: Observed, function: str, limits: Limits, files: Mapping[str, bytes]
+    ) -> tuple[str, ...]:
+        """What the dotted ``function`` answers, with ``files`` in place, to each input and to variations of
+        it, as text; empty where it could not be asked."""
+        probe = {
+            "inputs": list(observed.inputs),
+            "module": observed.module,
+            "path": list(observed.path),
+            "function": function,
+        }
+        answer = await self._asked(self._request((), limits, files=files, probe=probe))
+        return tuple(answer.get("answers", ()))
 
     async def close(self) -> None:
         with contextlib.suppress(OSError):

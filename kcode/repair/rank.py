@@ -14,6 +14,8 @@ from kcode.repair.judge import TracedFailure
 
 _UNKNOWN_GAIN = 0.0  # nats; what is taken for the likelihood of a patch that was not weighed
 _MOST_GAIN = 12.0
+_ALSO_WEIGHT = 10.0  # what it is worth that failing tests of other files pass too: one defect, many symptoms
+_AGREE_WEIGHT = 5.0  # what it is worth that all the other patches behave alike
 _SIZE_WEIGHT, _COST_WEIGHT = 0.5, 0.4  # what a token more, and a less usual change, speak against a patch
 _COMMON = frozenset({"0", "1", "-1", "2", "''", "None", "True", "False", "10", "100"})
 
@@ -46,13 +48,14 @@ def best_first(
     passing: Sequence[Candidate], before: dict[str, str], failures: Sequence[TracedFailure]
 ) -> list[Candidate]:
     """Honest patches before imitating ones; then by how likely the model finds the change, how small it
-    is, and how usual."""
+    is, how usual, and how many others behave like it."""
 
     def key(candidate: Candidate) -> tuple[bool, float, int]:
         old = before[candidate.path]
         size = distance(_near(old, candidate), "\n".join(candidate.new))
         likely = _UNKNOWN_GAIN if candidate.gain is None else min(candidate.gain, _MOST_GAIN)
-        worth = likely - _SIZE_WEIGHT * size - _COST_WEIGHT * candidate.cost
+        worth = likely + _AGREE_WEIGHT * candidate.agreeing + _ALSO_WEIGHT * candidate.also
+        worth -= _SIZE_WEIGHT * size + _COST_WEIGHT * candidate.cost
         return (bool(special_case(old, candidate.text, failures)), -worth, candidate.stage)
 
     return sorted(passing, key=key)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kcode.providers.base import Infiller, ProviderError
+from kcode.repair.agreement import compared_on_inputs
 from kcode.repair.candidates import Candidate, Generator
 from kcode.repair.combine import Partial, progress_of
 from kcode.repair.events import CandidatePassed, CandidatesTried, Listener
@@ -21,7 +22,9 @@ from kcode.repair.rank import special_case
 _AHEAD = 24  # candidates the model may be ahead of the judge
 _GRACE_S = 3.0  # after a patch passed: how long others are looked for
 _HEARING_S = 9.0  # after a mutation passed: how long the model's own first proposals are waited for
+_OTHERS, _OTHERS_S = 20, 15.0  # failing tests of other files: how many a patch is shown, how long it may look
 _ODD = 0.5  # mutations that cost so much more than one that passed are not tried any more
+_COMPARING_S = 10.0  # time that must be left for calling them with further inputs
 _WEIGHING_S = 8.0  # how long the model may weigh several patches that pass
 _BRIEF_S = 0.4  # CPU time of one test for a mutation, where the tests are quick: most that hang, hang forever
 _PATIENCE = 6.0  # factor on the time limit when slow candidates are tried again
@@ -133,13 +136,21 @@ class Search:
                 raise ends[0]
             await self._try_slow_ones(until)
         if len(self.passing) > 1:
-            cases = claims_of(self.goal.failures)
-            left = min(_WEIGHING_S, until - time.monotonic())
-            self.passing = await weighed(self.infiller, self.found, cases, self.passing, left)
+            await self._compare(until)
         return self.passing
+
+    async def _compare(self, until: float) -> None:
+        """Several patches pass: how they behave on further inputs, and how likely the model finds them."""
+        if until - time.monotonic() > _COMPARING_S:
+            self.passing = await compared_on_inputs(self.judge, self.found, self.goal.targets, self.passing)
+        cases = claims_of(self.goal.failures)
+        left = min(_WEIGHING_S, until - time.monotonic())
+        self.passing = await weighed(self.infiller, self.found, cases, self.passing, left)
 
     def _heard(self, generator: Generator) -> bool:
         """Whether the model has had its say where a mutation passed: its proposal for each line."""
+        if self.goal.tolerated and not any(one.also == 1 for one in self.passing):
+            return False
         return time.monotonic() > self._first_passed + _GRACE_S and not generator.line_by_line
 
     def _dearest(self) -> float:
@@ -162,7 +173,7 @@ class Search:
             self._second_looks += 1
             verdict = await self._judged(candidate, self._patient_limits())
         if self.goal.met_by(verdict):
-            self._accept(candidate)
+            await self._accept(candidate)
         elif verdict.hung or verdict.ended == "killed":
             self._slow.append(candidate)
         else:
@@ -206,11 +217,12 @@ class Search:
             stop=True,
         )
 
-    def _accept(self, candidate: Candidate) -> None:
+    async def _accept(self, candidate: Candidate) -> None:
         source = self.found.sources[candidate.path]
         if special_case(source.text, candidate.text, self.goal.failures):
             self.imitating.append(candidate)
             return
+        candidate = replace(candidate, also=await self._also(candidate))
         self.passing.append(candidate)
         old = source.lines[candidate.hole.first - 1 : candidate.hole.last]
         self.tell(
@@ -219,7 +231,19 @@ class Search:
         if not self._first_passed:
             self._first_passed = time.monotonic()
         grace = _HEARING_S if candidate.logprob is None else _GRACE_S
+        if self.goal.tolerated and candidate.also < 1:
+            grace = max(grace, _OTHERS_S)
         self._enough_at = min(self._enough_at, time.monotonic() + grace)
+
+    async def _also(self, candidate: Candidate) -> float:
+        """Which share of the failing tests that were not asked for the patch repairs as well."""
+        others = sorted(self.goal.tolerated)[:_OTHERS]
+        if not others:
+            return 0.0
+        data = self.found.sources[candidate.path].file.encode(candidate.text)
+        limits = Limits(self.goal.limits.per_test_s, _OTHERS_S)
+        verdict = await self.judge.run(others, limits, files={candidate.path: data})
+        return len(verdict.passing() & set(others)) / len(others)
 
     async def _try_slow_ones(self, until: float) -> None:
         """Candidates that ran out of time may be right and slow: they get more of it at the end."""
@@ -228,7 +252,7 @@ class Search:
             if time.monotonic() + limits.per_test_s > until or self.passing:
                 return
             if self.goal.met_by(await self._judged(candidate, limits)):
-                self._accept(candidate)
+                await self._accept(candidate)
 
 
 async def _produce(generator: Generator, queue: asyncio.Queue[Candidate | None]) -> None:

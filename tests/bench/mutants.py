@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.mutants_made import Change, changes_in, mutated
+from tests.bench.mutants_made import Change, changes_in, matter, mutated
 
 BARS = {1: 0.75, 2: 0.30}
 _SUITE_S = 90
@@ -149,6 +149,8 @@ def _killed(root: Path, mutant: Mutant) -> bool:
     before = target.read_bytes()
     try:
         for part in [*parts, mutant.changes] if len(parts) > 1 else parts:
+            if not matter(before.decode(), part):
+                return False
             target.write_text(mutated(before.decode(), part), newline="")
             code, failed, total = suite(root)
             if code != 1 or not total or failed > _MOST_FAILING * total:

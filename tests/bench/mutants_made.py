@@ -45,7 +45,7 @@ class Change:
 
 
 def changes_in(text: str) -> Iterator[tuple[str, list[Change]]]:
-    """(dotted name of an outermost function, the changes of its lines)."""
+    """(dotted name of an outermost function, changes of its lines); some may not :func:`matter`."""
     if not text.isascii():
         return
     tree = ast.parse(text)
@@ -59,7 +59,7 @@ def changes_in(text: str) -> Iterator[tuple[str, list[Change]]]:
         for statement in ast.walk(function):
             if isinstance(statement, ast.stmt) and statement is not function:
                 for change in _of_statement(statement, lines, names, callables):
-                    if _parses(text, change) and change.new != lines[change.line - 1]:
+                    if change.new != lines[change.line - 1]:
                         found.setdefault((change.line, change.new), change)
         yield name, sorted(found.values(), key=lambda one: (one.line, one.kind, one.new))
 
@@ -80,9 +80,10 @@ def _functions(body: list[ast.stmt], owner: str) -> Iterator[tuple[str, ast.AST]
             yield from _functions(node.body, f"{owner}{node.name}.")
 
 
-def _parses(text: str, change: Change) -> bool:
+def matter(text: str, changes: Sequence[Change]) -> bool:
+    """Whether the changed text is Python, and says something else."""
     try:
-        before, after = ast.parse(text), ast.parse(mutated(text, [change]))
+        before, after = ast.parse(text), ast.parse(mutated(text, changes))
     except SyntaxError:
         return False
     return ast.dump(before) != ast.dump(after)

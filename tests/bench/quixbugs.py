@@ -4,7 +4,8 @@
 
 For each program a git repository with the buggy program and its pytest file is made, the real ``kcode
 fix --yes --json`` runs in it, and the outcome is confirmed against the correct program: on every case of
-the benchmark (the slow ones too) and on random valid inputs. Exit code 0 where at least 35 are confirmed.
+the benchmark (the slow ones too) and on random valid inputs. Exit code 0 where at least 39 are confirmed.
+For each failure the last column says why.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-BAR = 35
+BAR = 39
 _CONFIRM_S = 120
 
 
@@ -89,12 +90,17 @@ def measure(clone: Path, name: str, model: Path, limit_s: float, kcode: str) -> 
             said = done.stderr.strip().splitlines()[-1:]
             return Row(name, f"exit {done.returncode}", False, seconds, 0, " ".join(said)[:80])
         if result["status"] != "fixed":
-            return Row(name, result["status"], False, seconds, result["tried"], result["message"][:80])
+            return Row(name, result["status"], False, seconds, result["tried"], _why(result["message"]))
         objection = confirm(clone, name, root / "python_programs" / f"{name}.py")
         late = f"over {limit_s:.0f} s" if seconds > limit_s else ""
         changed = [line for line in result["diff"].splitlines() if line[:1] == "+" and line[:3] != "+++"]
         note = objection or late or "; ".join(line[1:].strip() for line in changed)[:70]
         return Row(name, "fixed", not objection and not late, seconds, result["tried"], note)
+
+
+def _why(message: str) -> str:
+    """The reason behind the names of the tests."""
+    return message.partition(": ")[2][:90] or message[:90]
 
 
 def build(clone: Path, name: str, root: Path) -> Path:

@@ -184,3 +184,19 @@ async def test_the_tests_that_decide_run_first_and_alone_while_they_fail(project
         right = await judge.run([], QUICK, first=[THREE], stop=True)
     assert list(right.outcomes) == [THREE, TWO]
     assert right.passing() == {TWO, THREE}
+
+
+async def test_what_a_function_is_called_with_is_asked_of_candidates_too(project: Project) -> None:
+    async with judging(project(FILES)) as judge:
+        observed = await judge.observe([], QUICK, "app.py", 1)
+        assert observed.module == "app"
+        assert len(observed.inputs) == 2
+        own = await judge.probe(observed, "double", QUICK, {})
+        assert own[0] == "(4, [2])"
+        assert len(own) == 8, "each input and three variations of it"
+        same = {"app.py": b"def double(x):\n    return 2 * x\n"}
+        assert await judge.probe(observed, "double", QUICK, same) == own
+        other = {"app.py": b"def double(x):\n    return 4 if x == 2 else 6\n"}
+        assert await judge.probe(observed, "double", QUICK, other) != own
+        endless = {"app.py": b"def double(x):\n    while x != 2: pass\n    return 4\n"}
+        assert "took too long" in await judge.probe(observed, "double", QUICK, endless)

@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set
 
 import kcode_expect  # type: ignore[import-not-found]
+import kcode_observe  # type: ignore[import-not-found]
 import pytest
 
 Note = Dict[str, Any]
@@ -36,13 +37,22 @@ def run(request: Note, tell: Tell) -> None:
     sys.argv = ["pytest"]
     reporter = Reporter(request, tell)
     plugins: List[object] = [reporter]
-    tracer = None
+    if "probe" in request:
+        tell({"answers": kcode_observe.answers(request["probe"])})
+        tell({"finished": 0, "modules": []})
+        return
+    tracer = observer = None
+    if "observe" in request:
+        observer = kcode_observe.Observer(os.path.join(root, request["observe"][0]), request["observe"][1])
+        plugins.append(observer)
     if request.get("trace"):
         tracer = Tracer(root)
         plugins.append(tracer)
     code = pytest.main(options(request), plugins=plugins)
     if tracer:
         tell({"trace": {"lines": tracer.result(), "failures": reporter.failures}})
+    if observer:
+        tell({"observed": observer.result()})
     tell({"finished": int(code), "modules": foreign_modules(root)})
 
 
@@ -90,6 +100,8 @@ def options(request: Note) -> List[str]:
         "-W",  # the plugins are warm on purpose; a project that makes warnings errors must not mind
         "ignore:Module already imported:pytest.PytestAssertRewriteWarning",
     ]
+    if request.get("first"):
+        chosen.append("--assert=plain")  # nobody reads why a candidate failed: half the time of a large file
     if request.get("collect"):
         chosen.append("--collect-only")
     if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"):

@@ -9,9 +9,12 @@ Request: ``files`` (path -> base64), ``args`` (pytest targets), ``required`` (id
 another one is tolerated where ``tolerated`` names it), ``stop`` (end at the first failure that counts),
 ``first`` (ids that run before the others and all of them; the run ends after them unless all passed),
 ``per_test_s`` (CPU seconds), ``wall_s``, ``memory_mb``, ``trace``, ``roots`` ([user's root, scratch root]).
+``observe`` ([path, line of a function]: keep what it is called with), ``probe`` (call it with that and
+run no test).
 Answer: ``outcomes`` (id -> passed, failed, skipped), ``seconds`` (id -> s), ``problem`` (collection error),
 ``ended`` (done, killed, crashed), ``reached`` (with ``first``: id -> line of the test's file at which it
-failed), and with ``trace`` also ``lines`` and ``failures``.
+failed), ``observed`` and ``answers`` where they were asked for, and with ``trace`` also ``lines`` and
+``failures``.
 """
 
 import base64
@@ -214,6 +217,10 @@ def compose(data: bytearray, ended: str, seconds: float) -> Note:
         if "id" in note:
             answer["outcomes"][note["id"]] = note["outcome"]
             answer["seconds"][note["id"]] = note["seconds"]
+        elif "observed" in note:
+            answer["observed"] = note["observed"]
+        elif "answers" in note:
+            answer["answers"] = note["answers"]
         elif "at" in note:
             answer["reached"].setdefault(note["of"], note["at"])
         elif "hung" in note:
