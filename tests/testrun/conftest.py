@@ -29,7 +29,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(tests=RunnerSettings(python=sys.executable, timeout_s=60))
+    return Settings(tests=RunnerSettings(python=sys.executable, timeout_s=240))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kcode.config.settings import RunnerSettings, Settings
-from kcode.testrun.report import TestReport
+from kcode.testrun.report import TestProgress, TestReport
 from kcode.testrun.run import run_tests
 from tests.testrun.conftest import Project
 
@@ -23,6 +23,14 @@ SETTINGS = Settings(tests=RunnerSettings(timeout_s=200, rerun_failed=False))
 def needs(*programs: str) -> pytest.MarkDecorator:
     missing = [program for program in programs if not shutil.which(program)]
     return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+
+
+@pytest.fixture
+def rust(monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)  # tests have a home of their own, toolchains do not
+    for variable, folder in (("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")):
+        if variable not in os.environ and (home / folder).is_dir():
+            monkeypatch.setenv(variable, str(home / folder))
 
 
 async def again(root: Path, report: TestReport, index: int = 0) -> None:
@@ -56,11 +64,7 @@ async def test_nodes_own_runner(project: Project) -> None:
 
 
 @needs("cargo")
-async def test_cargo(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = Path(pwd.getpwuid(os.getuid()).pw_dir)  # tests have a home of their own, toolchains do not
-    for variable, folder in (("RUSTUP_HOME", ".rustup"), ("CARGO_HOME", ".cargo")):
-        if variable not in os.environ and (home / folder).is_dir():
-            monkeypatch.setenv(variable, str(home / folder))
+async def test_cargo(project: Project, rust: None) -> None:
     root = project(
         {
             "Cargo.toml": '[package]\nname = "shop"\nversion = "0.1.0"\nedition = "2021"\n',
@@ -127,13 +131,18 @@ async def test_rspec(project: Project) -> None:
         {
             ".rspec": "",
             "spec/cart_spec.rb": "RSpec.describe 'Cart' do\n  it('is ok') { expect(1).to eq(1) }\n"
-            "  it('totals') { expect(2).to eq(3) }\n  xit('later') { }\nend\n",
+            "  it('totals') { puts 'adding'; expect(2).to eq(3) }\n  xit('later') { }\nend\n",
         }
     )
     report = await run_tests(root, SETTINGS)
     assert (report.passed, report.failed, report.skipped) == (1, 1, 1)
     assert (report.failing[0].expected, report.failing[0].actual) == ("3", "2")
+    assert report.failing[0].output == "adding"
     await again(root, report)
+    (root / "spec/broken_spec.rb").write_text("require 'nothing_here'\n")
+    broken = await run_tests(root, SETTINGS)
+    assert [case.id for case in broken.failing] == ["spec/broken_spec.rb"]
+    assert "cannot load such file -- nothing_here" in broken.failing[0].message
 
 
 @needs("ruby")
@@ -143,7 +152,8 @@ async def test_minitest(project: Project) -> None:
     root = project(
         {
             "test/cart_test.rb": "require 'minitest/autorun'\nclass CartTest < Minitest::Test\n"
-            "  def test_ok; assert true; end\n  def test_sum\n    assert_equal 3, 2\n  end\n"
+            "  def test_ok; puts 'chatter'; end\n"
+            "  def test_sum\n    puts 'adding'; assert_equal 3, 2\n  end\n"
             "  def test_boom; nil.x; end\n  def test_later; skip 'x'; end\nend\n"
         }
     )
@@ -151,6 +161,7 @@ async def test_minitest(project: Project) -> None:
     assert (report.passed, report.failed, report.errors, report.skipped) == (1, 1, 1, 1)
     wrong = next(case for case in report.failing if case.status == "failed")
     assert (wrong.id, wrong.frames[-1].line) == ("test/cart_test.rb::CartTest#test_sum", 5)
+    assert (wrong.expected, wrong.actual, wrong.output) == ("3", "2", "adding")
     await again(root, report)
 
 
@@ -178,17 +189,67 @@ async def test_runners_of_npm(name: str, project: Project) -> None:
     modules = shutil.which(name)
     if modules is None:
         pytest.skip(f"not installed: {name} on the PATH")
+    compare = (
+        "require('assert').deepEqual({a: 1}, {a: 2})" if name == "mocha" else "expect({a: 1}).toEqual({a: 2})"
+    )
     root = project(
         {
             "package.json": f'{{"devDependencies": {{"{name}": "*"}}}}',
-            "test/cart.test.js": "describe('cart', () => { it('is ok', () => {});\n"
-            "  it('boom (x)', () => { null.x; }); });\n",
+            "src/cart.js": "module.exports.boom = () => {\n  null.x;\n};\n",
+            "test/cart.test.js": "const {boom} = require('../src/cart.js');\n"
+            "describe('cart', () => { it('is ok', () => { console.log('chatter'); });\n"
+            "  it('boom (x)', () => { console.log('said it'); boom(); });\n"
+            f"  it('compares', () => {{ {compare}; }}); it.skip('later', () => {{}}); }});\n",
+            "test/broken.test.js": "const = 3;\n",
             "vitest.config.js" if name == "vitest" else "README": "export default {test: {globals: true}};\n",
         }
     )
+    if name == "mocha":  # loads all files before the first test
+        (root / "test/broken.test.js").unlink()
     (root / "node_modules").symlink_to(Path(modules).parent.parent)
+    told: list[TestProgress] = []
+    report = await run_tests(root, SETTINGS, on_progress=told.append)
+    assert (report.passed, report.failed, report.skipped) == (1, 2, 1)
+    assert report.errors == (name != "mocha")
+    assert max(one.failed for one in told) >= 2
+    cases = {case.id.rpartition(" > ")[2]: case for case in report.failing}
+    boom, compared = cases["boom (x)"], cases["compares"]
+    assert "Cannot read properties of null" in boom.message
+    assert [frame.path for frame in boom.frames] == ["test/cart.test.js", "src/cart.js"]
+    assert boom.output == "said it"
+    assert ("2" in compared.expected, "1" in compared.actual) == (True, True)
+    await again(root, report, report.failing.index(boom))
+
+
+@needs("cargo", "cargo-nextest")
+async def test_nextest(project: Project, rust: None) -> None:
+    root = project(
+        {
+            "Cargo.toml": '[package]\nname = "shop"\nversion = "0.1.0"\nedition = "2021"\n',
+            ".config/nextest.toml": "",
+            "src/lib.rs": "#[test] fn works() {}\n#[test] fn aborts() { std::process::abort(); }\n"
+            '#[test] fn adds() { println!("adding"); assert_eq!(1 + 1, 3, "sum"); }\n',
+        }
+    )
     report = await run_tests(root, SETTINGS)
-    assert (report.passed, report.failed) == (1, 1)
-    assert "Cannot read properties of null" in report.failing[0].message
-    assert report.failing[0].frames[-1].path == "test/cart.test.js"
+    assert (report.passed, report.failed) == (1, 2)
+    aborts, adds = sorted(report.failing, key=lambda case: "adds" in case.id)
+    assert (adds.expected, adds.actual, adds.output, adds.frames[-1].line) == ("3", "2", "adding", 3)
+    assert adds.message == "assertion `left == right` failed: sum"
+    assert "SIGABRT" in aborts.message
+    await again(root, report)
+
+
+@needs("cargo")
+async def test_a_rust_test_that_ends_its_process_is_told(project: Project, rust: None) -> None:
+    root = project(
+        {
+            "Cargo.toml": '[package]\nname = "shop"\nversion = "0.1.0"\nedition = "2021"\n',
+            "src/lib.rs": "#[test] fn aborts() { std::process::abort(); }\n",
+            "tests/api.rs": "#[test] fn works() {}\n",
+        }
+    )
+    report = await run_tests(root, SETTINGS)
+    assert (report.passed, [case.id for case in report.failing]) == (1, ["src/lib.rs"])
+    assert "SIGABRT" in report.failing[0].message
     await again(root, report)
