@@ -15,6 +15,9 @@ _SEQUENCE = re.compile(
     "|\x1b[ -/]*[0-~]"
 )
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
+# Letters and blanks that show nothing: ordinary in their scripts, an ambush in code.
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_HIDDEN = re.compile(f"{_SUSPECT.pattern}|[{''.join(sorted(_BLANK))}]")
 _JOINERS = "\u200c\u200d"  # part of emoji, and of Persian and Indic words
 
 
@@ -29,6 +32,22 @@ def clean(text: str) -> str:
     return _SUSPECT.sub(_visible, text)
 
 
+def reveal(text: str) -> str:
+    """``text`` with everything in it that a terminal would obey or not show made visible: for what a person
+    judges (diffs, commands, names), where something left out silently would be a trap.
+
+    Line feeds and tabs stay; ``\\r\\n`` becomes ``\\n``; the lines stay as many. Joiners within emoji and the
+    words that need them stay. ``reveal(reveal(text)) == reveal(text)``.
+    """
+    if not _HIDDEN.search(text):
+        return text
+    return _HIDDEN.sub(_revealed, text.replace("\r\n", "\n"))
+
+
+def _revealed(match: re.Match[str]) -> str:
+    return _visible(match) or f"<U+{ord(match.group()):04X}>"
+
+
 def _visible(match: re.Match[str]) -> str:
     char = match.group()
     code = ord(char)
@@ -40,6 +59,6 @@ def _visible(match: re.Match[str]) -> str:
         return f"<U+{code:04X}>"
     if char in _JOINERS:
         around = match.string[match.start() - 1 : match.start() + 2]
-        joins = len(around) == 3 and all(ord(one) > 0x2FF and not _SUSPECT.match(one) for one in around[::2])
+        joins = len(around) == 3 and all(ord(one) > 0x2FF and not _HIDDEN.match(one) for one in around[::2])
         return char if joins else ""
     return "\ufffd" if 0xD800 <= code <= 0xDFFF else ""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kcode.safety import sensitive
-from kcode.safety.sanitize import clean
+from kcode.safety.sanitize import clean, reveal
 from kcode.safety.secrets import find, redact
 
 
@@ -47,6 +47,34 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
 )
 def test_what_could_lie_is_removed_or_shown(text: str, shown: str) -> None:
     assert clean(text) == shown
+
+
+_HOSTILE = st.text(
+    st.characters(codec="utf-8")
+    | st.sampled_from("\x1b[]0;m\x07\x9b\u202e\u200b\u200d\u2066\ufeff\u00ad\u3164\U000e0041\r\n\x85\u2028"),
+    max_size=60,
+)
+
+
+@given(_HOSTILE)
+def test_what_a_person_judges_hides_nothing(text: str) -> None:
+    shown = reveal(text)
+    assert all(char in "\n\t" or unicodedata.category(char) not in ("Cc", "Zl", "Zp") for char in shown)
+    assert shown.count("\n") == text.replace("\r\n", "\n").count("\n")
+    assert reveal(shown) == shown
+    hidden = set(text) & set("\u202e\u2066\u200b\ufeff\u00ad\u3164\U000e0041\x1b\x9b")
+    assert not hidden & set(shown)
+    assert all(f"U+{ord(char):04X}" in shown for char in hidden - {"\x1b"})
+
+
+def test_a_trojan_source_is_seen() -> None:
+    assert reveal("if admin\u202e \u2066// user\u2069:") == "if admin<U+202E> <U+2066>// user<U+2069>:"
+    assert reveal("let a\u3164 = '\u200b'") == "let a<U+3164> = '<U+200B>'"
+    assert reveal("\x1b[8mhidden\x1b[0m\r") == "\u241b[8mhidden\u241b[0m\u240d"
+    assert (
+        reveal("\U0001f468\u200d\U0001f469 \u0645\u06cc\u200c\u062e\u0648")
+        == "\U0001f468\u200d\U0001f469 \u0645\u06cc\u200c\u062e\u0648"
+    )
 
 
 def _fake(prefix: str, size: int) -> str:

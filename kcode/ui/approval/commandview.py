@@ -11,7 +11,7 @@ from kcode.safety.commands import assess
 from kcode.safety.findings import Finding
 from kcode.safety.programs import CHANGES_FILES
 from kcode.safety.rules import hosts_in
-from kcode.safety.sanitize import clean
+from kcode.safety.sanitize import reveal
 from kcode.ui.look import figures
 from kcode.ui.look.terminal import Look
 from kcode.ui.look.theme import theme_of
@@ -30,8 +30,8 @@ def print_command(console: Console, question: Question, look: Look) -> None:
     from rich.text import Text
 
     theme = theme_of(look)
-    command = clean(question.intent.command)
-    part = clean(question.part)
+    command = reveal(question.intent.command)
+    part = reveal(question.part)
     marked = _place(command, part)
     text = Text(command, style="bold")
     if marked is not None:

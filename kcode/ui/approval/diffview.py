@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kcode.i18n import _
-from kcode.safety.sanitize import clean
+from kcode.safety.sanitize import reveal
 from kcode.ui.approval.diffrows import NO_END, Row, Shown, counts, shown_hunks, shown_part
 from kcode.ui.approval.hunks import Hunk
 from kcode.ui.approval.linepairs import word_marks as word_marks
@@ -220,7 +220,7 @@ class _Painter:
         """The coloured line where the texts have it; one that was changed by hand is plain."""
         from rich.text import Text
 
-        text = clean(row.text)
+        text = reveal(row.text)
         source = self._lines.get("-" if old or row.sign == "-" else "+", [])
         if row.index < len(source) and source[row.index].plain == text:
             return source[row.index].copy()

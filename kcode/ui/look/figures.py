@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 
 from kcode.i18n import _
-from kcode.safety.sanitize import clean
+from kcode.safety.sanitize import reveal
 from kcode.ui.look import widths
 
 SYMBOLS = {"CNY": "¥", "USD": "$"}
@@ -55,7 +55,7 @@ def percent(share: float) -> str:
 
 def one_line(text: str, limit: int = 0) -> str:
     """``text`` without control characters on one line, cut to ``limit`` columns (0: no limit)."""
-    flat = " ".join(clean(text).split())
+    flat = " ".join(reveal(text).split())
     return cut(flat, limit) if limit else flat
 
 

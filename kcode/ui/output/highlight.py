@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kcode.safety.sanitize import clean
+from kcode.safety.sanitize import reveal
 from kcode.ui.look.terminal import Look
 from kcode.ui.look.theme import syntax_theme, theme_of
 
@@ -27,7 +27,7 @@ def highlight_lines(code: str, language: str, look: Look) -> list[Text]:
     from rich.syntax import Syntax
     from rich.text import Text
 
-    shown = clean(code.replace("\r\n", "\n"))
+    shown = reveal(code)
     lines = shown.removesuffix("\n").split("\n")
     if not language or look.plain or len(shown) > SIZE_LIMIT:
         return [Text(line) for line in lines]
