@@ -20,6 +20,7 @@ from kcode.workspace.errors import WorkspaceError
 _FRAME_BONUS = 0.3  # the innermost line of the repository in an exception
 _FUNCTION_BONUS = 0.1  # any other line of the function that it lies in
 _IMPORT_SCORE = 0.05  # lines that ran while the module was imported, before any test
+_DEFAULT_FACTOR = 0.5
 _HELPER_FACTOR = 0.5  # code next to the tests is less likely to be what they test
 _TEST_FOLDERS = frozenset({"test", "tests", "testing"})
 _BUSY = re.compile(r"[-+*/%<>=!&|^]=?|\[|\(|\b(?:and|or|not|in|is|return|yield|if|while|for)\b")
@@ -57,6 +58,7 @@ def localise(root: Path, traced: Verdict, failing: Sequence[str], tests: Iterabl
             scores[path, line] = _ochiai(bad, good, failed) if bad else 0.0
     _add_imported(scores, traced.lines.get("", {}), sources)
     _add_frames(scores, [traced.failures[test] for test in failing if test in traced.failures], sources)
+    _add_defaults(scores, sources)
     suspects = [
         Suspect(path, line, score * _factor(path, test_files))
         for path, source in sources.items()
@@ -145,6 +147,19 @@ def _add_frames(
         for number in range(scope.first, scope.last + 1):
             if scope.name and scores.get((path, number)):
                 scores[path, number] += _FUNCTION_BONUS
+
+
+def _add_defaults(scores: dict[tuple[str, int], float], sources: Mapping[str, Source]) -> None:
+    """Default values ran when the module was imported: they are half as suspicious as their function."""
+    worst: dict[tuple[str, Scope], float] = defaultdict(float)
+    for (path, line), score in scores.items():
+        scope = sources[path].scope_at(line)
+        worst[path, scope] = max(worst[path, scope], score)
+    for (path, scope), score in worst.items():
+        source = sources[path]
+        for line in range(scope.first, scope.body):
+            if scope.name and "=" in source.lines[line - 1] and source.changeable(line):
+                scores.setdefault((path, line), score * _DEFAULT_FACTOR)
 
 
 def _factor(path: str, test_files: set[str]) -> float:

@@ -162,3 +162,14 @@ def test_a_statement_over_several_lines_is_hidden_as_a_whole(project: Project) -
     source = Source.read(project({"app.py": text}), "app.py")
     assert source.long_statement(5) == (4, 7)
     assert source.long_statement(2) is None, "a header without its block is no statement"
+
+
+async def test_a_default_value_is_suspected_after_the_lines_that_ran(project: Project) -> None:
+    root = project(
+        {
+            "app.py": "def fee(hours, rate=3):\n    total = hours * rate\n    return total\n",
+            "test_app.py": "from app import fee\n\ndef test_fee(): assert fee(2) == 8\n",
+        }
+    )
+    found = await located(root)
+    assert [one.line for one in found.suspects] == [2, 3, 1]
