@@ -8,7 +8,7 @@ conversation and paid for in each.
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import Field
 
@@ -57,6 +57,7 @@ class GitDiffArguments(Arguments):
     range: str | None = None
     path: str | None = None
     staged: bool = False
+    form: Literal["stat", "words"] | None = None
 
 
 class GitDiff(_GitTool[GitDiffArguments]):
@@ -64,7 +65,8 @@ class GitDiff(_GitTool[GitDiffArguments]):
     arguments = GitDiffArguments
 
     def title(self, args: GitDiffArguments) -> str:
-        parts = ["git diff", "--staged" if args.staged else "", args.range or "", args.path or ""]
+        form = {"stat": "--stat", "words": "--word-diff"}.get(args.form or "", "")
+        parts = ["git diff", form, "--staged" if args.staged else "", args.range or "", args.path or ""]
         return " ".join(part for part in parts if part)
 
     async def run(self, args: GitDiffArguments, context: ToolContext) -> ToolOutcome:
@@ -76,6 +78,13 @@ class GitDiff(_GitTool[GitDiffArguments]):
             *_revision(args.range),
         ]
         paths = _pathspec(workspace, args.path)
+        if args.form == "stat":
+            done = await _git(workspace, *arguments, "--stat=120,90", "--summary", "--", *paths)
+            text = bounded(done.stdout.rstrip("\n"), hint="name a path")
+            sums = next((line.strip() for line in text.split("\n") if " changed, " in line), "no differences")
+            return ToolOutcome(text or "no differences", sums)
+        if args.form == "words":
+            arguments.append("--word-diff=plain")
         diff = await _git(workspace, *arguments, "--", *paths)
         if not diff.stdout.strip():
             return ToolOutcome("no differences (git_diff does not show untracked files)", "no differences")

@@ -46,3 +46,18 @@ def test_the_log_of_lines_names_the_commits_that_changed_them(bench: Bench) -> N
     assert "lines needs the path" in asyncio.run(bench.refusal("git_log", lines="1,2"))
     assert "has only 2 lines" in asyncio.run(bench.refusal("git_log", path="a.py", lines="8,9"))
     assert "lines: " in asyncio.run(bench.refusal("git_log", path="a.py", lines=":--output=x"))
+
+
+def test_a_diff_can_be_sizes_or_words(bench: Bench) -> None:
+    first(bench)
+    bench.write("a.py", "one = 1\ntwo = 22\n")
+    bench.write("b.py", "new\n")
+    bench.git("add", "b.py")
+    stat = asyncio.run(bench.call("git_diff", range="HEAD", form="stat"))
+    assert "a.py | 2 +-" in stat.text
+    assert "create mode 100644 b.py" in stat.text
+    assert "two = 22" not in stat.text
+    assert stat.brief == "2 files changed, 2 insertions(+), 1 deletion(-)"
+    words = asyncio.run(bench.call("git_diff", form="words")).text
+    assert "two = [-2-]{+22+}" in words
+    assert asyncio.run(bench.call("git_diff", path="b.py", form="stat")).text == "no differences"

@@ -33,7 +33,7 @@ DECLARED = {
     "command_output": "id wait_s stop",
     "run_command": "command timeout_s background",
     "git_status": "",
-    "git_diff": "range path staged",
+    "git_diff": "range path staged form",
     "git_log": "range path max_count lines search",
     "git_show": "rev",
     "update_todo": "items",
