@@ -131,7 +131,9 @@ class _Repair:
 
     async def _reproduce(self, judge: Judge, aim: Aim) -> Reproduction:
         with Stage(self.tell, "reproduce", aim.told) as stage:
-            found = await reproduce(judge, aim.targets, aim.sentence, self.settings.tests.timeout_s)
+            named = "" if aim.targets else " ".join(aim.names)  # a log that names tests and no files
+            sentence = aim.sentence or named
+            found = await reproduce(judge, aim.targets, sentence, self.settings.tests.timeout_s)
             stage.text = f"{len(found.failing)} of {len(found.looked_at)} tests fail"
         return found
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from kcode.config.settings import Settings
 from kcode.errors import EnvironmentProblem
-from kcode.repair.scratch import copy_project, scratch_folder
+from kcode.repair.scratch import copied, scratch_folder
 from kcode.repair.sharing import is_build_output, prepare_builds
 from kcode.safety.process import Finished, child_environment, run
 from kcode.testrun.adapter import Runner, Surroundings
@@ -171,7 +171,7 @@ class Lab:
             settings = settings.model_copy(update={"tests": pinned})
         async with scratch_folder() as folder:
             scratch = folder / "as-it-was" / (root.name or "project")
-            await asyncio.to_thread(copy_project, root, scratch)
+            await copied(root, scratch)
             await prepare_builds(root, scratch)
             await _give_history(root, scratch)
             env = await _environment(root, scratch, python)
@@ -191,7 +191,7 @@ class Lab:
             add = ["worktree", "add", "-q", "--detach", "--no-checkout", str(scratch)]
             await git(self.original.scratch, *add)
         # A link into the first copy has to lead into this one; all others lead where they led.
-        await asyncio.to_thread(copy_project, self.original.scratch, scratch)
+        await copied(self.original.scratch, scratch)
         await prepare_builds(self.root, scratch)
         if (scratch / ".git").exists():
             await git(scratch, "reset", "-q")

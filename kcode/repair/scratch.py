@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,7 +43,7 @@ async def scratch_folder() -> AsyncIterator[Path]:
 
 
 @asynccontextmanager
-async def scratch_copy(root: Path) -> AsyncIterator[Path]:
+async def scratch_copy(root: Path, *, modules: bool = False) -> AsyncIterator[Path]:
     """A copy of ``root`` that is removed at the end, whatever happens.
 
     Ignored files are copied too (tests need built modules and generated versions); repositories'
@@ -51,22 +52,37 @@ async def scratch_copy(root: Path) -> AsyncIterator[Path]:
     """
     async with scratch_folder() as folder:
         scratch = folder / (root.name or "project")
-        await asyncio.to_thread(copy_project, root, scratch)
+        await copied(root, scratch, modules=modules)
         yield scratch
 
 
-def copy_project(root: Path, into: Path) -> None:
-    """Copy ``root`` to the new folder ``into``; see :func:`scratch_copy` for what is left out."""
+async def copied(root: Path, into: Path, *, modules: bool = True) -> None:
+    """:func:`copy_project`, ended where the repair is interrupted: nothing is written after that."""
+    stop = threading.Event()
+    work = asyncio.ensure_future(asyncio.to_thread(copy_project, root, into, modules, stop))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait({work})
+        raise
+
+
+def copy_project(root: Path, into: Path, modules: bool = False, stop: threading.Event | None = None) -> None:
+    """Copy ``root`` to the new folder ``into``; see :func:`scratch_copy` for what is left out. ``modules``:
+    with node_modules, shared; where ``stop`` is set it ends half-way."""
     root = root.resolve()
-    copied = 0
+    size = 0
     try:
         for folder, folders, files in os.walk(root):
+            if stop is not None and stop.is_set():
+                return
             here = Path(folder)
             there = into / here.relative_to(root)
             there.mkdir(parents=True, exist_ok=True)
             links = [name for name in folders if (here / name).is_symlink()]
             for name in folders:
-                if name == "node_modules" and name not in links:
+                if modules and name == "node_modules" and name not in links:
                     share_modules(here / name, there / name, root, into)
             folders[:] = [name for name in folders if name not in links and _wanted(here / name)]
             for name in links:
@@ -74,8 +90,8 @@ def copy_project(root: Path, into: Path) -> None:
             for name in files:
                 if name == ".git":  # of a submodule or a worktree: it names a folder that is not there
                     continue
-                copied += _copy_file(here / name, there / name, root, into)
-                if copied > _MOST:
+                size += _copy_file(here / name, there / name, root, into)
+                if size > _MOST:
                     raise EnvironmentProblem(
                         f"{root} holds more than {_MOST >> 30} GB, too much for a scratch copy",
                         "run kcode fix in the folder of the package that fails",
