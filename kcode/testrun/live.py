@@ -30,17 +30,20 @@ class Live:
         self._passed = self._failed = self._total = 0
         self._ended = False
 
+    @property
+    def ended(self) -> tuple[int, int]:
+        """How many tests have passed and failed, as far as the lines tell."""
+        return max(0, self._passed - (self._failed if self._signs.both else 0)), self._failed
+
     def feed(self, chunk: bytes) -> None:
-        if self._tell is None:
-            return
         *lines, self._rest = (self._rest + self._decoder.decode(chunk)).split("\n")
         self._rest = self._rest[-10_000:]
         if not lines:
             return
         for line in map(_plain, lines):
             self._count(line)
-        passed = self._passed - (self._failed if self._signs.both else 0)
-        self._tell(TestProgress(self._shown[:120], max(0, passed), self._failed, self._total))
+        if self._tell is not None:
+            self._tell(TestProgress(self._shown[:120], *self.ended, self._total))
 
     def _count(self, line: str) -> None:
         signs = self._signs

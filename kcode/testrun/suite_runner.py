@@ -47,6 +47,7 @@ class SuiteRunner:
             launch = self.adapter.launch(
                 suite, self.tools, [parse_target(root, target) for target in targets], folder
             )
+            live = Live(on_progress, self.adapter.signs)
             done = await run(
                 launch.argv,
                 cwd=root,
@@ -54,10 +55,11 @@ class SuiteRunner:
                 timeout_s=timeout_s,
                 max_output=_OUTPUT,
                 merge_stderr=True,
-                on_output=Live(on_progress, self.adapter.signs).feed,
+                on_output=live.feed,
                 confine=around.confine,
             )
-            report = _report(self.adapter.name, self.adapter.read(done, suite, folder), done, root)
+            reading = self.adapter.read(done, suite, folder)
+            report = _report(self.adapter.name, reading, done, root, live.ended)
         note = "; ".join(part for part in (self.tools.note, report.note) if part)
         return replace(
             report,
@@ -68,7 +70,9 @@ class SuiteRunner:
         )
 
 
-def _report(name: str, reading: Reading, done: Finished, root: Path) -> TestReport:
+def _report(
+    name: str, reading: Reading, done: Finished, root: Path, ended: tuple[int, int] = (0, 0)
+) -> TestReport:
     """A reading as a report; a run without failing tests that still ended badly is not green."""
     tail = bounded(clean(unmarked(done.stdout[-20_000:])[-6_000:]))
     cases = list(reading.cases)
@@ -77,8 +81,10 @@ def _report(name: str, reading: Reading, done: Finished, root: Path) -> TestRepo
     if done.timed_out:
         note = f"stopped by the time limit after {done.seconds:.0f} s"
         if not cases:
+            told = f"; until then {ended[0]} had passed and {ended[1]} failed" if any(ended) else ""
             return TestReport(
-                cannot_run=f"the tests were {note} before any result; raise tests.timeout_s", raw_tail=tail
+                cannot_run=f"the tests were {note} before any result{told}; raise tests.timeout_s",
+                raw_tail=tail,
             )
         return report_of(cases, raw_tail=tail, note=note)
     if not cases and not reading.counts:

@@ -221,6 +221,42 @@ async def test_runners_of_npm(name: str, project: Project) -> None:
     await again(root, report, report.failing.index(boom))
 
 
+@needs("node")
+async def test_what_ended_before_the_time_limit_is_known(project: Project) -> None:
+    root = project(
+        {
+            "package.json": '{"scripts": {"test": "node --test"}}',
+            "a.test.js": "const {test} = require('node:test');\ntest('quick', () => {});\n"
+            "test('bad', () => { throw new Error('x'); });\n"
+            "test('endless', async () => { await new Promise((r) => setTimeout(r, 200_000)); });\n",
+        }
+    )
+    report = await run_tests(root, SETTINGS, timeout_s=20)
+    assert report.timed_out
+    assert {case.id: case.status for case in report.cases} == {
+        "a.test.js::quick": "passed",
+        "a.test.js::bad": "failed",
+    }
+
+
+@pytest.mark.parametrize("name", ["jest"])
+async def test_what_a_runner_told_until_the_time_limit_is_said(name: str, project: Project) -> None:
+    modules = shutil.which(name)
+    if modules is None:
+        pytest.skip(f"not installed: {name} on the PATH")
+    root = project(
+        {
+            "package.json": f'{{"devDependencies": {{"{name}": "*"}}}}',
+            "test/a.test.js": f"test('quick', () => {{}});  // {'jest begins with the largest ' * 50}\n",
+            "test/b.test.js": "test('endless', async () => {\n"
+            "  await new Promise((r) => setTimeout(r, 200000)); }, 200000);\n",
+        }
+    )
+    (root / "node_modules").symlink_to(Path(modules).parent.parent)
+    report = await run_tests(root, SETTINGS, timeout_s=30)
+    assert "until then 1 had passed and 0 failed" in report.cannot_run
+
+
 @needs("cargo", "cargo-nextest")
 async def test_nextest(project: Project, rust: None) -> None:
     root = project(

@@ -105,7 +105,9 @@ class Nextest(Cargo):
         shown = (*tools.program, "nextest", "run", "--no-fail-fast", *where, *after)
         machine = ("--tool-config-file", f"kcode:{config}")
         return Launch(
-            (*tools.program, "nextest", "run", *machine, *shown[3:]), shown, {"CARGO_TERM_COLOR": "never"}
+            (*tools.program, "nextest", "run", *machine, *shown[len(tools.program) + 2 :]),
+            shown,
+            {"CARGO_TERM_COLOR": "never"},
         )
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:

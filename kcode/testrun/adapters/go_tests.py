@@ -68,7 +68,7 @@ class Go:
                 }
         run = ["-run", _pattern(names)] if names else []
         shown = (*tools.program, "test", *run, *(packages or ["./..."]))
-        return Launch((*tools.program, "test", "-json", *shown[2:]), shown, tools.env)
+        return Launch((*tools.program, "test", "-json", *shown[len(tools.program) + 1 :]), shown, tools.env)
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
         tests, packages, other = _events(done.stdout)

@@ -56,7 +56,7 @@ class Maven:
                 "-fae",
                 "-Dstyle.color=never",
                 "-DtrimStackTrace=false",
-                *shown[1:],
+                *shown[len(tools.program) :],
             ),
             shown,
             tools.env,
