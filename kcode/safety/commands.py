@@ -21,6 +21,7 @@ from kcode.safety.invocations import judge_program, known_program
 from kcode.safety.reach import reach_of, reached
 from kcode.safety.shell_syntax import parse
 from kcode.safety.shell_words import Part, Redirect, Simple, Word, literal
+from kcode.safety.urls import carries
 from kcode.safety.wrappers import Unwrapped, unwrap
 
 _DEEPEST = 32  # programs that run programs that run …
@@ -220,7 +221,7 @@ def _sensitive_word(word: Word) -> str:
     text = word.text
     if text.startswith(("!", "--exclude", "--ignore", "--iglob", "--glob")):
         return ""
-    return _sensitive_text(text) or (sensitive.aimed_at(text) if word.globs else "")
+    return _sensitive_text(text) or carries(text) or (sensitive.aimed_at(text) if word.globs else "")
 
 
 def _sensitive_text(text: str) -> str:
