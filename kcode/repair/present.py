@@ -10,6 +10,7 @@ from kcode.repair.localise import Localisation
 from kcode.repair.rank import special_case
 from kcode.workspace.diff import unified
 
+_ODD_GAIN = -2.0  # nats: a changed line that the model finds so much less likely than the old one is named
 _SHOWN = 100  # characters of a value or a line
 
 
@@ -53,6 +54,8 @@ def _symptom(failures: Sequence[TracedFailure]) -> str:
 
 def warning_of(candidate: Candidate, found: Localisation, failures: Sequence[TracedFailure]) -> str:
     value = special_case(found.sources[candidate.path].text, candidate.text, failures)
+    if not value and candidate.gain is not None and candidate.gain < _ODD_GAIN:
+        return "the model finds the changed line unlikely: it passes the tests, and may still be wrong"
     if not value:
         return ""
     return f"the patch decides by {_short(value)}, a value of the test itself: it may only imitate the test"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from kcode.providers.base import Infiller, ProviderError
+from kcode.providers.base import Infiller, ProviderError, Weigher
 from kcode.repair.agreement import compared_on_inputs
 from kcode.repair.candidates import Candidate, Generator
 from kcode.repair.combine import Partial, progress_of
@@ -23,6 +23,8 @@ _AHEAD = 24  # candidates the model may be ahead of the judge
 _GRACE_S = 3.0  # after a patch passed: how long others are looked for
 _HEARING_S = 9.0  # after a mutation passed: how long the model's own first proposals are waited for
 _OTHERS, _OTHERS_S = 20, 15.0  # failing tests of other files: how many a patch is shown, how long it may look
+_PLAUSIBLE = 0.0  # a mutation that makes its line less likely than it was is doubted
+_DOUBT_S = 20.0  # how much longer the model may look for something better then
 _ODD = 0.5  # mutations that cost so much more than one that passed are not tried any more
 _COMPARING_S = 10.0  # time that must be left for calling them with further inputs
 _WEIGHING_S = 8.0  # how long the model may weigh several patches that pass
@@ -96,6 +98,7 @@ class Search:
     _judging_s: float = 0.0
     _enough_at: float = float("inf")
     _first_passed: float = 0.0
+    _doubted: bool = False
     _deciding: tuple[str, ...] = ()
     _before: Mapping[str, int] = field(default_factory=dict)
     _partials: list[Partial] = field(default_factory=list)
@@ -118,16 +121,16 @@ class Search:
         try:
             self._deciding = self.goal.deciding()
             self._before = (await self._run({}, self.goal.limits)).reached
-            while (left := min(until, self._enough_at) - time.monotonic()) > 0:
-                if self.passing and self._heard(generator):
-                    break
+            while await self._goes_on(until, generator):
                 if time.monotonic() > self._began + budget_s * _PARTIALS_AFTER and not self.passing:
                     sources.build_upon(self._partials[:_PARTIALS])
-                candidate = await sources.take(left, self._dearest())
-                if candidate is None:
-                    self.exhausted = sources.over
+                left = min(until, self._enough_at) - time.monotonic()
+                candidate = await sources.take(max(0.01, left), self._dearest())
+                if candidate is not None:
+                    await self._try(candidate, generator)
+                elif sources.over:
+                    self.exhausted = True
                     break
-                await self._try(candidate, generator)
         finally:
             producer.cancel()
             ends = await asyncio.gather(producer, return_exceptions=True)
@@ -147,8 +150,28 @@ class Search:
         left = min(_WEIGHING_S, until - time.monotonic())
         self.passing = await weighed(self.infiller, self.found, cases, self.passing, left)
 
+    async def _goes_on(self, until: float, generator: Generator) -> bool:
+        """Whether to try another candidate: there is time, and no patch yet that can be believed."""
+        now = time.monotonic()
+        if now >= until:
+            return False
+        if not self.passing or (now < self._enough_at and not self._heard(generator)):
+            return True
+        if self._doubted or any(one.logprob is not None for one in self.passing):
+            return False
+        self._doubted = True
+        cases = claims_of(self.goal.failures)
+        self.passing = await weighed(self.infiller, self.found, cases, self.passing, _WEIGHING_S)
+        gains = [one.gain for one in self.passing if one.gain is not None]
+        if not isinstance(self.infiller, Weigher) or max(gains, default=_PLAUSIBLE - 1) >= _PLAUSIBLE:
+            return False
+        self._enough_at = time.monotonic() + _DOUBT_S
+        return True
+
     def _heard(self, generator: Generator) -> bool:
         """Whether the model has had its say where a mutation passed: its proposal for each line."""
+        if self._doubted:
+            return False
         if self.goal.tolerated and not any(one.also == 1 for one in self.passing):
             return False
         return time.monotonic() > self._first_passed + _GRACE_S and not generator.line_by_line
@@ -230,10 +253,11 @@ class Search:
         )
         if not self._first_passed:
             self._first_passed = time.monotonic()
-        grace = _HEARING_S if candidate.logprob is None else _GRACE_S
+        grace = _HEARING_S if candidate.logprob is None and not self._doubted else _GRACE_S
         if self.goal.tolerated and candidate.also < 1:
             grace = max(grace, _OTHERS_S)
-        self._enough_at = min(self._enough_at, time.monotonic() + grace)
+        if candidate.logprob is not None or not self._doubted:
+            self._enough_at = min(self._enough_at, time.monotonic() + grace)
 
     async def _also(self, candidate: Candidate) -> float:
         """Which share of the failing tests that were not asked for the patch repairs as well."""

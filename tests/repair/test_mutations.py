@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from kcode.repair.interleave import Sources
 from kcode.repair.judge import TracedFailure
 from kcode.repair.localise import Localisation, Suspect
 from kcode.repair.mutations import Mutations
+from kcode.repair.present import warning_of
 from kcode.repair.rank import best_first, special_case
 from kcode.repair.source import Source
 
@@ -175,3 +177,12 @@ def test_the_patch_that_the_model_finds_likely_wins_over_a_smaller_odd_one() -> 
     odd = Candidate("a.py", "", Hole(2, 2), ("    return a + 0",), 1, "", None, 1.0, gain=-9.0)
     likely = Candidate("a.py", "", Hole(2, 2), ("    return sorted(a)[::-1]",), 0, "", -0.1, gain=4.0)
     assert best_first([odd, likely], old, []) == [likely, odd]
+
+
+def test_a_patch_that_the_model_finds_unlikely_is_told_as_doubtful(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f(a):\n    return a\n")
+    found = Localisation((), {"a.py": Source.read(tmp_path, "a.py")})
+    odd = Candidate("a.py", "def f(a):\n    return -a\n", Hole(2, 2), ("    return -a",), 1, "", gain=-6.0)
+    assert "may still be wrong" in warning_of(odd, found, ())
+    assert not warning_of(replace(odd, gain=1.5), found, ())
+    assert not warning_of(replace(odd, gain=None), found, ())
