@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -12,28 +11,13 @@ from kcode.tools import changing
 from kcode.tools.base import Arguments, FileEdit, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.bounds import plural
 from kcode.tools.changing import Change
-from kcode.workspace import patchtext
+from kcode.tools.edit_shapes import as_list, joined, own_names, unfenced
+from kcode.workspace import grammars, patchtext
 from kcode.workspace.edits import Replacement as TextReplacement
 from kcode.workspace.elision import left_out
 from kcode.workspace.errors import NotThere, WorkspaceError
 from kcode.workspace.syntax import newly_broken
 from kcode.workspace.workspace import Workspace
-
-_OTHER_NAMES = {
-    "old_text": ("old_string", "old_str", "old", "search"),
-    "new_text": ("new_string", "new_str", "new", "replace", "insert_text"),
-    "path": ("file_path", "file"),
-}
-
-
-def _own_names(value: dict[str, Any]) -> dict[str, Any]:
-    """What other tools call the same argument, which models were trained on."""
-    value = dict(value)
-    for name, others in _OTHER_NAMES.items():
-        for other in others:
-            if other in value and name not in value:
-                value[name] = value.pop(other)
-    return value
 
 
 class Replacement(Arguments):
@@ -51,10 +35,15 @@ class Replacement(Arguments):
     def _other_forms(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        value = _own_names(value)
+        value = own_names(value, frozenset(cls.model_fields))
         after = value.pop("insert_line", None)
         if isinstance(after, int) and "start_line" not in value:
             value |= {"start_line": after + 1, "end_line": after}
+        count = value.pop("line_count", None)
+        if isinstance(count, int) and isinstance(value.get("start_line"), int):
+            value.setdefault("end_line", value["start_line"] + count - 1)
+        if value.get("start_line") is not None and "content" in value:
+            value.setdefault("new_text", joined(value.pop("content")))
         if value.get("start_line") is not None or patchtext.is_patch(str(value.get("new_text", ""))):
             value.setdefault("old_text", "")
         return value
@@ -73,17 +62,23 @@ class EditFileArguments(Arguments):
     @model_validator(mode="before")
     @classmethod
     def _flat(cls, value: Any) -> Any:
-        """A single replacement without its list, or a patch."""
-        if not isinstance(value, dict) or "edits" in value:
+        """A single replacement without its list, a patch, or paths that are told in the list alone."""
+        if not isinstance(value, dict):
             return value
+        if "edits" in value:
+            value = own_names(value, frozenset(cls.model_fields))
+            edits = as_list(value["edits"])
+            first = edits[0] if isinstance(edits, list) and edits else None
+            inside = own_names(first, frozenset()).get("path") if isinstance(first, dict) else None
+            return {"path": inside, **value} if isinstance(inside, str) else value
         patch = value.get("patch") or value.get("diff")
         if isinstance(patch, str) and set(value) <= {"path", "patch", "diff"}:
             return {"path": value.get("path", ""), "edits": [{"old_text": "", "new_text": patch}]}
-        flat = _own_names(value)
-        parts = {
-            key: flat.pop(key) for key in list(flat) if key != "path" and key in Replacement.model_fields
-        }
-        return flat | {"edits": [parts]} if "new_text" in parts else value
+        flat = own_names(value, frozenset(cls.model_fields))
+        taken = {*Replacement.model_fields, "content", "line_count", "insert_line"} - {"path"}
+        parts = {key: flat.pop(key) for key in list(flat) if key in taken}
+        ranged = "start_line" in parts and "content" in parts
+        return flat | {"edits": [parts]} if "new_text" in parts or ranged else value
 
     @field_validator("edits", mode="before")
     @classmethod
@@ -91,12 +86,7 @@ class EditFileArguments(Arguments):
         """K2 sometimes sends the list as JSON text, or as a patch, or one replacement without its list."""
         if isinstance(value, str) and patchtext.is_patch(value):
             return [{"old_text": "", "new_text": value}]
-        if isinstance(value, str):
-            try:
-                value = json.loads(value, strict=False)
-            except ValueError:
-                return value
-        return [value] if isinstance(value, dict) else value
+        return as_list(value)
 
 
 class EditFile(Tool[EditFileArguments]):
@@ -162,6 +152,19 @@ class WriteFileArguments(Arguments):
     path: str
     content: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def _other_forms(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        value = own_names(value, frozenset(cls.model_fields))
+        for other in ("file_text", "contents", "text", "new_text"):
+            if other in value and "content" not in value:
+                value["content"] = value.pop(other)
+        if "content" in value:
+            value["content"] = joined(value["content"])
+        return value
+
 
 class WriteFile(Tool[WriteFileArguments]):
     name = "write_file"
@@ -185,12 +188,18 @@ class WriteFile(Tool[WriteFileArguments]):
         return changing.outcome_of([Change(edit)], f"{text}\nWarning: {broken}" if broken else text)
 
 
+def _content(args: WriteFileArguments) -> str:
+    """The text of the file; of a source file without a Markdown fence around all of it."""
+    source = grammars.source_of(args.path)
+    return args.content if source is None or source.name == "markdown" else unfenced(args.content)
+
+
 def _planned_write(args: WriteFileArguments, workspace: Workspace) -> FileEdit:
     try:
         file = workspace.read(args.path)
     except NotThere:
         workspace.resolve(args.path)
-        return FileEdit(args.path, None, args.content)
+        return FileEdit(args.path, None, _content(args))
     except WorkspaceError as problem:
         raise ToolRefused(f"{problem.message}: it is not overwritten; {problem.remedy}".strip("; ")) from None
     freshness = workspace.freshness(args.path, file.text)
@@ -201,7 +210,7 @@ def _planned_write(args: WriteFileArguments, workspace: Workspace) -> FileEdit:
     lazy = left_out(args.content, file.text)
     if lazy:
         raise ToolRefused(f"content leaves lines out ({lazy!r}): give the whole file, or use edit_file")
-    content = args.content
+    content = _content(args)
     if file.newline == "\r\n" and "\r\n" not in content:
         content = content.replace("\n", "\r\n")
     edit = FileEdit(args.path, file.text, content)

@@ -11,8 +11,9 @@ from pydantic import model_validator
 from kcode.tools import changing
 from kcode.tools.base import Arguments, FileEdit, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.changing import Change
+from kcode.tools.edit_shapes import own_names
 from kcode.workspace.errors import NotThere, WorkspaceError
-from kcode.workspace.patchtext import FileChange, read_patch
+from kcode.workspace.patchtext import FileChange, as_text, read_patch
 from kcode.workspace.workspace import Workspace
 
 
@@ -22,8 +23,13 @@ class ApplyPatchArguments(Arguments):
     @model_validator(mode="before")
     @classmethod
     def _other_names(cls, value: Any) -> Any:
-        if isinstance(value, dict) and len(value) == 1:
-            return {"patch": next(iter(value.values()))} if set(value) <= {"input", "diff", "text"} else value
+        if not isinstance(value, dict):
+            return value
+        value = own_names(value, frozenset(cls.model_fields))
+        if len(value) == 1 and set(value) <= {"input", "diff", "text"}:
+            value = {"patch": next(iter(value.values()))}
+        if "patch" in value:
+            value["patch"] = as_text(value["patch"])
         return value
 
 
@@ -67,6 +73,8 @@ class ApplyPatch(Tool[ApplyPatchArguments]):
 def _planned(text: str, workspace: Workspace) -> _Plan:
     try:
         wanted = read_patch(text)
+        for one in wanted:
+            one.path = _without_side(workspace, one.path)
         updates = {one.path: one.replacements for one in wanted if one.kind == "update" and one.replacements}
         others = [_whole(one, workspace) for one in wanted if one.kind != "update"]
         moves = tuple((one.path, one.to) for one in wanted if one.to)
@@ -76,6 +84,14 @@ def _planned(text: str, workspace: Workspace) -> _Plan:
     except WorkspaceError as problem:
         remedy = f": {problem.remedy}" if problem.remedy else ""
         raise ToolRefused(f"{problem.message}{remedy}. No file was changed.") from None
+
+
+def _without_side(workspace: Workspace, path: str) -> str:
+    """``a/file`` for ``file``, as diffs name it, where that alone is there."""
+    bare = path[2:] if path.startswith(("a/", "b/")) else ""
+    if bare and not workspace.resolve(path).exists() and workspace.resolve(bare).is_file():
+        return bare
+    return path
 
 
 def _whole(change: FileChange, workspace: Workspace) -> Change:

@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from kcode.workspace.similar import similar_windows
 _LIKE = 0.4  # of 1.0: the part of the file that a refusal shows is at least so like the text
 _MOST_SHOWN = 60  # lines
 _CLOSING = re.compile(r"[\])}]+[,;]*|end")  # closes a block and belongs to it
+_FENCED = re.compile(r"\s*?(```|~~~)[\w+.-]*[ \t]*\n(.*?)\n?\1\s*", re.DOTALL)
 _NUMBERED = re.compile(r" *(\d+)(?:\t| ?[|:│→])(.*)", re.DOTALL)
 
 
@@ -143,18 +145,29 @@ def _apply(text: str, edit: Replacement, read: str | None = None) -> _Made:
         if source and any(is_elsewhere(document, place, source) for place in places):
             raise _Refused(_missing(document, edit))
     if not places:
-        numberless = _without_numbers(edit)
-        if numberless:
-            return _apply(text, numberless, read)
+        bare_of = _without_numbers(edit) or _without_wrapping(edit)
+        if bare_of:
+            return _apply(text, bare_of, read)
         raise _Refused(_missing(document, edit))
     if len(places) > 1:
         places = _narrowed(document, edit, places)
     if len(places) > 1 and (not edit.replace_all or stage in LOOSE):
         raise _Refused(_ambiguous(document, places, stage))
+    if edit.at_end and edit.new and edit.old.endswith("\n") != edit.new.endswith("\n"):
+        places = [_inside(document, place, edit) for place in places]
     changed = _put(text, places)
     if changed == text:
         raise _Refused("old_text and new_text differ only in what the file already has")
     return _Made(changed, stage, len(places))
+
+
+def _inside(document: Document, place: Place, edit: Replacement) -> Place:
+    """Whether a last line ends is said of the end of a file: elsewhere a line keeps its end."""
+    if not document.text[place.end :].strip("\r\n"):
+        return place
+    if edit.old.endswith("\n"):
+        return Place(place.start, place.end, place.new + document.newline)
+    return Place(place.start, place.end, place.new.removesuffix("\n").removesuffix("\r"))
 
 
 def _check_sense(text: str, edit: Replacement) -> None:
@@ -241,6 +254,21 @@ def _without_numbers(edit: Replacement) -> Replacement | None:
     new = _unnumbered(edit.new)
     text, first = old
     return edit._replace(old=text, new=new[0] if new else edit.new, line=first)
+
+
+def _without_wrapping(edit: Replacement) -> Replacement | None:
+    """The edit without a Markdown fence around both texts, or escaped once less where both have no line end
+    but the letters of one."""
+    old, new = _FENCED.fullmatch(edit.old), _FENCED.fullmatch(edit.new)
+    if old and (new or not edit.new):
+        return edit._replace(old=old[2] + "\n", new=new[2] + "\n" if new else "")
+    if "\\n" in edit.old and "\n" not in edit.old + edit.new:
+        try:
+            texts = [json.loads(f'"{text}"') for text in (edit.old, edit.new)]
+        except ValueError:
+            return None
+        return edit._replace(old=texts[0], new=texts[1])
+    return None
 
 
 def _unnumbered(text: str) -> tuple[str, int] | None:

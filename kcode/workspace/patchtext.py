@@ -7,6 +7,7 @@ lines are found in a file is the matter of :mod:`kcode.workspace.edits`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -51,11 +52,28 @@ def is_patch(text: str) -> bool:
     return (headed or bool(_HUNK.fullmatch(lines[0]))) and any(_HUNK.match(line) for line in lines)
 
 
+def as_text(value: object) -> object:
+    """A patch that was sent as a list: its lines, or the words of a command whose last one it is."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            words = json.loads(value, strict=False)
+        except ValueError:
+            return value
+        return as_text(words)
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+        return value
+    if "apply_patch" in value[0] and len(value) <= 3:
+        return value[-1]
+    return "\n".join(each.removesuffix("\n") for each in value)
+
+
 def read_patch(text: str, path: str = "") -> list[FileChange]:
     """The changes of a patch, those of one file together. ``path`` is the file of hunks that name none.
 
     Raises :class:`BadPatch`, which says how a patch looks.
     """
+    if "\n" not in text.strip() and "\\n" in text:  # escaped once more than it should be
+        text = text.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
     lines = _unwrapped(text)
     if any(line.startswith("*** ") for line in lines if _ENVELOPE.fullmatch(line) or "Begin Patch" in line):
         changes = _envelope(lines)
@@ -106,11 +124,11 @@ def _envelope(lines: Sequence[str]) -> list[FileChange]:
                 _fill(changes[-1], body)
             body = []
             if named:
-                kind = named[1]
+                kind, path = named[1], named[2].strip("\"'`")
                 if kind == "Update":
-                    changes.append(FileChange(named[2]))
+                    changes.append(FileChange(path))
                 else:
-                    changes.append(FileChange(named[2], "add" if kind in ("Add", "Create") else "delete"))
+                    changes.append(FileChange(path, "add" if kind in ("Add", "Create") else "delete"))
             elif changes and line.startswith("*** End Patch"):
                 break
         elif changes and line.startswith("*** Move to: "):
@@ -194,7 +212,8 @@ def _replacement(
             return Replacement("", becomes, line=max(line_number, 1), lines=0)
     if not was and anchors:
         return Replacement(anchors[-1] + "\n", anchors[-1] + "\n" + becomes, after=anchors[:-1])
-    return Replacement(was, becomes, line=line_number, after=anchors, at_end=at_end or not was)
+    at_end = at_end or bare_old or bare_new or not was
+    return Replacement(was, becomes, line=line_number, after=anchors, at_end=at_end)
 
 
 def _joined(lines: list[str], bare: bool) -> str:

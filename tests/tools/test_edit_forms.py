@@ -354,3 +354,70 @@ def test_a_text_of_fifty_megabytes_is_refused_without_reading_it_and_one_of_nine
     run(bench, "edit_file", path="large.txt", edits=wanted)
     lines[200_000] = "changed\n"
     assert path.read_text() == "".join(lines)
+
+
+CODE = "def f():\n    return 1\n\n\ndef g():\n    return 2\n"
+EDIT = {"old_text": "    return 1\n", "new_text": "    return 10\n"}
+ENVELOPE = "*** Begin Patch\n*** Update File: a.py\n@@ def f():\n-    return 1\n+    return 10\n*** End Patch"
+DIFF = "--- a/a.py\n+++ b/a.py\n@@ -1,2 +1,2 @@\n def f():\n-    return 1\n+    return 10\n"
+FENCE = "```python\ndef f():\n    return {}\n```"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("edit_file", {"edits": [{"path": "a.py", **EDIT}]}),
+        ("edit_file", {"edits": [{"file_path": "a.py", **EDIT}]}),
+        ("edit_file", {"path": "a.py", "edits": {"edits": [EDIT]}}),
+        ("edit_file", {"path": "a.py", "edits": [["    return 1\n", "    return 10\n"]]}),
+        ("edit_file", {"path": "a.py", "edits": [json.dumps(EDIT)]}),
+        ("edit_file", {"path": "a.py", "edits": repr([EDIT])}),
+        ("edit_file", {"path": "a.py", "edits": [{"oldText": "return 1\n", "newText": "return 10\n"}]}),
+        ("edit_file", {"filePath": "a.py", "oldString": "return 1\n", "newString": "return 10\n"}),
+        ("edit_file", {"path": "a.py", "edits": [{**EDIT, "explanation": "ten is right"}]}),
+        ("edit_file", {"path": "a.py", "edits": [EDIT], "description": "ten is right"}),
+        ("edit_file", {"path": "a.py", "old_text": ["    return 1"], "new_text": ["    return 10"]}),
+        ("edit_file", {"path": "a.py", "start_line": 2, "end_line": 2, "content": "    return 10\n"}),
+        ("edit_file", {"path": "a.py", "start_line": 2, "line_count": 1, "new_text": "    return 10"}),
+        (
+            "edit_file",
+            {
+                "path": "a.py",
+                "edits": [{"old_text": "f():\\n    return 1\\n", "new_text": "f():\\n    return 10\\n"}],
+            },
+        ),
+        ("edit_file", {"path": "a.py", "old_text": FENCE.format(1), "new_text": FENCE.format(10)}),
+        ("apply_patch", {"patch": json.dumps(["apply_patch", ENVELOPE])}),
+        ("apply_patch", {"patch": ["bash", "-lc", f"apply_patch <<'EOF'\n{ENVELOPE}\nEOF"]}),
+        ("apply_patch", {"patch": ENVELOPE.split("\n")}),
+        ("apply_patch", {"patch": ENVELOPE.replace("a.py", '"a.py"')}),
+        ("apply_patch", {"patch": ENVELOPE.replace("a.py", "a/a.py")}),
+        ("apply_patch", {"patch": ENVELOPE.replace("\n", "\\n")}),
+        ("apply_patch", {"patch": DIFF + "\\ No newline at end of file\n"}),
+        (
+            "apply_patch",
+            {"patch": DIFF.replace("1\n+", "1\n\\ No newline at end of file\n+")},
+        ),
+        ("write_file", {"path": "a.py", "content": CODE.replace("return 1", "return 10").split("\n")}),
+        ("write_file", {"path": "a.py", "file_text": CODE.replace("return 1", "return 10")}),
+        ("write_file", {"path": "a.py", "content": f"```\n{CODE.replace('return 1', 'return 10')}```\n"}),
+    ],
+)  # fmt: skip
+def test_the_slips_of_models_in_the_shape_of_an_edit_are_understood(
+    bench: Bench, tool: str, arguments: dict[str, Any]
+) -> None:
+    bench.write("a.py", CODE)
+    asyncio.run(bench.call("read_file", path="a.py"))
+    asyncio.run(bench.call(tool, **arguments))
+    assert (bench.root / "a.py").read_text() == CODE.replace("return 1", "return 10")
+
+
+def test_a_fence_stays_where_it_is_the_text_itself(bench: Bench) -> None:
+    text = "```sh\nmake\n```\n"
+    asyncio.run(bench.call("write_file", path="a.md", content=text))
+    assert (bench.root / "a.md").read_text() == text
+    asyncio.run(bench.call("write_file", path="b.txt", content=text))
+    assert (bench.root / "b.txt").read_text() == text
+    two = "```sh\nmake\n```\nand\n```sh\nmake test\n```\n"
+    asyncio.run(bench.call("write_file", path="a.py", content=two))
+    assert (bench.root / "a.py").read_text() == two
