@@ -38,7 +38,19 @@ def begin(flags: Flags, more: dict[str, object] | None = None) -> Start:
     root = project_root(Path.cwd())
     start = Start(root, load_settings(root, {**flags.overrides(), **(more or {})}))
     choose(start.settings.ui.language)
+    _tell_ignored(start.loaded.ignored)
     return start
+
+
+def _tell_ignored(names: tuple[str, ...]) -> None:
+    if not names:
+        return
+    import sys
+
+    from kcode.i18n import _
+
+    said = _("this folder is not trusted: its settings {names} are not used (kcode permissions trust)")
+    print(said.format(names=", ".join(names)), file=sys.stderr)
 
 
 def endpoint_of(settings: Settings) -> Endpoint:

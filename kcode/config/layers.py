@@ -16,6 +16,7 @@ from typing import Any
 from kcode.config import keys, tomlfile
 from kcode.config.paths import project_config_file, user_config_file
 from kcode.config.settings import Settings
+from kcode.config.trusted import is_trusted
 from kcode.errors import ConfigError
 
 USER_ONLY: dict[str, str] = {
@@ -32,6 +33,9 @@ USER_ONLY: dict[str, str] = {
     "safety": "a repository must not loosen its own confinement",
 }
 """Settings (or whole sections) that the project's file must not hold, and why."""
+
+NEEDS_TRUST = ("tests.command", "tests.python", "provider.", "hooks.review")
+"""What runs something, or says who is sent the code: a project's file may, once the user trusts the folder."""
 
 SHORTCUTS: dict[str, str] = {
     "KCODE_PROVIDER": "provider.name",
@@ -50,10 +54,12 @@ class LoadedSettings:
     """The settings, and per dotted key its origin.
 
     An origin is ``default``, ``user file PATH``, ``project file PATH``, ``environment VARIABLE`` or ``flag``.
+    ``ignored`` are the settings of a project's file that wait for the user's trust in the folder.
     """
 
     settings: Settings
     origins: dict[str, str]
+    ignored: tuple[str, ...] = ()
 
 
 def load_settings(
@@ -67,10 +73,11 @@ def load_settings(
     """
     values: dict[str, Any] = {}
     origins = dict.fromkeys(keys.all_keys(), "default")
-    for key, value, origin in _layers(root, overrides, os.environ if environ is None else environ):
+    ignored: list[str] = []
+    for key, value, origin in _layers(root, overrides, os.environ if environ is None else environ, ignored):
         values[key] = value
         origins[key] = origin
-    return LoadedSettings(build(values), origins)
+    return LoadedSettings(build(values), origins, tuple(ignored))
 
 
 def build(values: Mapping[str, Any]) -> Settings:
@@ -123,7 +130,7 @@ def refuse_in_project(key: str, value: object, where: str) -> None:
 
 
 def _layers(
-    root: Path | None, overrides: Mapping[str, object], environ: Mapping[str, str]
+    root: Path | None, overrides: Mapping[str, object], environ: Mapping[str, str], ignored: list[str]
 ) -> Iterator[tuple[str, Any, str]]:
     user_file = user_config_file()
     for key, value in file_values(user_file, project=False):
@@ -132,7 +139,10 @@ def _layers(
         project_file = project_config_file(root)
         if project_file != user_file:
             for key, value in file_values(project_file, project=True):
-                yield key, value, f"project file {project_file}"
+                if key.startswith(NEEDS_TRUST) and not is_trusted(root):
+                    ignored.append(key)
+                else:
+                    yield key, value, f"project file {project_file}"
     yield from _environment(environ)
     for key, given in overrides.items():
         yield key, keys.check(key, given, "command line", as_text=True), "flag"

@@ -66,6 +66,8 @@ def test_the_projects_file_lies_in_the_repository(kcode: Run, tmp_path: Path) ->
     assert kcode("config", "path", "--project", cwd=inside).stdout == f"{path}\n"
     assert kcode("config", "set", "--project", "tests.command", "make check", cwd=inside).returncode == 0
     assert path.is_file()
+    assert "make check" not in kcode("config", "get", "tests.command").stdout
+    assert kcode("permissions", "trust", cwd=inside).returncode == 0
     assert kcode("config", "get", "tests.command").stdout == "make check\n"
     refused = kcode("config", "set", "--project", "agent.mode", "auto")
     assert refused.returncode == ExitCode.USAGE

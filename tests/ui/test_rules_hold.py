@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kcode.safety.sandbox import status
 from tests.k2sim import Simulator, call, say, use
 from tests.ui.sitting import KCODE, Sitting
 
@@ -212,3 +213,41 @@ def test_a_rule_that_cannot_be_written_holds_for_the_session_and_that_is_said(
     (home / "permissions.toml").mkdir()
     always(person, "2")
     person.see("holds for this session only")
+
+
+def test_a_person_is_offered_one_run_outside_of_the_sandbox(
+    sit: Callable[..., Sitting], k2sim: Sim, repo: Path, home: Path
+) -> None:
+    if not status().holds:
+        pytest.skip("no sandbox works here")
+    away = home.parent / "away"
+    away.mkdir()
+    sim = k2sim([use(call("run_command", command=f"sh -c 'touch {away}/made'")), say("It is over.")])
+    person = sit(sim, rows=40)
+    person.see(r"ask mode · kimi")
+    person.type("go\r")
+    person.see(r"confined: writes only here")
+    person.settle(0.6)
+    person.type("y")
+    person.see(r"asked because it failed inside the sandbox")
+    person.see(r"not confined: it may do all that you may do")
+    assert not (away / "made").exists()
+    person.settle(0.6)
+    person.type("y")
+    person.see("It is over")
+    assert (away / "made").exists()
+    assert "outside of the sandbox:]" in told(sim)
+
+
+def test_what_an_untrusted_project_would_run_is_named_and_not_run(
+    kcode: Kcode, k2sim: Sim, repo: Path, home: Path
+) -> None:
+    (repo / ".kcode/commands").mkdir(parents=True)
+    (repo / ".kcode/commands/owned.md").write_text("say owned")
+    (repo / ".kcode/config.toml").write_text("[tests]\ncommand = 'touch owned'\n")
+    (repo / ".kcode/permissions.toml").write_text('allow = ["command: touch *"]\n')
+    sim = k2sim([use(call("run_tests")), use(TOUCH), say("Done.")])
+    done = kcode(sim, "-p", "go")
+    assert not (repo / "owned").exists()
+    assert not (repo / "made").exists()
+    assert "this folder is not trusted: its settings tests.command are not used" in done.stderr
