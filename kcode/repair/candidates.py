@@ -81,6 +81,7 @@ class Generator:
     asked: int = 0
     where: str = ""
     stage: str = ""
+    greedy: bool = True  # one proposal for each place: the stages that find most
     line_by_line: bool = True  # the first stage is at work: each suspicious line filled once
     _sure: dict[tuple[str, int], float] = field(
         default_factory=dict
@@ -90,7 +91,7 @@ class Generator:
     async def candidates(self) -> AsyncIterator[Candidate]:
         """All stages in order, the most suspicious holes first. Ends when there is nothing left to ask."""
         for number, stage in enumerate(_STAGES):
-            self.stage, self.line_by_line = stage.name, number == 0
+            self.stage, self.line_by_line, self.greedy = stage.name, number == 0, stage.n == 1
             for source, scope, hole in self._holes(stage.kind):
                 self.where = f"{source.path}:{hole.first}"
                 for completion in await self._ask(stage, source, scope, hole):

@@ -33,11 +33,19 @@ class Sources:
     def over(self) -> bool:
         return self._model_ended and not self._others
 
-    async def take(self, wait_s: float, dearest: float = float("inf")) -> Candidate | None:
+    async def take(
+        self, wait_s: float, dearest: float = float("inf"), rest_s: float = 0.0
+    ) -> Candidate | None:
         """The next candidate; None where there is none left, or none came within ``wait_s`` seconds.
 
-        What is no proposal of the model's is left out once it costs more than ``dearest``.
+        What is no proposal of the model's is left out once it costs more than ``dearest``, and waits
+        ``rest_s`` seconds for one of the model's: the judge and the model share the processors.
         """
+        if rest_s > 0 and self._queue.empty() and not self._model_ended:
+            try:
+                return self._from_model(await asyncio.wait_for(self._queue.get(), min(rest_s, wait_s)))
+            except TimeoutError:
+                pass
         if dearest < self.mutations.cheapest:
             self._others.clear()
         self._models_turn = not self._models_turn
@@ -48,9 +56,11 @@ class Sources:
         if self._model_ended:
             return self._other()
         try:
-            candidate = await asyncio.wait_for(self._queue.get(), wait_s)
+            return self._from_model(await asyncio.wait_for(self._queue.get(), wait_s))
         except TimeoutError:
             return None
+
+    def _from_model(self, candidate: Candidate | None) -> Candidate | None:
         if candidate is None:
             self._model_ended = True
             return self._other()

@@ -25,6 +25,11 @@ _HEARING_S = 9.0  # after a mutation passed: how long the model's own first prop
 _OTHERS, _OTHERS_S = 20, 15.0  # failing tests of other files: how many a patch is shown, how long it may look
 _PLAUSIBLE = 0.0  # a mutation that makes its line less likely than it was is doubted
 _DOUBT_S = 20.0  # how much longer the model may look for something better then
+_UNRESTED = 40  # candidates that are judged without a rest; most slips are among them
+_RESTING, _LONGEST_REST_S = (
+    3.0,
+    3.0,
+)  # how long the judge rests: times the time of one candidate, at most seconds
 _ODD = 0.5  # mutations that cost so much more than one that passed are not tried any more
 _COMPARING_S = 10.0  # time that must be left for calling them with further inputs
 _WEIGHING_S = 8.0  # how long the model may weigh several patches that pass
@@ -125,7 +130,7 @@ class Search:
                 if time.monotonic() > self._began + budget_s * _PARTIALS_AFTER and not self.passing:
                     sources.build_upon(self._partials[:_PARTIALS])
                 left = min(until, self._enough_at) - time.monotonic()
-                candidate = await sources.take(max(0.01, left), self._dearest())
+                candidate = await sources.take(max(0.01, left), self._dearest(), self._rest(generator))
                 if candidate is not None:
                     await self._try(candidate, generator)
                 elif sources.over:
@@ -175,6 +180,12 @@ class Search:
         if self.goal.tolerated and not any(one.also == 1 for one in self.passing):
             return False
         return time.monotonic() > self._first_passed + _GRACE_S and not generator.line_by_line
+
+    def _rest(self, generator: Generator) -> float:
+        """While the model's first proposals come, the judge of mutations leaves the processors to it: on two
+        of them, a judge that never rests makes the model about twice as slow."""
+        busy = generator.greedy and self.tried >= _UNRESTED
+        return min(_LONGEST_REST_S, _RESTING * self._average()) if busy else 0.0
 
     def _dearest(self) -> float:
         """Once a patch passed, only mutations that are about as usual are worth the model's time."""

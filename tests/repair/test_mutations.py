@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -144,8 +145,6 @@ def test_changes_of_different_lines_are_combined_and_of_the_same_are_not(tmp_pat
 
 @pytest.mark.anyio
 async def test_the_judge_never_waits_for_a_model_that_is_slow(tmp_path: Path) -> None:
-    import asyncio
-
     (tmp_path / "a.py").write_text(FUNCTION)
     source = Source.read(tmp_path, "a.py")
     queue: asyncio.Queue[Candidate | None] = asyncio.Queue()
@@ -186,3 +185,19 @@ def test_a_patch_that_the_model_finds_unlikely_is_told_as_doubtful(tmp_path: Pat
     assert "may still be wrong" in warning_of(odd, found, ())
     assert not warning_of(replace(odd, gain=1.5), found, ())
     assert not warning_of(replace(odd, gain=None), found, ())
+
+
+@pytest.mark.anyio
+async def test_while_the_judge_rests_the_models_proposal_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text(FUNCTION)
+    source = Source.read(tmp_path, "a.py")
+    queue: asyncio.Queue[Candidate | None] = asyncio.Queue()
+    sources = Sources(Localisation((Suspect("a.py", 11, 1.0),), {"a.py": source}), queue)
+    own = Candidate("a.py", FUNCTION + "\n", Hole(14, 13), ("",), 0, "", -0.1)
+    waiting = asyncio.create_task(sources.take(60, rest_s=60))
+    await asyncio.sleep(0)
+    queue.put_nowait(own)
+    assert await waiting is own
+    other = await sources.take(60, rest_s=0.01)
+    assert other is not None, "a rest ends"
+    assert other.logprob is None
