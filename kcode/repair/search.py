@@ -24,7 +24,7 @@ _GRACE_S = 3.0  # after a patch passed: how long others are looked for
 _HEARING_S = 9.0  # after a mutation passed: how long the model's own first proposals are waited for
 _OTHERS, _OTHERS_S = 20, 15.0  # failing tests of other files: how many a patch is shown, how long it may look
 _PLAUSIBLE = 0.0  # a mutation that makes its line less likely than it was is doubted
-_DOUBT_S = 20.0  # how much longer the model may look for something better then
+_DOUBT_S = 45.0  # how much longer the model may look for something better then, at each place once
 _UNRESTED = 40  # candidates that are judged without a rest; most slips are among them
 _RESTING, _LONGEST_REST_S = (
     3.0,
@@ -176,7 +176,7 @@ class Search:
     def _heard(self, generator: Generator) -> bool:
         """Whether the model has had its say where a mutation passed: its proposal for each line."""
         if self._doubted:
-            return False
+            return not generator.greedy
         if self.goal.tolerated and not any(one.also == 1 for one in self.passing):
             return False
         return time.monotonic() > self._first_passed + _GRACE_S and not generator.line_by_line
