@@ -35,7 +35,7 @@ USER_ONLY: dict[str, str] = {
 """Settings (or whole sections) that the project's file must not hold, and why."""
 
 NEEDS_TRUST = ("tests.command", "tests.python", "provider.", "hooks.review")
-"""What runs something, or says who is sent the code: a project's file may, once the user trusts the folder."""
+"""What runs something, or says who is sent the code: a project's file may once the folder is trusted."""
 
 SHORTCUTS: dict[str, str] = {
     "KCODE_PROVIDER": "provider.name",
