@@ -69,7 +69,12 @@ async def find_interpreter(
         if probed is None or (_is_own(probed.prefix) and not is_project):
             continue
         if probed.has_needed:
-            return Interpreter(python, origin, probed.version, _unlike(root, top or root, probed.version))
+            missing = None if is_project else _not_made(root)
+            notes = (
+                f"{missing[0]}: {missing[1]}" if missing else "",
+                _unlike(root, top or root, probed.version),
+            )
+            return Interpreter(python, origin, probed.version, "; ".join(filter(None, notes)))
         without.append((python, origin, is_project))
     for python, origin, is_project in without:
         if is_project:  # its packages are what the tests import: another Python would not do

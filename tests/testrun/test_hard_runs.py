@@ -177,6 +177,19 @@ async def test_a_lock_file_without_its_environment_says_how_to_make_it(project: 
     assert "uv sync" in caught.value.remedy
 
 
+async def test_another_python_than_the_lock_files_is_used_with_a_word(
+    project: Project, tmp_path: Path
+) -> None:
+    make_environment(tmp_path / "elsewhere")
+    packages = next((tmp_path / "elsewhere").glob("lib/*/site-packages"))
+    (packages / "pytest.py").write_text("")
+    found = await find_interpreter(
+        project({"uv.lock": ""}), Settings(), {"VIRTUAL_ENV": str(tmp_path / "elsewhere"), "PATH": ""}
+    )
+    assert found.origin == "the active virtual environment"
+    assert "uv sync" in found.note
+
+
 async def test_a_make_target_is_run_and_its_text_is_read(project: Project) -> None:
     if not shutil.which("make"):
         pytest.skip("make is not installed")
