@@ -59,6 +59,7 @@ def commits(root: Path, revisions: str, limit: int) -> Material:
     wanted = revisions or _since_last_tag(root)
     if revisions and ".." not in revisions:
         wanted = f"{revisions}..HEAD"
+    repo.check(repo.git_sync(root, "rev-parse", "--git-dir"), "git rev-parse")
     done = repo.git_sync(root, "log", "--no-merges", _COMMIT_FORMAT, wanted, "--", max_output=LARGEST_DIFF)
     if done.code:
         raise UsageError(
@@ -125,6 +126,7 @@ def _revision(workspace: Workspace, word: str, limit: int) -> Material:
     bad = UsageError(f"{word!r} is neither a file here nor a revision", "git log shows revisions")
     if word.startswith("-") or any(char.isspace() for char in word):
         raise bad
+    repo.check(repo.git_sync(root, "rev-parse", "--git-dir"), "git rev-parse")
     message = ""
     if ".." in word:
         diff = repo.git_sync(root, *diff_arguments(word), "--", max_output=LARGEST_DIFF)

@@ -45,13 +45,12 @@ async def _run(flags: Flags, revisions: str) -> int:
     from kcode.agent.explaining import ask_about, commits, room
     from kcode.cli.asking import answered
     from kcode.cli.errand import errand
-    from kcode.errors import UsageError
-    from kcode.i18n import _
+    from kcode.ui.committing import no_repository
     from kcode.workspace.workspace import Workspace
 
     workspace = Workspace.open(Path.cwd())
     if not workspace.is_git:
-        raise UsageError(_("this folder is no git repository"), "git init")
+        raise no_repository(workspace.root)
     commits(workspace.root, revisions, 1)  # what is wrong with it is told before a provider is opened
     async with errand(flags, "changelog", workspace.root) as session:
         material = commits(workspace.root, revisions, room(session))

@@ -30,6 +30,9 @@ def commit(
         bool, typer.Option("--all", "-a", help="All changes, new files included, whatever is staged.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Commit without asking.")] = False,
+    split: Annotated[
+        bool, typer.Option("--split", help="Several commits, by what belongs together, hunk by hunk.")
+    ] = False,
     hint: Annotated[
         str, typer.Option("-m", "--hint", metavar="HINT", help="What the message should say.")
     ] = "",
@@ -50,7 +53,7 @@ def commit(
         provider=provider or above.provider,
         base_url=base_url or above.base_url,
     )
-    return run(flags, Wanted(all_changes, yes, hint.strip()), as_json)
+    return run(flags, Wanted(all_changes, yes, hint.strip(), split), as_json)
 
 
 def run(flags: Flags, wanted: Wanted, as_json: bool) -> int:
@@ -85,7 +88,11 @@ def _conclude(outcome: Outcome, wanted: Wanted, as_json: bool, person: bool, cos
         data = {**outcome.as_json(), "cost": cost, "exit_code": int(code)}
         print(json.dumps(data, ensure_ascii=False, indent=2))
     elif outcome.commit:
-        print(outcome.commit)
+        print("\n".join(made.commit for made in outcome.commits) or outcome.commit)
+    elif outcome.commits and not person:
+        for made in outcome.commits:
+            print(made.message, *(f"    {path}" for path in made.files), "", sep="\n")
+        print(_("not committed; --yes commits it"), file=sys.stderr)
     elif outcome.message and not person:
         print(outcome.message)
         print(_("not committed; --yes commits it"), file=sys.stderr)

@@ -109,6 +109,7 @@ async def _run(flags: Flags, wanted: Wanted) -> int:
     from kcode.cli.errand import errand
     from kcode.i18n import _
     from kcode.ui.desk import ConsoleDesk
+    from kcode.ui.reviewing import offer
     from kcode.workspace.unidiff import parse
     from kcode.workspace.workspace import Workspace
 
@@ -116,7 +117,7 @@ async def _run(flags: Flags, wanted: Wanted) -> int:
     change = await _change(workspace, wanted)
     files = parse(change.diff)
     if not files:
-        return _conclude(Review(), wanted, change.what, change.whole, "")
+        return _conclude(Review(), wanted, change.what, change.whole, "", workspace)
     desk = ConsoleDesk()
 
     def progress(done: int, all_: int) -> None:
@@ -135,15 +136,20 @@ async def _run(flags: Flags, wanted: Wanted) -> int:
         assert result is not None  # interrupted, it raises
         if workspace.is_git:
             keep(workspace.root, result)
-        return _conclude(result, wanted, change.what, change.whole, session.cost.text())
+        code = _conclude(result, wanted, change.what, change.whole, session.cost.text(), workspace)
+        if wanted.format == "text" and sys.stdout.isatty():
+            await offer(desk, workspace, result)
+        return code
 
 
 async def _change(workspace: Workspace, wanted: Wanted) -> NamedChange:
     """The change that is meant: a patch, which needs no repository, or what git says."""
     from kcode.errors import UsageError
     from kcode.i18n import _
+    from kcode.ui.committing import no_repository
     from kcode.workspace.patchfile import diff_in
     from kcode.workspace.ranges import NamedChange, named_change
+    from kcode.workspace.repo import is_bare
 
     (word,) = wanted.words if len(wanted.words) == 1 else ("",)
     if (given := _patch(word)) is not None:
@@ -152,6 +158,8 @@ async def _change(workspace: Workspace, wanted: Wanted) -> NamedChange:
             raise UsageError(_("there is no diff in {name}").format(name=word), "git diff | kcode review -")
         return NamedChange(_("a patch on standard input") if word == "-" else word, diff)
     if not workspace.is_git:
+        if is_bare(workspace.root):
+            raise no_repository(workspace.root)
         raise UsageError(
             _("this folder is no git repository"), _("git init; or give a patch: kcode review - < x.patch")
         )
@@ -192,7 +200,7 @@ async def _apply(wanted: Wanted) -> int:
     return int(ExitCode.OK)
 
 
-def _conclude(result: Review, wanted: Wanted, what: str, whole: bool, cost: str) -> int:
+def _conclude(result: Review, wanted: Wanted, what: str, whole: bool, cost: str, workspace: Workspace) -> int:
     from kcode.errors import ExitCode
     from kcode.ui import reviewing
     from kcode.ui.desk import ConsoleDesk
@@ -209,7 +217,7 @@ def _conclude(result: Review, wanted: Wanted, what: str, whole: bool, cost: str)
     if wanted.format in ("sarif", "github"):
         from kcode.ui.reviewformats import github, sarif
 
-        text = sarif(result) if wanted.format == "sarif" else github(result)
+        text = sarif(result, workspace) if wanted.format == "sarif" else github(result)
         sys.stdout.write(f"{text}\n" if text else "")
     elif not sys.stdout.isatty():
         text = reviewing.plain(result)

@@ -13,10 +13,13 @@ from kcode.ui.desk import INTERRUPTED, Desk, yes_or_no
 from kcode.ui.look import figures
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from kcode.agent.committing import Draft
     from kcode.agent.session import Session
     from kcode.githooks.checks import Finding
     from kcode.ui.look.terminal import Look
+    from kcode.ui.splitting import Made
     from kcode.workspace.staging import Changes, Draftable
     from kcode.workspace.workspace import Workspace
 
@@ -27,21 +30,24 @@ _LISTED = 30
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """``all_changes``: the whole work tree, whatever is staged. ``yes``: without asking. ``hint`` is what
-    the user says about the commit."""
+    the user says about the commit. ``split``: several commits, by what belongs together."""
 
     all_changes: bool = False
     yes: bool = False
     hint: str = ""
+    split: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``commit`` is the new commit's short id, ``""`` where none was made; ``message`` is the draft's."""
+    """``commit`` is the new commit's short id, ``""`` where none was made; ``message`` is the draft's.
+    ``commits`` are those of a change that was divided, in order; the last one's are beside it."""
 
     commit: str = ""
     message: str = ""
     files: tuple[str, ...] = ()
     hook_changed: bool = False
+    commits: tuple[Made, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``; stable keys."""
@@ -51,6 +57,7 @@ class Outcome:
             "message": self.message,
             "files": list(self.files),
             "changed_by_hook": self.hook_changed,
+            "commits": [made.as_json() for made in self.commits],
         }
 
 
@@ -65,28 +72,57 @@ async def commit(desk: Desk, session: Session, wanted: Wanted) -> Outcome:
 
     root = session.root
     found = committable(session.workspace)
-    some, paths = await _chosen(desk, found, wanted)
+    some, paths, split = await _chosen(desk, found, wanted)
     if not some:
         desk.say(_("nothing was committed"), "dim")
         return Outcome()
     change = await draftable(root, paths)
     await _checked(desk, change, wanted)
+    if split:
+        return await _divided(desk, session, change, wanted)
     dialogue = _Dialogue(desk, session, change, style_of(root))
     return await dialogue.run(wanted)
+
+
+async def _divided(desk: Desk, session: Session, change: Draftable, wanted: Wanted) -> Outcome:
+    from kcode.agent.committing import style_of
+    from kcode.ui.splitting import SplitDialogue
+
+    style = style_of(session.root)
+    dialogue = SplitDialogue(desk, session, change, style, change.paths is None, wanted.hint)
+    made = await dialogue.run(wanted.yes)
+    if not made:
+        return Outcome()
+    files = tuple(dict.fromkeys(path for each in made for path in each.files))
+    return Outcome(made[-1].commit, made[-1].message, files, commits=tuple(made))
+
+
+def no_repository(root: Path) -> UsageError:
+    """For a folder that no work tree of git's is in."""
+    from kcode.workspace.repo import is_bare
+
+    if is_bare(root):
+        return UsageError(
+            _("this is a bare repository: it has no files to work on"),
+            _("make a work tree: git worktree add ../FOLDER BRANCH"),
+        )
+    return UsageError(_("this folder is no git repository"), "git init")
 
 
 def committable(workspace: Workspace) -> Changes:
     """What there is to commit; raises UsageError where no commit can be made here now."""
     from kcode.githooks.place import find_place
+    from kcode.workspace.repo import check_repository
     from kcode.workspace.staging import changes
 
     if not workspace.is_git:
-        raise UsageError(_("this folder is no git repository"), "git init")
+        raise no_repository(workspace.root)
+    check_repository(workspace.root)
     place = find_place(workspace.root)
     if place.unfinished:
         raise UsageError(
             _("a {what} is under way here").format(what=place.unfinished),
-            _("finish it with git first: `git status` says how"),
+            _("finish it first: kcode resolve --continue, or git; `git status` says how"),
         )
     found = changes(workspace.root)
     if found.conflicts:
@@ -97,16 +133,17 @@ def committable(workspace: Workspace) -> Changes:
     return found
 
 
-async def _chosen(desk: Desk, found: Changes, wanted: Wanted) -> tuple[bool, Sequence[str] | None]:
-    """Whether to commit, and which paths beside the index: None for that as it is, empty for all."""
-    if wanted.all_changes:
-        return True, ()
+async def _chosen(desk: Desk, found: Changes, wanted: Wanted) -> tuple[bool, Sequence[str] | None, bool]:
+    """Whether to commit, which paths beside the index (None for that as it is, empty for all), and whether
+    to divide them."""
+    if wanted.all_changes or (wanted.split and not found.staged):
+        return True, (), wanted.split
     if found.staged:
         for path in found.partly:
             desk.say(
                 _("{path}: only the staged part is committed").format(path=figures.one_line(path)), "yellow"
             )
-        return True, None
+        return True, None, wanted.split
     if wanted.yes or not desk.person:
         raise UsageError(
             _("nothing is staged"), _("git add what belongs together, or take all changes: --all")
@@ -118,12 +155,18 @@ async def _chosen(desk: Desk, found: Changes, wanted: Wanted) -> tuple[bool, Seq
     if len(paths) > _LISTED:
         desk.say(_("  and {count} more").format(count=len(paths) - _LISTED), "dim")
     key = await desk.key(
-        _("Commit what?"), [("a", _("all of it")), ("p", _("pick files")), ("n", _("nothing"))]
+        _("Commit what?"),
+        [
+            ("a", _("all of it")),
+            ("s", _("all, in several commits")),
+            ("p", _("pick files")),
+            ("n", _("nothing")),
+        ],
     )
     if key != "p":
-        return key == "a", ()
+        return key in ("a", "s"), (), key == "s"
     words = await desk.line(_("numbers or folders, such as 1 3-5 docs/:"))
-    return bool(words), picked(words or "", paths)
+    return bool(words), picked(words or "", paths), False
 
 
 def picked(words: str, paths: Sequence[str]) -> list[str]:

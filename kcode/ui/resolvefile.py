@@ -296,7 +296,7 @@ class FileDialogue:
         conflict, deleted = self.conflict, ("d", _("delete it"))
         has_ours, has_theirs = OURS in conflict.stages, THEIRS in conflict.stages
         if conflict.kind == "both deleted":
-            return await self._gone()
+            return self._gone()
         if conflict.kind == "submodule":
             return await self._submodule()
         if self.alone:
@@ -319,7 +319,7 @@ class FileDialogue:
             return Settled(conflict.path)
         return self._left(key)
 
-    async def _gone(self) -> Settled | None:
+    def _gone(self) -> Settled | None:
         """Both sides took this name away: there is nothing to choose."""
         self.outcome.state, self.outcome.how = "resolved", "deleted"
         return Settled(self.conflict.path)

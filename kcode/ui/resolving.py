@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from kcode.errors import NotAchieved, UsageError
+from kcode.errors import NotAchieved
 from kcode.i18n import _, n_
 from kcode.safety.sanitize import clean
 from kcode.ui import conflictview
@@ -73,11 +73,14 @@ async def resolve(
     Raises UsageError outside a repository and for paths without conflict, NotAchieved where git does not go
     on, ProviderError.
     """
+    from kcode.ui.committing import no_repository
     from kcode.workspace.conflicts import conflicts
+    from kcode.workspace.repo import check_repository
     from kcode.workspace.unfinished import operation, resume
 
     if not workspace.is_git:
-        raise UsageError(_("this folder is no git repository"), "git init")
+        raise no_repository(workspace.root)
+    check_repository(workspace.root)
     while True:
         found = operation(workspace.root)
         around = _Round(desk, workspace, settings, opened, wanted, found)

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kcode.agent.reviewing import Review, ReviewFinding
+    from kcode.workspace.change import FileEdit
+    from kcode.workspace.workspace import Workspace
 
 _LEVELS = {"high": "error", "medium": "warning", "low": "note"}
 _COMMANDS = {"high": "error", "medium": "warning", "low": "notice"}
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def sarif(result: Review) -> str:
-    """SARIF 2.1.0, one run, a rule for each severity."""
+def sarif(result: Review, workspace: Workspace) -> str:
+    """SARIF 2.1.0, one run, a rule for each severity; a finding that can be applied to the files of
+    ``workspace`` has its fix."""
     from kcode import __version__
 
     rules = [
@@ -29,7 +32,10 @@ def sarif(result: Review) -> str:
     run = {
         "tool": {"driver": {"name": "kcode", "version": __version__, "rules": rules}},
         "originalUriBaseIds": {"ROOT": {"description": {"text": "the repository's top folder"}}},
-        "results": [_result(finding) for finding in result.findings],
+        "results": [
+            {**_result(finding), **_fixes(workspace, result, number)}
+            for number, finding in enumerate(result.findings, 1)
+        ],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=2)
 
@@ -49,6 +55,40 @@ def _result(finding: ReviewFinding) -> dict[str, Any]:
         "locations": [{"physicalLocation": place}],
         "partialFingerprints": {"finding/v1": hashlib.sha256(made_of.encode()).hexdigest()[:32]},
     }
+
+
+def _fixes(workspace: Workspace, result: Review, number: int) -> dict[str, Any]:
+    """The change of a finding as lines to be replaced; nothing where it does not fit the file as it is."""
+    from kcode.agent.suggested import edits_of
+    from kcode.errors import KcodeError
+
+    if not result.findings[number - 1].applicable:
+        return {}
+    try:
+        edits = edits_of(workspace, result.findings, [number])
+    except KcodeError:
+        return {}
+    changes = [_change(edit) for edit in edits if edit.before is not None and edit.after is not None]
+    description = {"text": result.findings[number - 1].suggestion or result.findings[number - 1].problem}
+    return {"fixes": [{"description": description, "artifactChanges": changes}]} if changes else {}
+
+
+def _change(edit: FileEdit) -> dict[str, Any]:
+    from urllib.parse import quote
+
+    from kcode.workspace.diff import split_lines
+    from kcode.workspace.linediff import opcodes
+
+    old, new = split_lines(edit.before or ""), split_lines(edit.after or "")
+    replacements = []
+    for code in opcodes(old, new):
+        if code.tag == "equal":
+            continue
+        region = {"startLine": code.a0 + 1, "startColumn": 1, "endLine": code.a1 + 1, "endColumn": 1}
+        text = "".join(new[code.b0 : code.b1])
+        replacements.append({"deletedRegion": region, "insertedContent": {"text": text}})
+    location = {"uri": quote(edit.path), "uriBaseId": "ROOT"}
+    return {"artifactLocation": location, "replacements": replacements}
 
 
 def github(result: Review) -> str:

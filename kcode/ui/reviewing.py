@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kcode.i18n import _, n_
+from kcode.safety.sanitize import clean
 from kcode.ui.look import figures
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from kcode.agent.reviewing import Review
+    from kcode.ui.desk import Desk
+    from kcode.workspace.workspace import Workspace
 
 STYLES = {"high": "bold red", "medium": "yellow", "low": "cyan"}
 
@@ -43,6 +46,38 @@ def findings(result: Review) -> list[RenderableType]:
             blocks.append(Padding(Text(each.suggestion, "green"), (0, 0, 0, 4)))
         blocks.append(Text())
     return blocks
+
+
+async def offer(desk: Desk, workspace: Workspace, result: Review) -> list[str]:
+    """Ask which findings to apply, one diff and one yes after the other; the files that were changed."""
+    from kcode.agent.suggested import edits_of
+    from kcode.errors import KcodeError
+    from kcode.ui.desk import yes_or_no
+    from kcode.workspace.diff import unified
+
+    open_ = [number for number, each in enumerate(result.findings, 1) if each.applicable]
+    changed: dict[str, None] = {}
+    while open_ and desk.person:
+        shown = ", ".join(map(str, open_))
+        said = await desk.line(_("Apply which? ({numbers}; Enter: none)").format(numbers=shown))
+        wanted = [int(word) for word in (said or "").replace(",", " ").split() if word.isdigit()]
+        if not wanted:
+            break
+        for number in wanted:
+            try:
+                edits = edits_of(workspace, result.findings, [number])
+            except KcodeError as error:
+                desk.say(f"{error.message}; {error.remedy}" if error.remedy else error.message, "yellow")
+                continue
+            for edit in edits:
+                desk.say(clean(unified(edit.before, edit.after, edit.path).rstrip("\n")))
+            if await desk.key(_("Apply this?"), yes_or_no()) != "y":
+                continue
+            workspace.apply(edits, label=f"kcode review: finding {number}")
+            changed.update(dict.fromkeys(edit.path for edit in edits))
+            open_ = [each for each in open_ if each != number]
+            desk.say(_("finding {number} is applied").format(number=number), "green")
+    return list(changed)
 
 
 def plain(result: Review) -> str:

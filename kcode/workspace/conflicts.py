@@ -248,4 +248,5 @@ def _git(root: Path, *arguments: str, input: bytes = b"") -> bytes:
     try:
         return git_bytes([*USERS, *arguments], root, input=input)
     except EnvironmentProblem as problem:
-        raise EnvironmentProblem(f"git {arguments[0]}: {problem.message.removeprefix('git: ')}") from None
+        words = problem.message.removeprefix("git: ")
+        raise EnvironmentProblem(f"git {arguments[0]}: {words}", repo.remedy(words)) from None

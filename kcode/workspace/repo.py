@@ -152,8 +152,40 @@ def check(done: Finished, what: str, allowed: Sequence[int] = (0,)) -> None:
     if done.code in allowed:
         return
     words = done.stderr.strip().splitlines()
-    message = words[0].removeprefix("fatal: ") if words else f"exit code {done.code}"
-    remedy = ""
-    if "dubious ownership" in done.stderr:
-        remedy = "the repository belongs to another user: git config --global --add safe.directory FOLDER"
-    raise EnvironmentProblem(f"{what}: {message}", remedy)
+    message = words[0].removeprefix("fatal: ").removeprefix("error: ") if words else f"exit code {done.code}"
+    raise EnvironmentProblem(f"{what}: {message}", remedy(done.stderr))
+
+
+_REMEDIES = (
+    (
+        "dubious ownership",
+        "the repository belongs to another user: git config --global --add safe.directory FOLDER",
+    ),
+    ("index.lock", "another git is at work here; if none is, remove .git/index.lock"),
+    ("index file", "the index is damaged, your files are not: rm .git/index; git reset"),
+    ("bad signature", "the index is damaged, your files are not: rm .git/index; git reset"),
+    ("not a git repository", "there is a .git that git does not take for one: git fsck, or clone anew"),
+    ("unknown repository", "this repository needs a newer git"),
+)
+
+
+def remedy(words: str) -> str:
+    """What helps against what git says; ``""`` where that is not known."""
+    return next((help_ for sign, help_ in _REMEDIES if sign in words), "")
+
+
+def check_repository(root: Path) -> None:
+    """Raises :class:`EnvironmentProblem` where git refuses to work in ``root``, or somebody's git is at work
+    there: before a model is asked for what could not be done."""
+    done = git_sync(root, "rev-parse", "--absolute-git-dir")
+    check(done, "git rev-parse")
+    if (Path(done.stdout.rstrip("\n")) / "index.lock").exists():
+        raise EnvironmentProblem(
+            "git's index is locked: .git/index.lock is there",
+            "another git is at work here; if none is, remove .git/index.lock",
+        )
+
+
+def is_bare(root: Path) -> bool:
+    """Whether ``root`` is a repository without a work tree, by its files."""
+    return (root / "HEAD").is_file() and (root / "objects").is_dir() and (root / "refs").is_dir()

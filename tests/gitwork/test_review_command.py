@@ -323,6 +323,16 @@ def test_sarif_is_for_code_scanning(changed: Project, k2sim: Sim) -> None:
     assert place["region"]["startLine"] == 2
 
 
+def test_sarif_has_the_fix_as_lines_to_replace(changed: Project, k2sim: Sim) -> None:
+    sim = k2sim([found(finding(**MEND), finding(**{**MEND, "old": "not there", "problem": "Other."}))])
+    (run,) = json.loads(changed.kcode(sim, "review", "--format", "sarif").stdout)["runs"]
+    (fix,) = run["results"][0]["fixes"]
+    (replacement,) = fix["artifactChanges"][0]["replacements"]
+    assert replacement["deletedRegion"] == {"startLine": 2, "startColumn": 1, "endLine": 3, "endColumn": 1}
+    assert replacement["insertedContent"]["text"] == "    return sum(prices)\n"
+    assert "fixes" not in run["results"][1]
+
+
 def test_githubs_annotations_are_escaped(changed: Project, k2sim: Sim) -> None:
     sim = k2sim([found(finding(problem="100% wrong:\nreally", scenario="", suggestion=""))])
     done = changed.kcode(sim, "review", "--format", "github")
@@ -364,3 +374,39 @@ def test_a_yes_applies_it(changed: Project, k2sim: Sim, sit: Callable[..., Sitti
     sitting.type("y\r")
     assert sitting.end() == 0
     assert (changed.root / "shop.py").read_text() == "def total(prices):\n    return sum(prices)\n"
+
+
+def test_at_the_terminal_a_finding_is_applied_after_its_diff_and_a_yes(
+    changed: Project, k2sim: Sim, sit: Callable[..., Sitting]
+) -> None:
+    sim = k2sim([found(finding(**MEND), finding(problem="No change.", severity="low"))])
+    sitting = sit(sim, "review", rows=40)
+    sitting.see(r"Apply which\? \(1; Enter: none\)")
+    sitting.type("1\r")
+    sitting.see(r"\+    return sum\(prices\)[\s\S]*Apply this\?")
+    sitting.type("y\r")
+    sitting.see("finding 1 is applied")
+    assert sitting.end() == 0
+    assert (changed.root / "shop.py").read_text() == "def total(prices):\n    return sum(prices)\n"
+
+
+def test_in_the_session_a_finding_is_applied_told_and_undone(
+    changed: Project, k2sim: Sim, sit: Callable[..., Sitting]
+) -> None:
+    from tests.gitwork.test_session_commands import answer
+
+    before = (changed.root / "shop.py").read_text()
+    sim = k2sim([found(finding(**MEND)), say("I see.")])
+    sitting = sit(sim, rows=60, columns=100)
+    sitting.see("ask mode")
+    sitting.type("/review\r")
+    answer(sitting, r"Apply which\?", "1\r")
+    answer(sitting, r"Apply this\?", "y")
+    sitting.see("finding 1 is applied")
+    answer(sitting, "the model knows them", "what now\r")
+    sitting.see("I see")
+    assert "The user applied what the review suggests to shop.py." in asked(sim)
+    sitting.type("/undo\r")
+    sitting.see(r"shop\.py[\s\S]*undo|restored|took back")
+    sitting.settle()
+    assert (changed.root / "shop.py").read_text() == before

@@ -27,15 +27,18 @@ async def _commit(sitting: Sitting, session: Session, argument: str) -> None:
 
 
 async def _review(sitting: Sitting, session: Session, argument: str) -> None:
+    from kcode.agent.memory import ACT
     from kcode.agent.reviewing import review, told
     from kcode.agent.told import news
+    from kcode.conversation.ledger import Note
     from kcode.ui import reviewing
+    from kcode.ui.committing import no_repository
     from kcode.ui.desk import SessionDesk
     from kcode.workspace.ranges import named_change
     from kcode.workspace.unidiff import parse
 
     if not session.workspace.is_git:
-        raise UsageError(_("this folder is no git repository"), "git init")
+        raise no_repository(session.root)
     words = _words(argument, "/review [RANGE] [PATH…]")
     staged = "--staged" in words
     change = await named_change(
@@ -64,6 +67,11 @@ async def _review(sitting: Sitting, session: Session, argument: str) -> None:
     for line in reviewing.summary(result, change.what, change.whole):
         sitting.say(line, "dim")
     if result.findings:
+        session.record(Note(ACT, "review"))
+        applied = await reviewing.offer(desk, session.workspace, result)
+        session.record(Note(ACT, "done"))
+        if applied:
+            session.tell(news(f"The user applied what the review suggests to {', '.join(applied[:20])}."))
         sitting.say(_('the model knows them: "fix 2" means the second'), "dim")
         session.tell(news(told(result, change.what)))
 
