@@ -198,22 +198,14 @@ class FixDesk(ConsoleDesk):
     def __init__(self, quiet: bool) -> None:
         super().__init__()
         self._quiet = quiet
-        self._terminal: TextIO | None = None
-        if not self.person and sys.stderr.isatty() and not quiet:
-            self._terminal = _terminal()
-        self.person = (self.person or self._terminal is not None) and not quiet
+        terminal = _terminal() if not self.person and sys.stderr.isatty() and not quiet else None
+        if terminal is not None:
+            self.keys = terminal
+        self.person = (self.person or terminal is not None) and not quiet
 
     def say(self, text: object = "", style: str = "") -> None:
         if not self._quiet:
             super().say(text, style)
-
-    async def line(self, question: str) -> str | None:
-        if self._terminal is None:
-            return await super().line(question)
-        sys.stderr.write(f"{question} ")
-        sys.stderr.flush()
-        line = self._terminal.readline()
-        return line.strip() if line else None
 
     async def yes(self, question: str) -> bool:
         """Anything but a yes is a no."""

@@ -9,7 +9,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Coroutine, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TextIO, TypeVar
 
 from kcode.i18n import _
 from kcode.ui.look.terminal import Look, look_at, make_console, person_present, tolerate
@@ -96,6 +96,7 @@ class ConsoleDesk:
         tolerate(sys.stderr)
         self.look = look_at(sys.stderr)
         self.person = person_present()
+        self.keys: TextIO = sys.stdin  # where answers come from
 
     def say(self, text: object = "", style: str = "") -> None:
         from rich.text import Text
@@ -121,7 +122,7 @@ class ConsoleDesk:
         sys.stderr.write(f"{question} ")
         sys.stderr.flush()
         with _ctrl_c_raises():
-            line = sys.stdin.readline()
+            line = self.keys.readline()
         return line.strip() if line else None
 
     async def edit(self, text: str, name: str, editor: str) -> str | None:

@@ -196,6 +196,18 @@ def test_a_person_is_asked_on_the_terminal_though_the_log_came_by_a_pipe(shop: P
     assert "sum + price" in (shop / "src" / "shop.js").read_text()
 
 
+def test_ctrl_c_at_the_question_applies_nothing(shop: Path, k2sim: Start, temp: Path) -> None:
+    sim = k2sim([RIGHT, DONE])
+    (shop / "ci.log").write_text("not ok 1 - adds prices\n  at test/shop.test.js:4:1\n")
+    argv = ["sh", "-c", f"exec {KCODE} fix < ci.log"]
+    with Sitting(argv, cwd=shop, env={**os.environ, **env_of(sim)}, columns=100, rows=40) as sitting:
+        sitting.see(r"Apply this patch\?")
+        sitting.type("\x03")
+        assert sitting.end() == ExitCode.INTERRUPTED
+    assert (shop / "src" / "shop.js").read_text() == SHOP
+    assert not copies(temp)
+
+
 def test_a_person_chooses_among_failures_that_fit_the_words(shop: Path, k2sim: Start) -> None:
     more = "test('prices of nobody', () => { total(null); });\n"
     (shop / "test" / "shop.test.js").write_text(TESTS + more)
