@@ -14,10 +14,16 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     ),
     "fix": (
         ("kcode fix tests/test_shop.py::test_total", "Repair this test, show the patch, ask."),
-        ("kcode fix --yes --json", "The first failing test, without asking, for scripts."),
+        ("kcode fix the login test", "By words; without any: whatever fails."),
+        ("kcode fix -- npm test", "What this command reports."),
+        ("pytest | kcode fix", "What this log says has failed."),
+        ("kcode fix --bisect --attempts 3", "Find the first bad commit; take the smallest of three patches."),
+        ("kcode fix --yes --commit --branch fix/total", "Without asking, as a commit on a new branch."),
+        ("kcode fix --yes --json", "Whatever fails, without asking, for scripts."),
     ),
     "commit": (
         ("kcode commit", "Draft a message for what is staged; commit after a yes."),
+        ("kcode commit --split", "Several commits, by what belongs together."),
         ('kcode commit -a -m "closes the race in the queue"', "Stage everything; say what it is about."),
     ),
     "resolve": (
