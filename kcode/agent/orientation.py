@@ -27,12 +27,12 @@ def code_map(session: Session) -> list[str]:
         return []
     from kcode.codemap.asking import draw
     from kcode.codemap.store import count_files
-    from kcode.tools.mapping import measure
+    from kcode.tools.mapping import hidden_from_models, measure
 
     with session.map.reading() as index:
         if index is None or count_files(index) < FEWEST:
             return []
-        drawn = draw(index, budget, measure, hidden=lambda path: bool(session.workspace.sensitive(path)))
+        drawn = draw(index, budget, measure, hidden=hidden_from_models(session.workspace))
     return [f"<code-map>\n{load_prompt('code_map').strip()}\n{drawn}</code-map>"] if drawn else []
 
 

@@ -82,6 +82,7 @@ def _findings(flags: Any, online: bool) -> Iterator[Finding]:
     yield from _guarded("editor", examine.editor)
     yield from _guarded("clipboard", examine.clipboard)
     yield from _guarded("completion", examine.completion)
+    yield from _guarded("grammars", examine.grammars)
 
 
 def _settings(flags: Any, read: list[Settings]) -> Iterator[Finding]:

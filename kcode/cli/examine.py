@@ -201,5 +201,20 @@ def completion() -> Iterator[Finding]:
         yield Finding("completion", None, says, f"kcode completion {shell} --install")
 
 
+def grammars() -> Iterator[Finding]:
+    from kcode.codemap.languages import LANGUAGES, missing, package
+
+    left_out = missing()
+    if not left_out:
+        yield Finding("grammars", True, _("{count} languages for the code map").format(count=len(LANGUAGES)))
+        return
+    says = _("the code map leaves these languages out: {languages}").format(
+        languages=", ".join(each.name for each in left_out)
+    )
+    yield Finding(
+        "grammars", None, says, f"pip install {' '.join(sorted({package(each) for each in left_out}))}"
+    )
+
+
 def _size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1_000_000_000 else f"{count / 1e6:.0f} MB"

@@ -64,7 +64,19 @@ def show(
             _print_map(index, map_.root, tokens, focus or (), as_json)
     if map_.cut:
         print(from_below(map_.cut), file=sys.stderr)
+    if map_.unread:
+        print(_left_out(map_.unread), file=sys.stderr)
     return 0
+
+
+def _left_out(languages: Sequence[str]) -> str:
+    from kcode.codemap.languages import missing, package
+
+    packages = sorted({package(each) for each in missing() if each.name in languages})
+    says = _("left out, as their grammars are not installed: {languages}").format(
+        languages=", ".join(languages)
+    )
+    return f"{says}\npip install {' '.join(packages)}"
 
 
 def _updated(root: Path) -> CodeMap:

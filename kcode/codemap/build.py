@@ -1,11 +1,13 @@
 """Brings the index up to date. Runs as a process of its own, so that no prompt waits for it.
 
-``python -m kcode.codemap.build FOLDER [--workers N]`` prints one JSON object: files, parsed, removed,
-seconds, cut. Two at once in one workspace: the second waits for the first.
+``python -m kcode.codemap.build FOLDER [--workers N] [--apart]`` prints one JSON object: files, parsed,
+removed, seconds, asked_s, cut, unread. ``--apart``: no file is parsed in this process: a grammar may crash.
+Two at once in one workspace: the second waits for the first.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import sqlite3
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING
 from kcode.codemap import store
 from kcode.codemap.files import changed_files, listing
 from kcode.codemap.ranking import rank_files
-from kcode.codemap.worker import Result, known_digests, read
+from kcode.codemap.worker import Result, known_digests, read, read_in_time
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -32,7 +34,8 @@ KEPT_DAYS = 14  # how long contents of other branches are kept
 class Built:
     """What an update did; ``seconds`` in all, ``asked_s`` until questions could be answered, without ranks.
 
-    ``cut``: why the map does not hold every file, empty where it does.
+    ``cut``: why the map does not hold every file, empty where it does; ``unread``: the languages whose files
+    it does not hold for want of their grammars.
     """
 
     files: int
@@ -41,20 +44,21 @@ class Built:
     seconds: float
     asked_s: float
     cut: str = ""
+    unread: tuple[str, ...] = ()
 
 
-def build(root: Path, *, workers: int = 0) -> Built:
+def build(root: Path, *, workers: int = 0, apart: bool = False) -> Built:
     """Bring the index of ``root`` up to date. Raises OSError and sqlite3.Error where the cache fails."""
     started = time.monotonic()
     path = store.index_path(root)
     with _lock(path):
         try:
-            return _build(path, root, workers or os.cpu_count() or 1, started)
+            return _build(path, root, workers, started, apart)
         except sqlite3.DatabaseError as problem:
             if isinstance(problem, sqlite3.OperationalError):  # a full disk, a cache that is read-only
                 raise
             store.forget(path)  # it is damaged further inside
-            return _build(path, root, workers or os.cpu_count() or 1, started)
+            return _build(path, root, workers, started, apart)
 
 
 def update_few(root: Path, paths: Sequence[str]) -> bool:
@@ -92,14 +96,16 @@ def _lock(path: Path) -> BaseFileLock:
     return FileLock(path.with_suffix(".lock"))
 
 
-def _build(path: Path, root: Path, workers: int, started: float) -> Built:
+def _build(path: Path, root: Path, workers: int, started: float, apart: bool) -> Built:
     connection = store.open_for_writing(path)
     try:
         known = store.known_files(connection)
-        present, cut = listing(root)
+        present, cut, unread = listing(root)
         changed, gone = changed_files(root, present, known)
         removed = [*gone, *sorted(known.keys() - set(present))]
-        parsed = _record(connection, path, root, changed, workers)
+        with store.transaction(connection):  # whoever asks meanwhile is told how far it is
+            store.put_fact(connection, "present", str(len(present)))
+        parsed = _record(connection, path, root, changed, workers or os.cpu_count() or 1, apart)
         with store.transaction(connection):
             store.remove_files(connection, removed)
             store.put_fact(connection, "cut", cut)
@@ -114,16 +120,23 @@ def _build(path: Path, root: Path, workers: int, started: float) -> Built:
     finally:
         connection.close()
     seconds = time.monotonic() - started
-    return Built(len(present), parsed, len(removed), round(seconds, 3), round(asked_s, 3), cut)
+    return Built(len(present), parsed, len(removed), round(seconds, 3), round(asked_s, 3), cut, unread)
 
 
 def _record(
-    connection: sqlite3.Connection, path: Path, root: Path, changed: Sequence[str], workers: int
+    connection: sqlite3.Connection,
+    path: Path,
+    root: Path,
+    changed: Sequence[str],
+    workers: int,
+    apart: bool,
 ) -> int:
     recorder = _Recorder(connection)
-    if len(changed) <= FEW:
+    if not changed:
+        return 0
+    if len(changed) <= FEW and not apart:
         known = known_digests(path)
-        found = [result for each in changed if (result := read(str(root), each, known)) is not None]
+        found = [result for each in changed if (result := read_in_time(str(root), each, known)) is not None]
         with store.transaction(connection):
             recorder.take(found)
         return recorder.new
@@ -177,10 +190,13 @@ def _new_connections(results: Iterable[Result]) -> list[tuple[bytes, bytes]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    root = Path(arguments[0])
-    workers = int(arguments[2]) if len(arguments) > 2 and arguments[1] == "--workers" else 0
+    parser = argparse.ArgumentParser()
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--apart", action="store_true")
+    asked = parser.parse_args(arguments)
     try:
-        built = build(root, workers=workers)
+        built = build(asked.root, workers=asked.workers, apart=asked.apart)
     except (OSError, sqlite3.Error) as problem:
         print(json.dumps({"error": str(problem)}))
         return 9

@@ -13,14 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
-from kcode.codemap.worker import FRAME, Result, at_path
+from kcode.codemap.worker import FRAME, Result, at_path, unreadable, write_frame
 from kcode.safety.process import child_environment, run_sync
 
 WORKER_S = 1_800.0  # longest time for a worker's share
 FEWEST = 150  # files that are worth another process
-_CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGILL, signal.SIGFPE})  # of a grammar
 MOST_CRASHES = 20  # of one worker
 _LOOK_S = 0.03
+
+
+def crashed(code: int) -> bool:
+    """Whether a process that ended like this was ended by a grammar: by a fault, or by taking too long."""
+    names = ("SIGSEGV", "SIGABRT", "SIGILL", "SIGFPE", "SIGBUS", "SIGPROF")
+    return -code in {getattr(signal, name) for name in names if hasattr(signal, name)}
 
 
 def results(index: Path, root: Path, paths: Sequence[str], workers: int) -> Iterator[list[Result]]:
@@ -64,9 +69,11 @@ def _work(index: Path, root: Path, paths: Sequence[str], out: Path) -> None:
         )
         if done.code == 0:
             return
-        if -done.code not in _CRASHES:
+        if not crashed(done.code):
             raise OSError((done.stderr.strip().splitlines() or [f"a worker ended with {done.code}"])[-1])
         at = int(at_path(out).read_text() or 0)
+        with out.open("ab") as stream:
+            write_frame(stream, [unreadable(str(root), left[at])])
         del left[at]
         left = left[at // FRAME * FRAME :]  # what came before is written
         if not left:

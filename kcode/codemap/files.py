@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from kcode.codemap.languages import installed, language_for
 from kcode.codemap.store import Known
@@ -16,24 +17,49 @@ _LOOKED_AT = 100_000  # files of such a folder whose names are looked at
 MOST = 300_000  # files of a repository
 
 
-def listing(root: Path) -> tuple[list[str], str]:
-    """The files, sorted: those that searches look into, of a language the map knows; and why some are left
-    out, or "". Submodules and repositories within the repository are part of it.
-    """
+class Listing(NamedTuple):
+    """``paths`` are sorted. ``cut``: why some are left out, or ""; ``unread``: the languages whose files are,
+    for want of their grammars."""
+
+    paths: list[str]
+    cut: str = ""
+    unread: tuple[str, ...] = ()
+
+
+def listing(root: Path) -> Listing:
+    """The files that searches look into, of a language the map knows. Submodules and repositories within the
+    repository are part of it."""
     from kcode.workspace.ignore import walk
     from kcode.workspace.listing import list_files
 
     if (root / ".git").exists():
-        found = [path for path in list_files(root) if reads(path)]
+        found, unread = _read_of(list_files(root))
         if len(found) <= MOST:
-            return found, ""
-        return found[:MOST], f"only the first {MOST:,} of {len(found):,} files are in the map"
+            return Listing(found, "", unread)
+        return Listing(
+            found[:MOST], f"only the first {MOST:,} of {len(found):,} files are in the map", unread
+        )
     loose = list(islice(walk(root), _LOOKED_AT + 1))
-    found = [path for path in loose[:_LOOKED_AT] if reads(path)]
+    found, unread = _read_of(loose[:_LOOKED_AT])
     if len(found) > MOST_LOOSE or len(loose) > _LOOKED_AT:
         shown = min(len(found), MOST_LOOSE)
-        return found[:shown], f"this is no git repository: only {shown:,} of its files are in the map"
-    return found, ""
+        cut = f"this is no git repository: only {shown:,} of its files are in the map"
+        return Listing(found[:shown], cut, unread)
+    return Listing(found, "", unread)
+
+
+def _read_of(paths: Iterable[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The files that are read, and the languages whose grammar is missing."""
+    found, unread = [], set()
+    for path in paths:
+        language = language_for(path)
+        if language is None or not _spelled(path):
+            continue
+        if installed(language):
+            found.append(path)
+        else:
+            unread.add(language.name)
+    return found, tuple(sorted(unread))
 
 
 def reads(path: str) -> bool:

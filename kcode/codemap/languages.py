@@ -108,6 +108,11 @@ def installed(language: Language) -> bool:
     return find_spec(f"tree_sitter_{language.grammar.partition(':')[0]}") is not None
 
 
-def missing() -> list[str]:
+def missing() -> list[Language]:
     """The languages whose grammar is not installed, so that the map leaves their files out."""
-    return [language.name for language in LANGUAGES if not installed(language)]
+    return [language for language in LANGUAGES if not installed(language)]
+
+
+def package(language: Language) -> str:
+    """What has to be installed for it."""
+    return "tree-sitter-" + language.grammar.partition(":")[0].replace("_", "-")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from kcode.errors import EnvironmentProblem, KcodeError
 from kcode.safety.process import Finished, child_environment, run, run_sync
@@ -35,6 +35,7 @@ class CodeMap:
         self.root = root
         self.problem = ""  # why the last update failed, in words
         self.cut = ""  # why it does not hold every file, in words
+        self.unread: tuple[str, ...] = ()  # languages whose files it does not hold for want of their grammars
         self._updating: asyncio.Task[None] | None = None
         self._updated = self._ranked = float("-inf")
 
@@ -93,7 +94,7 @@ class CodeMap:
         from kcode.codemap.files import listing
 
         try:
-            return len(listing(self.root)[0])
+            return len(listing(self.root).paths)
         except (OSError, KcodeError):
             return 0
 
@@ -119,14 +120,8 @@ class CodeMap:
         """A full update in another process, which also ranks."""
         await asyncio.to_thread(self._watch.begin)
         try:
-            done = await run(
-                _command(self.root),
-                cwd=self.root,
-                env=child_environment(_SAFE),
-                timeout_s=BUILD_S,
-                max_output=_OUTPUT,
-            )
-            self.cut = _outcome(done).cut
+            outcome = _outcome(await self._built())
+            self.cut, self.unread = outcome.cut, outcome.unread
         except KcodeError as error:
             self.problem = error.message
             return
@@ -134,30 +129,53 @@ class CodeMap:
         self._watch.updated()
         self._ranked = time.monotonic()
 
+    async def _built(self) -> Finished:
+        from kcode.codemap.crew import crashed
+
+        done = await run(**_how(self.root, BUILD_S))
+        if crashed(done.code):
+            done = await run(**_how(self.root, BUILD_S, apart=True))
+        return done
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an update says of itself: why it does not hold every file, and how many it holds then."""
+    """What an update says of itself: why it does not hold every file, and how many it holds then; the
+    languages whose files it does not hold for want of their grammars."""
 
     cut: str
     files_cut: str
+    unread: tuple[str, ...] = ()
 
 
 def build_now(root: Path, timeout_s: float) -> Outcome:
     """A full update, for whoever has no event loop. Raises KcodeError where it fails."""
-    return _outcome(
-        run_sync(
-            _command(root),
-            cwd=root,
-            env=child_environment(_SAFE),
-            timeout_s=timeout_s,
-            max_output=_OUTPUT,
-        )
+    from kcode.codemap.crew import crashed
+
+    done = run_sync(**_how(root, timeout_s))
+    if crashed(done.code):
+        done = run_sync(**_how(root, timeout_s, apart=True))
+    return _outcome(done)
+
+
+class _How(TypedDict):
+    argv: list[str]
+    cwd: Path
+    env: dict[str, str]
+    timeout_s: float
+    max_output: int
+
+
+def _how(root: Path, timeout_s: float, apart: bool = False) -> _How:
+    """``apart``: after a grammar has crashed, no file is parsed in the process that leads."""
+    command = [sys.executable, "-m", "kcode.codemap.build", str(root)]
+    return _How(
+        argv=[*command, "--apart"] if apart else command,
+        cwd=root,
+        env=child_environment(_SAFE),
+        timeout_s=timeout_s,
+        max_output=_OUTPUT,
     )
-
-
-def _command(root: Path) -> list[str]:
-    return [sys.executable, "-m", "kcode.codemap.build", str(root)]
 
 
 def _outcome(done: Finished) -> Outcome:
@@ -168,4 +186,6 @@ def _outcome(done: Finished) -> Outcome:
     if done.code:
         raise EnvironmentProblem(str(answer.get("error") or f"the indexer ended with exit code {done.code}"))
     cut = str(answer.get("cut", ""))
-    return Outcome(cut, str(answer.get("files", "")) if cut else "")
+    unread = answer.get("unread")
+    languages = tuple(map(str, unread)) if isinstance(unread, list) else ()
+    return Outcome(cut, str(answer.get("files", "")) if cut else "", languages)

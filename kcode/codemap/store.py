@@ -206,6 +206,11 @@ def count_files(connection: sqlite3.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM files").fetchone()[0])
 
 
+def progress(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many files are recorded, and how many the last update found to be there."""
+    return count_files(connection), int(fact(connection, "present") or 0)
+
+
 def definitions_in(connection: sqlite3.Connection, path: str) -> tuple[Definition, ...]:
     row = connection.execute(
         "SELECT d.text FROM definitions d JOIN files f ON f.content = d.content WHERE f.path = ?", (path,)

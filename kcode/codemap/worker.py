@@ -11,19 +11,23 @@ import hashlib
 import json
 import marshal
 import os
+import signal
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from kcode.codemap import store
 from kcode.codemap.languages import language_for
 from kcode.codemap.pack import Entry, entry_of
-from kcode.codemap.tags import LARGEST, tags_of
+from kcode.codemap.tags import LARGEST, Tags, tags_of
 
 Result = tuple[str, int, int, bytes, Entry | None]
 """Path, size, time in ns, digest; and the tags, None for a content that is known."""
 
 FRAME = 100  # files whose results are written at a time
+FILE_S = 60.0  # of the processor: a grammar that takes longer for one file hangs
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -64,6 +68,28 @@ def read(root: str, path: str, known: frozenset[bytes]) -> Result | None:
     return None if tags is None else (path, info.st_size, info.st_mtime_ns, digest, entry_of(tags))
 
 
+def read_in_time(root: str, path: str, known: frozenset[bytes]) -> Result | None:
+    """:func:`read`, or the end of this process where the file takes longer than :data:`FILE_S`."""
+    if sys.platform == "win32":
+        return read(root, path, known)
+    signal.setitimer(signal.ITIMER_PROF, FILE_S)  # nobody answers it: the process ends within the grammar
+    try:
+        return read(root, path, known)
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+
+
+def unreadable(root: str, path: str) -> Result | None:
+    """The result for a file on which its grammar fails: it tells nothing. None where it is gone."""
+    language = language_for(path)
+    try:
+        info = os.lstat(f"{root}/{path}")
+    except (OSError, ValueError):
+        return None
+    digest = digest_of(b"", language.name if language else "")
+    return path, info.st_size, info.st_mtime_ns, digest, entry_of(Tags((), ()))
+
+
 def known_digests(index: Path) -> frozenset[bytes]:
     connection = store.open_for_reading(index)
     if connection is None:
@@ -90,11 +116,15 @@ def main() -> int:
             for at in range(start, min(start + FRAME, len(paths))):
                 place.seek(0)
                 place.write(b"%-12d" % at)
-                results.append(read(task["root"], paths[at], known))
-            frame = marshal.dumps([result for result in results if result is not None])
-            out.write(len(frame).to_bytes(4, "little") + frame)
-            out.flush()
+                results.append(read_in_time(task["root"], paths[at], known))
+            write_frame(out, results)
     return 0
+
+
+def write_frame(out: BinaryIO, results: Iterable[Result | None]) -> None:
+    frame = marshal.dumps([result for result in results if result is not None])
+    out.write(len(frame).to_bytes(4, "little") + frame)
+    out.flush()
 
 
 if __name__ == "__main__":

@@ -8,15 +8,16 @@ from typing import TypeVar
 
 from pydantic import Field
 
-from kcode.codemap import asking
+from kcode.codemap import asking, store
 from kcode.codemap.service import CodeMap
 from kcode.codemap.store import Place
 from kcode.codemap.tags import Definition
 from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded, plural
+from kcode.workspace.ignore import kept_out
 from kcode.workspace.workspace import Workspace
 
-WAIT_S = 10.0  # for the index to be brought up to date before it is asked
+WAIT_S = 10.0  # for the index to be brought up to date before it is asked as it is
 CHARACTERS = 3.5  # of code, a token: what a budget in tokens is measured by
 BUDGET = 2_000  # tokens
 MOST = 10_000  # tokens
@@ -53,7 +54,8 @@ class FindSymbol(Tool[FindSymbolArguments]):
     async def run(self, args: FindSymbolArguments, context: ToolContext) -> ToolOutcome:
         limit = args.max_results or 50
         found, note = await _ask(context, lambda map_: _find(map_, args.name, limit + 1))
-        visible = [place for place in found if not context.workspace.sensitive(place.path)]
+        hidden = hidden_from_models(context.workspace)
+        visible = [place for place in found if not hidden(place.path)]
         lines = [
             f"{place.path}:{place.definition.line}: {_described(place.definition)}"
             for place in visible[:limit]
@@ -78,7 +80,8 @@ class References(Tool[ReferencesArguments]):
     async def run(self, args: ReferencesArguments, context: ToolContext) -> ToolOutcome:
         limit = args.max_results or 100
         (uses, total), note = await _ask(context, lambda map_: _uses(map_, args.name, limit))
-        visible = [use for use in uses if not context.workspace.sensitive(use.path)]
+        hidden = hidden_from_models(context.workspace)
+        visible = [use for use in uses if not hidden(use.path)]
         lines = [
             f"{use.path}:{use.line}:{' [definition]' if use.defines else ''} {use.text}" for use in visible
         ]
@@ -102,7 +105,7 @@ class Outline(Tool[OutlineArguments]):
         return Intent("read", sensitive=context.workspace.sensitive(args.path), paths=(args.path,))
 
     async def run(self, args: OutlineArguments, context: ToolContext) -> ToolOutcome:
-        target = context.workspace.resolve(args.path, must_exist=True)
+        target = context.workspace.readable(args.path)
         if target.is_dir():
             raise ToolRefused(f"{args.path} is a folder: map with it as the focus shows what is in it")
         try:
@@ -134,25 +137,35 @@ class Map(Tool[MapArguments]):
         focus = tuple(part for part in (args.focus or "").replace(",", " ").split() if part)
         drawn, note = await _ask(context, lambda map_: _draw(map_, budget, focus, context.workspace))
         files = sum(not line.startswith(" ") for line in drawn.splitlines())
-        return ToolOutcome(
-            _with_note(drawn or "there is nothing that the map could show", note), plural(files, "file")
-        )
+        empty = "there is nothing that the map could show"
+        if not drawn and note:
+            empty = "there is no map yet; list_dir, outline and grep do without it"
+        return ToolOutcome(_with_note(drawn or empty, note), plural(files, "file"))
 
 
 async def _ask(context: ToolContext, question: Callable[[CodeMap], T]) -> tuple[T, str]:
     """The answer, and what the model has to know about it."""
     map_ = context.map or CodeMap(context.workspace.root)
     fresh = await map_.refresh(WAIT_S)
-    note = ""
-    if not fresh:
-        note = (
-            f"the index could not be brought up to date: {map_.problem}"
-            if map_.problem
-            else "the index is still being built, so this may miss something"
+    notes = [] if fresh else [await asyncio.to_thread(_behind, map_)]
+    if fresh and map_.cut:
+        notes.append(map_.cut)
+    if fresh and map_.unread:
+        notes.append(
+            f"no grammar is installed for {', '.join(map_.unread)}: grep finds what is in such files"
         )
-    elif map_.cut:
-        note = map_.cut
-    return await asyncio.to_thread(question, map_), note
+    return await asyncio.to_thread(question, map_), "; ".join(notes)
+
+
+def _behind(map_: CodeMap) -> str:
+    """Why the answer may miss something, and how far the index is."""
+    if map_.problem:
+        return f"the index could not be brought up to date: {map_.problem}"
+    with map_.reading() as index:
+        known, present = store.progress(index) if index else (0, 0)
+    if known < present:
+        return f"the index is being made, {known:,} of {present:,} files are in it: ask again for the rest"
+    return "the index is being brought up to date: what changed a moment ago may be missing"
 
 
 def _find(map_: CodeMap, name: str, limit: int) -> list[Place]:
@@ -166,11 +179,14 @@ def _uses(map_: CodeMap, name: str, limit: int) -> tuple[list[asking.Use], int]:
 
 
 def _draw(map_: CodeMap, budget: int, focus: tuple[str, ...], workspace: Workspace) -> str:
-    def hidden(path: str) -> bool:
-        return bool(workspace.sensitive(path))
-
     with map_.reading() as index:
-        return asking.draw(index, budget, measure, focus, hidden) if index else ""
+        return asking.draw(index, budget, measure, focus, hidden_from_models(workspace)) if index else ""
+
+
+def hidden_from_models(workspace: Workspace) -> Callable[[str], bool]:
+    """Whether a path is of the files that a model is not shown unasked, also where the index is behind."""
+    rules = kept_out(workspace.root)
+    return lambda path: bool(workspace.sensitive(path)) or rules.hiding(path) is not None
 
 
 def measure(text: str) -> int:

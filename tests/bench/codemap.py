@@ -1,9 +1,12 @@
-"""What the code map costs on real trees: ``python -m tests.bench.codemap FOLDER...``.
+"""What the code map costs on real trees: ``python -m tests.bench.codemap [--aider PYTHON] FOLDER...``.
 
 The floor is reading and parsing the same files with the same grammars, split over as many processes as the
 map uses. Times are of the wall and, where processes are ended, of the processor, children included: on a
 busy machine the ratio of processor times is the honest one. The index is made in a folder of its own and
 thrown away; ten files get a line more and are then as they were.
+
+``--aider`` names an interpreter that has aider-chat: its RepoMap then draws a map of the same files, as
+large, first with nothing known, then in a new process with its cache of tags, and again in that process.
 """
 
 from __future__ import annotations
@@ -23,9 +26,12 @@ from pathlib import Path
 from kcode.codemap import asking, service, store
 from kcode.codemap.service import CodeMap
 from kcode.tools.mapping import measure
+from kcode.ui.completing.symbols import SymbolIndex
 
 TOKENS = 2_000
 TOUCHED = 10
+KEYS = ("c", "ca", "cat", "get", "getname", "handler", "abstractbean", "xyzzy")
+AIDER_CPU_S, AIDER_GB = 900, 12  # where it needs more, it is ended, and that is said
 ROUNDS = 5
 _FLOOR = """
 import sys
@@ -47,12 +53,18 @@ Took = tuple[float, float]  # seconds of the wall, of the processors
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--aider", metavar="PYTHON", default="", help="an interpreter that has aider-chat")
     parser.add_argument("folders", nargs="+", type=Path)
-    for folder in parser.parse_args().folders:
+    asked = parser.parse_args()
+    for folder in asked.folders:
         with tempfile.TemporaryDirectory() as cache:
             os.environ["XDG_CACHE_HOME"] = cache
             print(f"== {folder.name}", flush=True)
             measured(folder.resolve(), Path(cache))
+            if asked.aider:
+                beside(asked.aider, folder.resolve(), Path(cache))
+            else:
+                print("aider: not measured, --aider names no interpreter", flush=True)
     return 0
 
 
@@ -79,6 +91,31 @@ def measured(root: Path, scratch: Path) -> None:
     asyncio.run(in_session(root, paths))
 
 
+def beside(python: str, root: Path, scratch: Path) -> None:
+    """Aider's map of the same files."""
+    if subprocess.run([python, "-c", "import aider.repomap"], capture_output=True).returncode:
+        print(f"aider: not measured, {python} has no aider-chat", flush=True)
+        return
+    script = Path(__file__).with_name("codemap_aider.py")
+    command = [python, str(script), str(root), str(scratch / "paths"), str(scratch / "aider")]
+    for process in ("nothing known", "its tags known"):
+        done = subprocess.run(
+            [*command, str(AIDER_CPU_S), str(AIDER_GB)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        for line in done.stdout.splitlines():
+            if line.startswith(b"{"):
+                step = json.loads(line)
+                what = f"aider, {process}, {step['what']}: {said(step['took'])}"
+                print(f"{what}, {step['peak_mb']:.0f} MB at most", flush=True)
+        if done.returncode:
+            print(
+                f"aider, {process}: did not end within {AIDER_CPU_S} s of the processor and {AIDER_GB} GB "
+                f"(exit code {done.returncode})",
+                flush=True,
+            )
+            return
+
+
 async def in_session(root: Path, paths: list[str]) -> None:
     service.FRESH_S = 0.0
     code = CodeMap(root)
@@ -95,6 +132,7 @@ async def in_session(root: Path, paths: list[str]) -> None:
         for what, ask in questions.items():
             times = sorted(seconds_of(ask) for _ in range(ROUNDS))
             print(f"{what}: {1e3 * times[ROUNDS // 2]:.0f} ms (of {ROUNDS}: {1e3 * times[0]:.0f} the least)")
+    typed(root)
     chosen = random.Random(6).sample(paths, min(TOUCHED, len(paths)))
     before = {path: (root / path).read_bytes() for path in chosen}
     times = []
@@ -114,6 +152,19 @@ async def in_session(root: Path, paths: list[str]) -> None:
     )
     print(f"this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB at most")
     await code.close()
+
+
+def typed(root: Path) -> None:
+    """What a keystroke costs in the completion of symbols, once the names are loaded."""
+    symbols = SymbolIndex(root)
+    symbols._load()
+    times = []
+    for text in KEYS:
+        started = time.process_time()
+        symbols._updated_at = time.monotonic()  # what an update costs is measured above
+        symbols.search(text, 50)
+        times.append(1e3 * (time.process_time() - started))
+    print(f"@# a key: {sorted(times)[len(times) // 2]:.0f} ms of the processor, {max(times):.0f} at most")
 
 
 def indexing(root: Path) -> tuple[Took, dict[str, float]]:

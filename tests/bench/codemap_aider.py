@@ -1,9 +1,9 @@
-"""Aider's map of the same files: ``PYTHON tests/bench/codemap_aider.py FOLDER PATHS CACHE CPU_S``.
+"""Aider's map of the same files: ``PYTHON tests/bench/codemap_aider.py FOLDER PATHS CACHE CPU_S GB``.
 
 Run by ``tests/bench/codemap.py --aider PYTHON`` with an interpreter that has aider-chat. PATHS is a file with
 one path a line. Prints a JSON object for each step as soon as it is done: what was done, seconds of the wall
 and of the processor. Its cache of tags is CACHE, so that nothing is written into FOLDER; the processor's time
-is limited to CPU_S seconds, after which the system ends the process.
+is limited to CPU_S seconds, after which the system ends the process, and its address space to GB.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class Counting:
 def main() -> int:
     root, paths, cache, cpu_s = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    most = int(sys.argv[5]) << 30
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
     from aider.io import InputOutput
     from aider.repomap import RepoMap
 

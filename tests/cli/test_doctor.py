@@ -20,7 +20,7 @@ Sim = Callable[..., Simulator]
 SERVED = {"KCODE_MODEL": "kimi-k2.6", "KCODE_API_KEY": TEST_KEY, "KCODE_PROVIDER": "moonshot"}
 ALL = [
     *("python", "terminal", "git", "settings", "provider", "keys", "network", "runtime", "model"),
-    *("sandbox", "disk", "editor", "clipboard", "completion"),
+    *("sandbox", "disk", "editor", "clipboard", "completion", "grammars"),
 ]
 UTF8 = {"LANG": "C.UTF-8"}
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
@@ -184,3 +184,12 @@ def test_the_terminal_is_described(tmp_path: Path, env: dict[str, str], mark: st
         person.see(rf"(?m)^{mark:<3} terminal")
         assert max(len(line) for line in text.splitlines()) <= 100
         person.end()
+
+
+def test_a_grammar_that_is_not_installed_is_told_with_its_remedy(kcode: Run, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['tree_sitter_c_sharp'] = None\n")
+    _, found = told(kcode, PYTHONPATH=str(tmp_path))
+    assert found["grammars"][0]["says"] == "the code map leaves these languages out: csharp"
+    assert found["grammars"][0]["fix"] == "pip install tree-sitter-c-sharp"
+    _, found = told(kcode)
+    assert found["grammars"][0]["ok"] is True

@@ -72,3 +72,32 @@ def test_a_cache_that_cannot_be_written_is_said(
     assert done.returncode == 9
     assert "the code map cannot be made" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_kept_from_models_is_not_shown(shop: Path) -> None:
+    (shop / ".env.py").write_text("from core.money import add_tax\nTOKEN_OF_MINE = add_tax(1, 2)\n")
+    (shop / "kept").mkdir()
+    (shop / "kept/own.py").write_text("from core.money import add_tax\n\n\ndef own(): add_tax(3, 4)\n")
+    (shop / ".kcodeignore").write_text("kept/\n")
+    uses = run(shop, "--uses", "add_tax").stdout
+    assert "shop/cart.py" in uses
+    for shown in (uses, run(shop).stdout, run(shop, "--focus", "kept/own.py", "--focus", ".env.py").stdout):
+        assert ".env.py" not in shown
+        assert "kept/" not in shown
+    assert run(shop, "--symbol", "TOKEN_OF_MINE").returncode == 1
+    assert run(shop, "--symbol", "own").returncode == 1
+
+
+def test_languages_without_a_grammar_are_told_with_a_remedy(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['tree_sitter_c_sharp'] = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert run(shop).stderr == ""
+    (shop / "a.cs").write_text("class A {}\n")
+    done = run(shop)
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "left out, as their grammars are not installed: csharp",
+        "pip install tree-sitter-c-sharp",
+    ]

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,9 @@ import pytest
 from kcode.codemap import asking, store
 from kcode.codemap.build import build, update_few
 from kcode.codemap.files import MOST_LOOSE, listing
+from kcode.codemap.languages import QUERIES
 from kcode.codemap.ranking import around, ranking
+from kcode.codemap.service import build_now
 from kcode.tools.mapping import measure
 from kcode.workspace.listing import list_files
 from tests.codemap.conftest import git, write
@@ -234,7 +237,7 @@ def test_submodules_and_repositories_within_are_part_of_it_as_for_searches_and_l
     assert set(paths) == set(list_files(repo)) - {".gitmodules", "link.py", "linked"}
     tree = tmp_path / "tree"
     git(repo, "worktree", "add", "-q", str(tree))
-    assert listing(tree)[0] == ["link.py", "m1.py"]
+    assert listing(tree).paths == ["link.py", "m1.py"]
     write(tree, {"here.py": "def here(): pass\n"})
     build(tree)
     assert set(content(tree)["ranks"]) == {"here.py", "m1.py"}  # type: ignore[call-overload]
@@ -247,7 +250,7 @@ def test_names_that_are_no_text_are_left_out(repo: Path) -> None:
         Path(os.fsdecode(os.fsencode(repo) + b"/caf\xe9.py")).write_text("def three(): pass\n")
     except OSError:
         pytest.skip("names are Unicode there")
-    assert listing(repo)[0] == ["größe.py", "m1.py"]
+    assert listing(repo).paths == ["größe.py", "m1.py"]
     assert build(repo).files == 2
 
 
@@ -257,9 +260,9 @@ def test_a_folder_that_is_no_repository_is_bounded_and_says_so(tmp_path: Path) -
         if number % 100 == 0:
             (home / f"d{number // 100:03}").mkdir(parents=True)
         (home / f"d{number // 100:03}" / f"f{number}.toml").touch()
-    found, cut = listing(home)
-    assert len(found) == MOST_LOOSE
-    assert cut == f"this is no git repository: only {MOST_LOOSE:,} of its files are in the map"
+    found = listing(home)
+    assert len(found.paths) == MOST_LOOSE
+    assert found.cut == f"this is no git repository: only {MOST_LOOSE:,} of its files are in the map"
 
 
 def test_a_few_files_are_read_again_at_once(repo: Path) -> None:
@@ -280,3 +283,73 @@ def test_a_few_files_are_read_again_at_once(repo: Path) -> None:
     index.close()
     build(repo)
     assert content(repo) == cold(repo)
+
+
+FAULTS = {
+    "faults": "import os, signal\n\ndef language():\n    os.kill(os.getpid(), signal.SIGSEGV)\n",
+    "hangs": "def language():\n    while True:\n        pass\n",
+}
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["few files", "many files"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_file_on_which_a_grammar_fails_is_left_out_and_the_others_are_read(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, many: bool
+) -> None:
+    (tmp_path / "tree_sitter_kotlin.py").write_text(FAULTS[fault])
+    (tmp_path / "sitecustomize.py").write_text(  # a minute is long for a test
+        "import signal\nreal = signal.setitimer\n"
+        "signal.setitimer = lambda which, seconds: real(which, min(seconds, 0.5))\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    write(repo, {f"m{number}.py": f"def f{number}(): pass\n" for number in range(200 if many else 5)})
+    write(repo, {"m3a.kt": "class Hidden\n"})
+    outcome = build_now(repo, 120)
+    assert outcome.cut == ""
+    index = store.open_for_reading(store.index_path(repo))
+    assert index is not None
+    assert store.count_files(index) == len(listing(repo).paths)
+    assert not store.definitions_in(index, "m3a.kt")
+    assert all(asking.find_symbol(index, f"f{number}") for number in (0, 2, 3, 4))
+    index.close()
+    assert (
+        json.loads(
+            subprocess.run(
+                [sys.executable, "-m", "kcode.codemap.build", str(repo)],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+        )["parsed"]
+        == 0
+    ), "what fails is not tried again"
+
+
+def test_files_whose_grammar_is_not_installed_are_told_and_read_once_it_is(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(repo, {"a.py": "def one(): pass\n", "b.kt": "class Two\n", "c.cs": "class Three {}\n"})
+    with monkeypatch.context() as without:
+        (tmp_path / "sitecustomize.py").write_text(
+            "import sys\nsys.modules.update(tree_sitter_kotlin=None, tree_sitter_c_sharp=None)\n"
+        )
+        without.setenv("PYTHONPATH", str(tmp_path))
+        assert build_now(repo, 120).unread == ("csharp", "kotlin")
+    assert build_now(repo, 120).unread == ()
+    index = store.open_for_reading(store.index_path(repo))
+    assert index is not None
+    assert asking.find_symbol(index, "Two")
+    index.close()
+
+
+def test_the_wheel_has_the_queries_of_every_language(tmp_path: Path) -> None:
+    pytest.importorskip("hatchling")
+    top = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=top, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        packed = {name for name in wheel.namelist() if name.endswith(".scm")}
+    assert packed == {f"kcode/codemap/queries/{path.name}" for path in QUERIES.glob("*.scm")}

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from kcode.codemap import store
 from kcode.codemap.service import CodeMap
+from kcode.tools import mapping
 from kcode.tools.base import ToolOutcome, ToolRefused
+from kcode.workspace.errors import KeptOut
 from tests.tools.conftest import Bench
 
 Ask = Callable[..., ToolOutcome]
@@ -72,3 +75,42 @@ def test_what_changes_on_disk_is_known_at_the_next_question(ask: Ask, bench: Ben
     (bench.root / "shop/cart.py").unlink()
     (bench.root / "shop/basket.py").write_text("\n\nclass Cart: pass\n")
     assert ask("find_symbol", name="Cart").text == "shop/basket.py:3: class Cart"
+
+
+def test_what_is_kept_from_models_is_in_no_answer(ask: Ask, bench: Bench) -> None:
+    (bench.root / ".env.py").write_text("from shop.tax import add_tax\nTOKEN_OF_MINE = add_tax(1, 2)\n")
+    (bench.root / "kept").mkdir()
+    (bench.root / "kept/own.py").write_text("from shop.tax import add_tax\n\n\ndef own(): add_tax(3, 4)\n")
+    (bench.root / ".kcodeignore").write_text("kept/\n")
+    said = [
+        ask("find_symbol", name="TOKEN_OF_MINE"),
+        ask("find_symbol", name="own"),
+        ask("references", name="add_tax"),
+        ask("map"),
+        ask("map", focus="kept/own.py .env.py own TOKEN_OF_MINE"),
+    ]
+    assert "shop/cart.py" in said[2].text
+    for each in said:
+        assert not any(word in each.text for word in (".env.py", "TOKEN_OF_MINE =", "kept/", "def own"))
+        assert not any(word in str(each.payload) for word in (".env.py", "kept/"))
+    with pytest.raises(KeptOut, match=r"kept out by \.kcodeignore:1"):
+        ask("outline", path="kept/own.py")
+
+
+def test_a_question_is_answered_while_the_index_is_made_and_says_how_far_it_is(
+    ask: Ask, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "class Cart" in ask("find_symbol", name="Cart").text
+    monkeypatch.setattr(mapping, "WAIT_S", 0.0)
+    known = ask("find_symbol", name="Cart").text
+    assert known.startswith("shop/cart.py:1: class Cart")
+    assert "what changed a moment ago may be missing" in known
+    store.forget(store.index_path(bench.root))
+    nothing = ask("map").text
+    assert "there is no map yet" in nothing
+    assert "the index is being" in nothing
+    index = store.open_for_writing(store.index_path(bench.root))
+    with store.transaction(index):
+        store.put_fact(index, "present", "1234")
+    index.close()
+    assert "0 of 1,234 files are in it: ask again for the rest" in ask("find_symbol", name="Cart").text
