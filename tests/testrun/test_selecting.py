@@ -87,6 +87,12 @@ async def test_recorded_coverage_names_the_tests_of_the_changed_lines(project: P
     assert "coverage" in found.why
 
 
+async def test_more_affected_tests_than_a_command_line_takes_are_all_tests(project: Project) -> None:
+    root = project({"shop.py": "", **{f"test_{n}.py": "import shop\n" for n in range(401)}})
+    found = await affected(root, ["shop.py"])
+    assert (found.targets, found.all) == ((), True)
+
+
 async def test_without_git_nothing_can_be_said_of_changes(project: Project, settings: Settings) -> None:
     root = project(SHOP)
     assert "git" in (await run_tests(root, settings, "affected")).cannot_run

@@ -24,6 +24,16 @@ def test_different_places_are_different_reasons() -> None:
     assert "FAILED t.py::b" in text
 
 
+def test_two_expectations_of_one_kind_in_a_file_are_two_reasons() -> None:
+    said = "Error: expect(received).toBe(expected) // Object.is equality"
+    cases = [
+        TestCase(f"a.test.js::{n}", "failed", 0.1, said, frames=(Frame("a.test.js", n),)) for n in (3, 9)
+    ]
+    text = summarise(report_of(cases))
+    assert "FAILED a.test.js::3" in text
+    assert "FAILED a.test.js::9" in text
+
+
 def test_the_summary_is_bounded_and_names_what_it_leaves_out() -> None:
     cases = [failed(f"t.py::test_{n}", n, f"ValueError: {'x' * 3000}") for n in range(60)]
     text = summarise(report_of(cases))
