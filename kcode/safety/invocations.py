@@ -9,6 +9,7 @@ from kcode.safety import programs
 from kcode.safety.findings import Finding, leads_away
 from kcode.safety.gitcommands import judge_git
 from kcode.safety.options import has, options_of, positionals
+from kcode.safety.outreach import curl, docker, kill, ps
 from kcode.safety.shell_builtins import Said, dangerous_name, declares, says_where, sets, sources
 from kcode.safety.shell_words import Simple, Word, names
 
@@ -33,10 +34,6 @@ _FIND_FLAGS = names(
 )
 _MILD_SETTING = re.compile(r"-Dtest=|(?:V|VERBOSE|Q)=\d?$|--[a-z-]+=[\w.,-]+$")
 _UNPACKS = names("tar bsdtar gtar unzip zip 7z cpio patch git pip pip3")
-_CURL_SENDS = names(
-    "-d --data --data-raw --data-binary --data-urlencode --data-ascii --json -F --form --form-string -T "
-    "--upload-file --post-data --post-file --body-data --body-file -K --config --url-query --netrc-file"
-)
 
 
 def known_program(text: str) -> str:
@@ -324,20 +321,6 @@ def _archive_list(simple: Simple) -> Said:
     return "write", "changes files"
 
 
-def _curl(simple: Simple) -> Said:
-    words = simple.words[1:]
-    texts = [word.text for word in words]
-    if found := has(words, _CURL_SENDS, clusters=False):
-        return "danger", f"{found} sends data or settings out"
-    if any(re.fullmatch(r"(-X|--request=?|--method=)?(POST|PUT|PATCH|DELETE)", text) for text in texts):
-        return "danger", "changes something at another machine"
-    if any(not word.known for word in words):
-        return "danger", "asks another machine with words that are not written out"
-    if any(leads_away(text) for text in texts if not re.match(r"\w+://", text)):
-        return "danger", "writes or reads outside the workspace"
-    return "write", "fetches from another machine"
-
-
 def _python(simple: Simple) -> Said:
     words = list(simple.words[1:])
     while words and words[0].known and words[0].text in ("-u", "-B", "-q", "-b", "-bb", "-s", "-E", "-I"):
@@ -374,27 +357,6 @@ def _cmake(simple: Simple) -> Said:
     return "write", "sets up a build"
 
 
-def _docker(simple: Simple) -> Said:
-    text = " ".join(word.text for word in simple.words)
-    if re.search(
-        r"--privileged|--pid|--cap-add|(-v|--volume|--mount)[= ]\S*(/:|/,|docker\.sock|/etc|/root|~)", text
-    ):
-        return "danger", "a container with rights over this machine"
-    return "write", "docker changes things"
-
-
-def _kill(simple: Simple) -> Said:
-    if any(word.text in ("-1", "1", "0") for word in simple.words[2:]) or simple.words[1:2] == ():
-        return "danger", "ends every process"
-    return "write", "ends a process"
-
-
-def _ps(simple: Simple) -> Said:
-    if [word.text for word in simple.words[1:]] in ([], ["aux"], ["-ef"], ["-e"], ["-a"], ["ax"], ["-A"]):
-        return "read", "only reads"
-    return "write", "may show the environment of programs"
-
-
 def _git(simple: Simple) -> Said:
     return judge_git(simple.words[1:], _plain_words)
 
@@ -407,15 +369,15 @@ _SPECIAL: dict[str, Callable[[Simple], Said]] = {
     **dict.fromkeys(("uniq", "xxd"), _two_files),
     **dict.fromkeys(("tar", "bsdtar", "gtar"), _tar),
     **dict.fromkeys(("unzip", "zipinfo"), _archive_list),
-    **dict.fromkeys(("curl", "wget", "http", "https"), _curl),
+    **dict.fromkeys(("curl", "wget", "http", "https"), curl),
     **dict.fromkeys(("node", "nodejs"), _node),
     **dict.fromkeys(("export", "declare", "local", "readonly", "typeset", "unset"), declares),
     **dict.fromkeys(("source", "."), sources),
-    **dict.fromkeys(("docker", "podman"), _docker),
+    **dict.fromkeys(("docker", "podman"), docker),
     "cmake": _cmake,
     "command": says_where,
     "git": _git,
-    "kill": _kill,
-    "ps": _ps,
+    "kill": kill,
+    "ps": ps,
     "set": sets,
 }
