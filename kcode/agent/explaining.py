@@ -143,7 +143,7 @@ def _revision(workspace: Workspace, word: str, limit: int) -> Material:
         )
     if diff.code:
         raise bad
-    withheld: Withheld = workspace.sensitive
+    withheld: Withheld = workspace.withheld
     seen = excerpt(parse(diff.stdout), max(1_000, limit - len(message)), withheld)
     whole = seen.shown == seen.hunks and not diff.cut_bytes
     return Material(f"Explain the change {word}", message + seen.text, whole)

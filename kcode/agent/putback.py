@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kcode.errors import KcodeError
+from kcode.providers.k2_template import rejoined
 from kcode.safety.placeholders import PLACEHOLDER, Secret, count
 from kcode.tools.base import Arguments, Intent, ToolRefused
 
@@ -54,6 +56,7 @@ class PutBack:
 def put_back(session: Session, tool: str, args: Arguments) -> PutBack:
     """The arguments that a call runs with. Raises ToolRefused for a placeholder that stands for nothing that
     is known, and for a secret that may not go where it would."""
+    args = _rejoined(session, tool, args)
     names = count(_strings(args.model_dump()))
     if not names or tool not in (*_EDITING, "run_command", "grep"):
         return PutBack(args, args)
@@ -63,6 +66,21 @@ def put_back(session: Session, tool: str, args: Arguments) -> PutBack:
     quoted = tool == "grep" and not getattr(args, "fixed", False)
     whole = _mapped(args, lambda text: _restored(text, known, quoted=quoted))
     return PutBack(whole, whole, tuple(known.values()))
+
+
+def _rejoined(session: Session, tool: str, args: Arguments) -> Arguments:
+    """Control words that were broken up for an engine of raw text, whole again; as they are where a file of
+    the call has them broken itself."""
+    endpoint = getattr(session.provider, "endpoint", None)  # the embedded provider has none
+    raw = endpoint is None or session.provider.dialect.wire == "completions"
+    if not raw or tool not in _EDITING or all(rejoined(text) == text for text in _strings(args.model_dump())):
+        return args
+    for path in _paths(args):
+        with suppress(KcodeError, OSError):
+            text = session.workspace.read(path).text
+            if rejoined(text) != text:
+                return args
+    return _mapped(args, rejoined)
 
 
 def _known(session: Session, tool: str, args: Arguments, names: Iterable[str]) -> dict[str, Secret]:

@@ -129,7 +129,7 @@ async def _run(flags: Flags, wanted: Wanted) -> int:
             session,
             files,
             change.what,
-            withheld=session.workspace.sensitive,
+            withheld=session.workspace.withheld,
             on_progress=progress,
         )
         result = await desk.during(_("reviewing…"), work)

@@ -32,7 +32,7 @@ def review_staged(top: Path, settings: Settings, opened: Opened) -> int:
         return 0
 
     async def ask(session: Session) -> Review:
-        return await review(session, files, "what is staged", withheld=session.workspace.sensitive)
+        return await review(session, files, "what is staged", withheld=session.workspace.withheld)
 
     return _told(bounded(top, settings, opened, ask), settings)
 

@@ -48,7 +48,7 @@ def prepare(arguments: list[str], opened: Opened | None) -> int:
 
     async def ask(session: Session) -> str:
         change = Draftable("", diff, stat, None)
-        found: Draft = await draft(session, change, style_of(place.top), withheld=session.workspace.sensitive)
+        found: Draft = await draft(session, change, style_of(place.top), withheld=session.workspace.withheld)
         return await with_trailer(place.top, found.message, settings.commit.trailer)
 
     say(_("kcode hook: drafting the message…"))

@@ -24,6 +24,7 @@ END = "<|im_end|>"
 ANSWER = "<|im_assistant|>assistant<|im_middle|>"
 
 _CONTROL = re.compile(r"<(?=\|[a-z_]+\|>)|<(?=/?think>)|\[(?=(?:BOS|EOS|PAD|UNK|EOT)\])")
+_BROKEN = re.compile(r"< (?=\|[A-Za-z_]+\|>)|< (?=/?think>)|\[ (?=(?:BOS|EOS|PAD|UNK|EOT)\])")
 _IN_JSON = re.compile(r"<(?=\|[a-z_]+\|>|/?think>)")
 _NOT_A_LABEL = re.compile(r"[^\w.-]")
 
@@ -62,6 +63,11 @@ def unbroken(text: str) -> str:
     """Text of a file, a person or a tool, with a space in whatever would become a control token: engines
     that turn the prompt into tokens as a whole read ``<|im_end|>`` as the real one (facts E.5)."""
     return _CONTROL.sub(lambda found: f"{found.group()} ", text)
+
+
+def rejoined(text: str) -> str:
+    """What the model writes for a text that it was shown :func:`unbroken`: without those spaces."""
+    return _BROKEN.sub(lambda found: found.group()[0], text)
 
 
 def _loop_start(history: Sequence[Mapping[str, Any]]) -> int:

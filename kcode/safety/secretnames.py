@@ -41,7 +41,7 @@ _ASSIGNED = (
 )
 _OPTION = (
     r"(?<![\w-])--?(?:[a-z]{2,12}-){0,3}(?:password|passwd|token|api-key|secret|secret-key|access-key)[ =]"
-    r"[\"']?(?P<value>[^\s\"'`$<>|;&(){}-][^\s\"'`$<>|;&(){}]{7,400})"
+    r"[\"']?(?P<value>[^\s\"'`$<>|;&(){}\[\]-][^\s\"'`$<>|;&(){}\[\]]{7,400})"
 )
 _KEY_OF = (
     r"(?:api|app|access|auth|secret|private|encrypt(?:ion)?|sign(?:ing)?|client|account|storage|master"

@@ -46,6 +46,7 @@ class RunCommand(Tool[RunCommandArguments]):
         from kcode.safety.commands import touches_sensitive  # with its tables: not before the first request
 
         why = await asyncio.to_thread(touches_sensitive, args.command, context.workspace.root)
+        why = why or context.workspace.kept_out_in(args.command)
         return Intent("command", command=args.command, sensitive=why)
 
     async def run(self, args: RunCommandArguments, context: ToolContext) -> ToolOutcome:

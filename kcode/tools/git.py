@@ -211,8 +211,8 @@ def _without_sensitive(workspace: Workspace, diff: str) -> tuple[str, int]:
     for number, part in enumerate(parts[1:], 1):
         header = part.partition("\n")[0]
         path = header.rpartition(" b/")[2].rstrip('"')
-        if workspace.sensitive(path):
-            parts[number] = f"{header}\n[not shown: {workspace.sensitive(path)}]\n"
+        if why := workspace.withheld(path):
+            parts[number] = f"{header}\n[not shown: {why}]\n"
     return "".join(parts), len(parts) - 1
 
 

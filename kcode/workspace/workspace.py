@@ -6,6 +6,7 @@ import functools
 import glob
 import hashlib
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,11 +20,13 @@ from kcode.workspace.change import FileEdit
 from kcode.workspace.checkpoints import CheckpointRecord, CheckpointStore, fingerprint
 from kcode.workspace.errors import KeptOut, StaleFile, WorkspaceError
 from kcode.workspace.files import Stored, TextFile, as_text, check_writable, read_stored, read_text
-from kcode.workspace.ignore import kept_out
+from kcode.workspace.ignore import KEPT_OUT, Rule, kept_out
 from kcode.workspace.listing import list_files
 from kcode.workspace.places import Places
 from kcode.workspace.snapshots import SnapshotStore
 from kcode.workspace.transaction import bare_folders, commit, missing_folders, remove_empty
+
+_PATH_WORD = re.compile(r"[\w./@+~-]{1,400}")  # what may name a file in a command
 
 
 class PlannedEdit(Protocol):
@@ -82,15 +85,37 @@ class Workspace(Places):
     def readable(self, path: str) -> Path:
         """The real path of what may be read. Raises :class:`KeptOut`, :class:`PathOutside`."""
         real = self.resolve(path, must_exist=True)
+        if rule := self._keeping_out(real, path):
+            raise KeptOut(f"{path} is kept out by {rule.source}", "the user keeps it from you: do without it")
+        return real
+
+    def _keeping_out(self, real: Path, path: str) -> Rule | None:
+        """The rule of a ``.kcodeignore`` that hides it, by the name it is called and by the one it has."""
         for place in (real, Path(os.path.normpath(self.root / path))):
             top = self.top_of(place)
             if place != top and place.is_relative_to(top):
                 name = place.relative_to(top).as_posix() + ("/" if place.is_dir() else "")
                 if rule := kept_out(top).hiding(name):
-                    raise KeptOut(
-                        f"{path} is kept out by {rule.source}", "the user keeps it from you: do without it"
-                    )
-        return real
+                    return rule
+        return None
+
+    def withheld(self, path: str) -> str:
+        """Why the content of ``path`` is shown in no diff, or "": it is sensitive or kept out."""
+        if why := self.sensitive(path):
+            return why
+        try:
+            rule = self._keeping_out(self.resolve(path), path)
+        except WorkspaceError:
+            return ""
+        return f"{path}: kept out by {rule.source}" if rule else ""
+
+    def kept_out_in(self, command: str) -> str:
+        """Why a command that names a file that is kept out needs a yes, or an empty string."""
+        if not (self.root / KEPT_OUT).exists():
+            return ""
+        words = dict.fromkeys(_PATH_WORD.findall(command))
+        named = (word for word in words if os.path.lexists(self.root / word))
+        return next((why for word in named if "kept out by" in (why := self.withheld(word))), "")
 
     def list_files(self, top: Path | None = None) -> list[str]:
         """Files that are not ignored, as :meth:`relative` names them, sorted: of the workspace, or those

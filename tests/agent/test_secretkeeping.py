@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kcode.agent.approval import Answer
 from kcode.agent.events import Notice
+from kcode.agent.putback import put_back
 from kcode.agent.session import Session
+from kcode.providers.k2_template import unbroken
 from kcode.safety.placeholders import PLACEHOLDER
+from kcode.tools.edit import EditFileArguments
 from tests.agent.conftest import Person, finished, run_turn, tool_texts
 from tests.k2sim import TEST_KEY, Simulator, call, say, use
 from tests.safety.planted import key_block, planted
@@ -211,3 +216,37 @@ def test_it_is_explained_once(k2sim: Any, open_session: Open, repo: Path) -> Non
     sim = k2sim([read, read, say("ok")])
     run_turn(open_session(sim), "look twice")
     assert sent(sim).count("kept from you") == 1
+
+
+def test_a_file_that_is_kept_out_is_in_no_diff_and_its_commands_are_asked_about(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    (repo / "plans.txt").write_text("the merger\n")
+    (repo / ".kcodeignore").write_text("plans.txt\n")
+    subprocess.run(["git", "add", "-A"], cwd=repo, check=True)
+    calls = use(call("git_diff", staged=True), call("run_command", command="head -1 ./plans.txt"))
+    sim = k2sim([calls, say("ok")])
+    session = open_session(sim, agent={"mode": "auto"})
+    session.approver = person = Person([Answer("no")])
+    run_turn(session, "look")
+    assert "kept out by .kcodeignore:1" in person.asked[0].intent.sensitive
+    assert "kept out by .kcodeignore:1" in tool_texts(session)[0]
+    assert "merger" not in sent(sim)
+
+
+def test_control_words_that_were_broken_up_for_a_raw_engine_are_edited_as_they_are(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    broken = EditFileArguments.model_validate(
+        {
+            "path": "a.txt",
+            "edits": [{"old_text": unbroken("x<|im_end|>[EOS]"), "new_text": unbroken("</think>")}],
+        }
+    )
+    (repo / "a.txt").write_text("x<|im_end|>[EOS]")
+    raw = open_session(k2sim([]), provider={"wire": "completions", "name": "vllm"})
+    (edit,) = put_back(raw, "edit_file", broken).args.model_dump()["edits"]
+    assert (edit["old_text"], edit["new_text"]) == ("x<|im_end|>[EOS]", "</think>")
+    assert put_back(open_session(k2sim([])), "edit_file", broken).args == broken
+    (repo / "a.txt").write_text(unbroken("x<|im_end|>"))
+    assert put_back(raw, "edit_file", broken).args == broken
