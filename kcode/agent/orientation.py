@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kcode.config.prompts import load_prompt
+from kcode.providers.profiles import PROFILES
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
@@ -37,5 +38,8 @@ def code_map(session: Session) -> list[str]:
 
 
 def _budget(session: Session) -> int:
-    """Tokens."""
+    """Tokens. None for an embedded model: on a few cores a person waits for every token of a prompt."""
+    profile = PROFILES.get(session.provider.name)
+    if profile is not None and profile.embedded:
+        return 0
     return min(session.settings.agent.map_tokens, session.window // SHARE)

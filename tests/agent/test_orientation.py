@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kcode.agent.orientation import FEWEST
+from kcode.agent.orientation import FEWEST, code_map
 from kcode.agent.session import Session
 from kcode.codemap.build import build
 from kcode.tools.mapping import measure
@@ -79,6 +79,15 @@ def test_there_is_none_where_it_would_not_help(k2sim: Any, open_session: Open, p
     build(project)
     run_turn(open_session(sim), "the project is small")
     assert maps(sim) == [[], [], []]
+
+
+def test_a_model_on_this_machine_is_not_made_to_read_one(
+    k2sim: Any, open_session: Open, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session(k2sim([]))
+    assert code_map(session)
+    monkeypatch.setattr(type(session.provider), "name", "embedded")
+    assert code_map(session) == []
 
 
 def test_a_compaction_gives_it_again_as_the_code_is_then(
