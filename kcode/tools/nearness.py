@@ -56,15 +56,14 @@ def _words(context: ToolContext) -> list[str]:
 
 
 def _near(context: ToolContext, there: frozenset[str]) -> Near:
-    from kcode.workspace.census import differences
+    from kcode.workspace.census import changed_among
 
     workspace = context.workspace
     words = _words(context)
     named, ranked = _by_map(context, words, there)
     named = [*_named_paths(words, there), *named]
     seen = [path for path in workspace.seen_files()[:_SEEN] if path in there]
-    found = differences(workspace.root) if workspace.is_git else None
-    changed = sorted(there.intersection(found.changed)) if found else []
+    changed = sorted(changed_among(workspace.root, there)) if workspace.is_git else []
     reasons = [
         *(["that your question names"] if named else []),
         *(["that you have read or that git has as changed"] if seen or changed else []),

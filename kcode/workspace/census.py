@@ -5,12 +5,14 @@ Names come as the file system has them: bytes that are no UTF-8 are kept as surr
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from kcode.errors import EnvironmentProblem
 from kcode.workspace.repo import git_sync
 
+_FEW = 500  # paths that git is asked about by name
 _KEPT = 4_000  # bytes of output kept twice: the names are taken as they come
 
 
@@ -49,6 +51,22 @@ def differences(root: Path) -> Differences | None:
     gone = {field[3:] for field in fields if "D" in field[:2]}.difference(new)
     changed = {field[3:] for field in fields}.difference(gone)
     return Differences(frozenset(changed), new, frozenset(gone))
+
+
+def changed_among(root: Path, paths: Collection[str]) -> set[str]:
+    """Which of these files git has as changed, staged or new, without a look at the others where these are
+    few; where they are many, new files are not told."""
+    if not paths:
+        return set()
+    few = sorted(paths) if len(paths) <= _FEW else []
+    asked: list[tuple[str, ...]] = [
+        ("diff", "--cached", "--name-only", "--no-renames", "--ignore-submodules", "--no-ext-diff", "-z")
+    ]
+    asked += [("ls-files", "-m", "-z"), *([("ls-files", "-o", "--exclude-standard", "-z")] if few else [])]
+    found: set[str] = set()
+    for arguments in asked:
+        found.update(_names(root, "--literal-pathspecs", *arguments, "--", *few) or ())
+    return found.intersection(paths)
 
 
 def _names(root: Path, *arguments: str) -> list[str] | None:

@@ -3,18 +3,21 @@
     python -m tests.bench.search [--files 100000] [--rounds 9] [--root FOLDER]
 
 Each round runs ripgrep as a process and the tool one after the other, in alternating order; what is printed
-is the median of the ratios of the pairs, and both medians in milliseconds.
+is the median of the ratios of the pairs, of time and of processor time (which a busy machine disturbs less),
+and both medians in milliseconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import random
 import statistics
 import subprocess
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from kcode.config.settings import Settings
@@ -52,21 +55,37 @@ def tree(root: Path, files: int) -> None:
         subprocess.run(["git", *command], cwd=root, check=True)
 
 
-def alone(root: Path, pattern: str) -> float:
-    began = time.perf_counter()
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds on the clock, and of the processor by this process and those it waited for."""
+
+    clock: float
+    processor: float
+
+    @classmethod
+    def now(cls) -> Spent:
+        times = os.times()
+        return cls(time.perf_counter(), sum(times[:4]))
+
+    def until(self, other: Spent) -> Spent:
+        return Spent(other.clock - self.clock, other.processor - self.processor)
+
+
+def alone(root: Path, pattern: str) -> Spent:
+    began = Spent.now()
     subprocess.run(
         [ripgrep(), "--no-config", "--hidden", "--line-number", "-e", pattern, "./"],
         cwd=root,
         capture_output=True,
         check=False,
     )
-    return time.perf_counter() - began
+    return began.until(Spent.now())
 
 
-def through_the_tool(context: ToolContext, pattern: str) -> float:
-    began = time.perf_counter()
+def through_the_tool(context: ToolContext, pattern: str) -> Spent:
+    began = Spent.now()
     asyncio.run(Grep().run(GrepArguments(pattern=pattern), context))
-    return time.perf_counter() - began
+    return began.until(Spent.now())
 
 
 def main() -> None:
@@ -87,9 +106,16 @@ def main() -> None:
                 first = alone(root, pattern) if number % 2 else None
                 tool = through_the_tool(context, pattern)
                 pairs.append((tool, first or alone(root, pattern)))
-            ratio = statistics.median(tool / own for tool, own in pairs)
-            tool, own = (statistics.median(column) * 1000 for column in zip(*pairs, strict=True))
-            print(f"{name:14} ratio {ratio:.2f}   grep {tool:7.0f} ms   ripgrep {own:7.0f} ms", flush=True)
+            ratio = statistics.median(tool.clock / own.clock for tool, own in pairs)
+            work = statistics.median(tool.processor / max(own.processor, 0.01) for tool, own in pairs)
+            tool, own = (
+                statistics.median(each.clock for each in column) * 1000 for column in zip(*pairs, strict=True)
+            )
+            print(
+                f"{name:14} ratio {ratio:.2f}, of processor time {work:.2f}"
+                f"   grep {tool:7.0f} ms   ripgrep {own:7.0f} ms",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

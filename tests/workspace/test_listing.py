@@ -7,6 +7,7 @@ import pytest
 
 from kcode.codemap.files import listing
 from kcode.ui.completing.fileindex import FileIndex
+from kcode.workspace.census import changed_among
 from kcode.workspace.errors import KeptOut
 from kcode.workspace.listing import list_files
 from kcode.workspace.workspace import Workspace
@@ -101,3 +102,18 @@ def test_submodules_and_nested_repositories_are_part_of_it_other_working_trees_a
 def test_a_rule_that_is_no_pattern_is_passed_over(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": "x", "b.py": "x", ".ignore": "!\n/\n[\nb.py\n"})
     assert list_files(tmp_path) == [".ignore", "a.py"]
+
+
+def test_of_named_files_those_are_told_that_git_has_as_changed_staged_or_new(tmp_path: Path) -> None:
+    names = ("same.py", "changed.py", "staged.py", "s p/:x*.py")
+    write(tmp_path, dict.fromkeys(names, "1"))
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "all")
+    write(tmp_path, dict.fromkeys(("changed.py", "staged.py", "s p/:x*.py", "new.py", "beside.py"), "22"))
+    git(tmp_path, "add", "staged.py")
+    asked = {*names, "new.py", "none.py"}
+    assert changed_among(tmp_path, asked) == {"changed.py", "staged.py", "s p/:x*.py", "new.py"}
+    many = asked | {f"{number}.py" for number in range(600)}
+    assert changed_among(tmp_path, many) == {"changed.py", "staged.py", "s p/:x*.py"}
+    assert changed_among(tmp_path, set()) == set()
