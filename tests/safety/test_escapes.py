@@ -184,47 +184,56 @@ def test_others_cannot_be_ended(confined: str, place: Place, neighbour: subproce
     assert neighbour.poll() is None
 
 
+@pytest.fixture
+def nap(tmp_path: Path) -> str:
+    """Seconds that no other process sleeps for."""
+    return f"7{os.getpid()}{abs(hash(tmp_path)) % 100_000:05}"
+
+
 @pytest.mark.parametrize(
     "daemon",
     [
-        "(setsid sleep 7371 >/dev/null 2>&1 &)",
-        "nohup setsid -f sleep 7371 >/dev/null 2>&1",
-        "(env -u KCODE_COMMAND setsid setsid sleep 7371 >/dev/null 2>&1 &)",
-        "trap '' TERM HUP; (setsid sh -c \"trap '' TERM; sleep 7371; sleep 7371\" >/dev/null 2>&1 &)",
+        "(setsid sleep @@ >/dev/null 2>&1 &)",
+        "nohup setsid -f sleep @@ >/dev/null 2>&1",
+        "(env -u KCODE_COMMAND setsid setsid sleep @@ >/dev/null 2>&1 &)",
+        "trap '' TERM HUP; (setsid sh -c \"trap '' TERM; sleep @@; sleep @@\" >/dev/null 2>&1 &)",
         '"$PY" -c "import os; os.fork() and os._exit(0); os.setsid(); os.fork() and os._exit(0);'
-        " os.execvpe('sleep', ['sleep', '7371'], {})\"",
+        " os.execvpe('sleep', ['sleep', '@@'], {})\"",
     ],
 )
-def test_a_daemon_ends_with_its_command(confined: str, place: Place, daemon: str) -> None:
-    sh(place, f"{daemon}; echo started")
-    assert not running("sleep\x007371")
+def test_a_daemon_ends_with_its_command(confined: str, place: Place, nap: str, daemon: str) -> None:
+    done = sh(place, f"{daemon}; echo started".replace("@@", nap))
+    assert "started" in done.stdout
+    assert not running(f"sleep\x00{nap}\x00")
 
 
-def test_a_daemon_of_a_command_that_was_stopped_ends_too(confined: str, place: Place) -> None:
+def test_a_daemon_of_a_command_that_was_stopped_ends_too(confined: str, place: Place, nap: str) -> None:
     child = spawn(
-        ["bash", "-c", "(setsid sleep 7372 >/dev/null 2>&1 &); sleep 60"],
+        ["bash", "-c", f"(setsid sleep {nap} >/dev/null 2>&1 &); sleep 60"],
         cwd=place[0],
         confine=Confinement((place[0],)),
     )
     until = time.monotonic() + 20
-    while not running("sleep\x007372") and time.monotonic() < until:
+    while not running(f"sleep\x00{nap}\x00") and time.monotonic() < until:
         time.sleep(0.02)
     child.kill_group()
-    assert not running("sleep\x007372")
+    assert not running(f"sleep\x00{nap}\x00")
 
 
-def test_the_daemon_of_one_command_does_not_end_that_of_another(confined: str, place: Place) -> None:
+def test_the_daemon_of_one_command_does_not_end_that_of_another(
+    confined: str, place: Place, nap: str
+) -> None:
     other = spawn(
-        ["bash", "-c", "(setsid sleep 7373 >/dev/null 2>&1 &); sleep 60"],
+        ["bash", "-c", f"(setsid sleep {nap} >/dev/null 2>&1 &); sleep 60"],
         cwd=place[0],
         confine=Confinement((place[0],)),
     )
     until = time.monotonic() + 20
-    while not running("sleep\x007373") and time.monotonic() < until:
+    while not running(f"sleep\x00{nap}\x00") and time.monotonic() < until:
         time.sleep(0.02)
-    sh(place, "(setsid sleep 7374 >/dev/null 2>&1 &)")
-    assert running("sleep\x007373")
-    assert not running("sleep\x007374")
+    sh(place, f"(setsid sleep {nap}1 >/dev/null 2>&1 &)")
+    assert running(f"sleep\x00{nap}\x00")
+    assert not running(f"sleep\x00{nap}1\x00")
     other.kill_group()
 
 
