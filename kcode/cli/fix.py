@@ -85,16 +85,12 @@ def fix(
     base_url: Annotated[str | None, option_for("base_url")] = None,
 ) -> int:
     """Repair a failing test, and prove it by the tests."""
+    from kcode.cli.asking import flags_with
     from kcode.repair.aim import Asked
     from kcode.ui.fixing import Wanted, checked
 
     above: Flags = ctx.find_root().obj or Flags()
-    flags = replace(
-        above,
-        model=model or above.model,
-        provider=provider or above.provider,
-        base_url=base_url or above.base_url,
-    )
+    flags = flags_with(above, model, provider, base_url)
     command: tuple[str, ...] = ctx.meta.get(_COMMAND, ())
     words = " ".join(target or ())
     asked = Asked(
