@@ -23,8 +23,8 @@ _AHEAD = 24  # candidates the model may be ahead of the judge
 _GRACE_S = 3.0  # after a patch passed: how long others are looked for
 _HEARING_S = 9.0  # after a mutation passed: how long the model's own first proposals are waited for
 _OTHERS, _OTHERS_S = 20, 15.0  # failing tests of other files: how many a patch is shown, how long it may look
-_PLAUSIBLE = 0.0  # a mutation that makes its line less likely than it was is doubted
-_DOUBT_S = 45.0  # how much longer the model may look for something better then, at each place once
+_PLAUSIBLE = -1.0  # nats: a mutation that makes its line so much less likely than it was is doubted
+_DOUBT_S = 25.0  # how much longer the model may look for something better then, at each place once
 _UNRESTED = 40  # candidates that are judged without a rest; most slips are among them
 _RESTING, _LONGEST_REST_S = (
     3.0,

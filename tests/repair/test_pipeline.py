@@ -39,8 +39,10 @@ RIGHT = "    return sum(prices) - rebate"
 HARD = {**SHOP, "shop.py": SHOP["shop.py"].replace("sum(prices) + rebate", "sum(prices) ** 1")}
 
 
-async def fix(root: Path, model: GivenLines, settings: Settings, target: str = "") -> RepairResult:
-    return await repair(root, target, model, settings, budget_s=30)  # type: ignore[arg-type]
+async def fix(
+    root: Path, model: GivenLines, settings: Settings, target: str = "", budget_s: float = 100
+) -> RepairResult:
+    return await repair(root, target, model, settings, budget_s=budget_s)  # type: ignore[arg-type]
 
 
 def filling(*texts: str) -> GivenLines:
@@ -76,7 +78,9 @@ async def test_a_repair_is_found_proved_and_applied_only_on_request(
 
 
 async def test_a_patch_that_breaks_another_test_is_refused(project: Project, settings: Settings) -> None:
-    result = await fix(project(HARD), filling("    return sum(prices) - (rebate or 1) - 0"), settings)
+    result = await fix(
+        project(HARD), filling("    return sum(prices) - (rebate or 1) - 0"), settings, budget_s=20
+    )
     assert result.status == "not_fixed"
     assert not result.edits
 
@@ -88,7 +92,7 @@ async def test_a_patch_that_breaks_a_test_of_another_file_is_refused(
     files["test_shop.py"] = (
         "from shop import total\n\n\ndef test_rebate():\n    assert total([10, 20], 7) == 23\n"
     )
-    result = await fix(project(files), filling("    return sum(prices) - 7"), settings)
+    result = await fix(project(files), filling("    return sum(prices) - 7"), settings, budget_s=20)
     assert result.status == "not_fixed"
     assert "broke other tests" in result.message
 
@@ -97,7 +101,7 @@ async def test_a_patch_for_the_tests_own_value_is_named_and_no_repair(
     project: Project, settings: Settings
 ) -> None:
     cheat = "    return 23 if rebate == 7 else sum(prices)"
-    alone = await fix(project(HARD), filling(cheat), settings)
+    alone = await fix(project(HARD), filling(cheat), settings, budget_s=20)
     assert alone.status == "not_fixed"
     assert not alone.edits
     assert "only imitate the test" in alone.message
