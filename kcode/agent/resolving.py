@@ -79,7 +79,7 @@ async def propose(
     hunk, before, after = _surroundings(conflict, number, chosen)
     system, shared = load_prompt("resolve"), _shared(found, logs, conflict)
     texts = {name: _text(part, conflict) for name, part in _sides(hunk).items()}
-    held = session.workspace.sensitive(conflict.path) or _secret([*texts.values(), before, after])
+    held = session.workspace.withheld(conflict.path) or _secret([*texts.values(), before, after])
     if held:
         raise NotAchieved(f"not sent to the model: {held}", "choose a side, or edit it")
     room = room_for_text(session, ANSWER_TOKENS, LARGEST_HUNK) - len(shared)
