@@ -121,7 +121,12 @@ class Session(Dialogue):
         else:
             journal = Journal.create(workspace.root, errand=errand)
             session = cls(workspace, settings, provider, journal, [], _inside(workspace, start))
-            facts = {"kcode": __version__, "branch": branch_of(workspace.root), **session.who(), **session.secrets.facts()}
+            facts = {
+                "kcode": __version__,
+                "branch": branch_of(workspace.root),
+                **session.who(),
+                **session.secrets.facts(),
+            }
             session.record(Note("session", data=facts))
             tools = declarations(all_tools(settings))
             session.begin(Epoch("start"), System(system_text()), Tools(tools))

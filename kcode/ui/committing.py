@@ -257,7 +257,7 @@ class _Dialogue:
         from kcode.agent.committing import draft, with_trailer
 
         session = self._session
-        work = draft(session, self._change, self._style, hint=hint, withheld=session.workspace.sensitive)
+        work = draft(session, self._change, self._style, hint=hint, withheld=session.workspace.withheld)
         drafted = await self._desk.during(_("drafting the message…"), work)
         if drafted is None or not drafted.message:
             return None

@@ -247,7 +247,7 @@ async def _message(session: Session, root: Path, result: RepairResult) -> str:
     message = ""
     try:
         drafted = await draft(
-            session, change, style_of(root), hint=hint[:1_000], withheld=session.workspace.sensitive
+            session, change, style_of(root), hint=hint[:1_000], withheld=session.workspace.withheld
         )
         message = drafted.message
     except ProviderError:

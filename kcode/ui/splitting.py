@@ -92,7 +92,7 @@ class SplitDialogue:
             self.change.stat,
             self.style,
             hint=self.hint,
-            withheld=session.workspace.sensitive,
+            withheld=session.workspace.withheld,
         )
         made = await self.desk.during(_("dividing the change…"), work)
         if made is None:

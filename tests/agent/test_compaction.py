@@ -130,7 +130,7 @@ def test_a_compaction_by_hand_that_would_not_pay_is_not_done(k2sim: Any, open_se
     session = open_session(sim)
     run_turn(session, "hello")
     before = session.projection()
-    with pytest.raises(LimitReached, match="not worth it: .*, which would never pay for itself;"):
+    with pytest.raises(LimitReached, match=r"not worth it: .*, which would never pay for itself;"):
         asyncio.run(session.compact())
     assert session.projection() == before
     assert len(sim.chats) == 1

@@ -56,7 +56,7 @@ async def _review(sitting: Sitting, session: Session, argument: str) -> None:
         if done < all_:
             sitting.say(_("{done} of {all} parts looked at").format(done=done, all=all_), "dim")
 
-    work = review(session, files, change.what, withheld=session.workspace.sensitive, on_progress=progress)
+    work = review(session, files, change.what, withheld=session.workspace.withheld, on_progress=progress)
     result = await desk.during(_("reviewing…"), work)
     if result is None:
         sitting.say(_("interrupted: nothing came of the review"), "yellow")
