@@ -26,6 +26,7 @@ FOR_PEOPLE = (
     "kcode/providers/registry.py",
     "kcode/safety/gitcommands.py",
     "kcode/safety/invocations.py",
+    "kcode/safety/outreach.py",
     "kcode/safety/programs.py",
     "kcode/safety/sandbox.py",
     "kcode/safety/sensitive.py",
@@ -53,7 +54,7 @@ PUT_TOGETHER = {
     ),
     "kcode/cli/doctor.py": (
         *("python", "terminal", "git", "settings", "provider", "keys", "network", "online", "runtime"),
-        *("model", "sandbox", "disk", "editor", "clipboard", "completion"),
+        *("model", "sandbox", "disk", "editor", "clipboard", "completion", "grammars"),
     ),
     "kcode/cli/provider.py": (
         *("key", "no key", "no key needed", "inside kcode", "yours: provider.base_url"),
@@ -62,6 +63,10 @@ PUT_TOGETHER = {
         *("class", "constant", "enum", "extension", "function", "heading", "id", "index", "interface", "key"),
         *("macro", "method", "module", "property", "prototype", "rule", "struct", "table", "trait"),
         *("trigger", "type", "variable", "view"),
+    ),
+    "kcode/agent/compaction.py": (
+        "would never pay for itself",
+        "would pay for itself only after {count} requests",
     ),
     "kcode/conversation/budget.py": ("tools", "system", "user", "assistant", "reasoning", "calls", "results"),
     "kcode/repair/present.py": (
@@ -75,6 +80,36 @@ PUT_TOGETHER = {
         "{line} becomes {line2}",
         "{count} lines become {count2}",
         "The test",
+    ),
+    "kcode/repair/by_search.py": ("`{command}` was given", "they are run by {runner}"),
+    "kcode/repair/result.py": (
+        "no proved patch: {why}",
+        "a proved patch of {count} lines",
+        "a proved patch of {count} lines ({why})",
+        "a proved patch of 1 line",
+        "a proved patch of 1 line ({why})",
+    ),
+    "kcode/repair/verify.py": (
+        "the tests that the change can reach: {affected}",
+        "the whole suite was not run to its end within the time limit",
+        "failing before and after, for another reason: {tests}",
+        "still failing: {tests}",
+        "broken by the patch: {tests}",
+        "passed before, and skipped or gone now: {tests}",
+        "passes only sometimes: {tests}",
+        "passed only when run again: {tests}",
+    ),
+    "kcode/testrun/affected.py": (
+        "git does not say what has changed here",
+        "nothing differs from the last commit",
+        "1 changed file; no test imports them",
+        "{count} changed files; no test imports them",
+    ),
+    "kcode/workspace/repo.py": (
+        "the repository belongs to another user: git config --global --add safe.directory FOLDER",
+        "the index is damaged, your files are not: rm .git/index; git reset",
+        "there is a .git that git does not take for one: git fsck, or clone anew",
+        "this repository needs a newer git",
     ),
     "kcode/safety/rules.py": ("built in", "user", "project", "folder", "session", "command line"),
     "kcode/config/keys.py": (
