@@ -93,6 +93,18 @@ async def test_the_run_stops_at_the_first_failure_that_counts(project: Project) 
     assert tolerant.failing() == {TWO, THREE}
 
 
+async def test_a_run_that_ends_early_is_no_interruption(project: Project) -> None:
+    """pytest writes an interruption's traceback down, which costs more than judging the candidate."""
+    told = "def pytest_keyboard_interrupt(excinfo):\n    open('interrupted', 'w').close()\n"
+    root = project({**FILES, "conftest.py": told})
+    async with judging(root) as judge:
+        files = {"app.py": b"def double(x):\n    return 0\n"}
+        stopped = await judge.run([], QUICK, files=files, stop=True)
+        decided = await judge.run([], QUICK, files=files, stop=True, first=[THREE])
+    assert stopped.failing() == {TWO} and stopped.ended == "done"
+    assert decided.failing() == {THREE} and not (root / "interrupted").exists()
+
+
 async def test_a_traced_run_tells_lines_and_what_was_expected(project: Project, fork: bool) -> None:
     files = {
         "app.py": "def pick(xs, n):\n    if n < 0:\n        return None\n    return xs[n]\n",

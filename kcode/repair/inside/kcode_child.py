@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from importlib import metadata
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Set
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Set
 
 import kcode_expect  # type: ignore[import-not-found]
 import kcode_observe  # type: ignore[import-not-found]
@@ -28,6 +28,7 @@ class TookTooLong(BaseException):
 
 def run(request: Note, tell: Tell) -> None:
     root = request["roots"][1]
+    inherited = frozenset(sys.modules)
     limit_memory(request["memory_mb"])
     limit_cpu(request["wall_s"])
     redirect_imports(*request["roots"])
@@ -53,7 +54,7 @@ def run(request: Note, tell: Tell) -> None:
         tell({"trace": {"lines": tracer.result(), "failures": reporter.failures}})
     if observer:
         tell({"observed": observer.result()})
-    tell({"finished": int(code), "modules": foreign_modules(root)})
+    tell({"finished": int(code), "modules": foreign_modules(root, inherited)})
 
 
 def warm_plugins() -> None:
@@ -75,12 +76,12 @@ def warm_modules(names: Iterable[str]) -> None:
                 sys.modules.pop(name, None)
 
 
-def foreign_modules(root: str) -> List[str]:
+def foreign_modules(root: str, inherited: FrozenSet[str]) -> List[str]:
     """The modules this run imported from outside the repository, in the order of their import."""
     root = os.path.realpath(root) + os.sep
     found = []
     for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
+        path = None if name in inherited else getattr(module, "__file__", None)
         if path and not os.path.realpath(path).startswith(root) and name != "__main__":
             found.append(name)
     return found
@@ -252,9 +253,13 @@ class Reporter:
         if report.nodeid in self.first:
             over = report.nodeid == self.first[-1] and report.when == "teardown"
             if over and any(self.seen.get(one) != "passed" for one in self.first):
-                self.session.shouldstop = "a test that must pass failed"
+                self.end()
         elif now == "failed" and self.stop and report.nodeid not in self.tolerated:
-            self.session.shouldstop = "a test that must pass failed"
+            self.end()
+
+    def end(self) -> None:
+        """Not ``shouldstop``: that is an interruption; its traceback takes longer to write than the tests."""
+        self.session.shouldfail = "a test that must pass failed"
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:

@@ -34,6 +34,7 @@ Child = Optional["subprocess.Popen[bytes]"]
 HERE = os.path.dirname(os.path.abspath(__file__))
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"  # Apple's frameworks abort after a fork
 CHUNK = 65536
+SOON_S = 0.002  # between two looks at a child that has closed its pipe
 
 
 def main() -> None:
@@ -149,7 +150,7 @@ def collect(pid: int, reading: int, control: int, until: float, process: Child) 
     ended = "done"
     while not (gone and eof):
         watched = [control] if eof else [reading, control]
-        ready, _, _ = select.select(watched, [], [], 0.02 if gone or eof else 0.1)
+        ready, _, _ = select.select(watched, [], [], SOON_S if gone or eof else 0.1)
         if control in ready:
             ended = "abandoned"
             break
