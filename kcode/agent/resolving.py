@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kcode.agent.aside import ask_object, filled, room_for_text
 from kcode.config.prompts import load_prompt
 from kcode.errors import NotAchieved
+from kcode.safety.placeholders import count
 from kcode.safety.sanitize import clean
 from kcode.safety.secrets import find
 from kcode.workspace.change import FileEdit
@@ -79,7 +80,7 @@ async def propose(
     hunk, before, after = _surroundings(conflict, number, chosen)
     system, shared = load_prompt("resolve"), _shared(found, logs, conflict)
     texts = {name: _text(part, conflict) for name, part in _sides(hunk).items()}
-    held = session.workspace.withheld(conflict.path) or _secret([*texts.values(), before, after])
+    held = session.workspace.withheld(conflict.path) or _secret(session, [*texts.values(), before, after])
     if held:
         raise NotAchieved(f"not sent to the model: {held}", "choose a side, or edit it")
     room = room_for_text(session, ANSWER_TOKENS, LARGEST_HUNK) - len(shared)
@@ -117,6 +118,9 @@ def problem_with(conflict: Conflict, number: int, content: bytes, chosen: Mappin
     if any(is_marker(line, conflict.marker) for line in content.split(b"\n")):
         return "a conflict marker is left in it"
     hunks = [part for part in conflict.parts if isinstance(part, ConflictHunk)]
+    sides = _decoded(b"".join(_sides(hunks[number]).values()), conflict)
+    if made_up := [name for name in count([_decoded(content, conflict)]) if name not in sides]:
+        return f"{made_up[0]} is the placeholder of a secret, not its value"
     others = {n: chosen.get(n, hunk.ours) for n, hunk in enumerate(hunks)}
     ours = together(conflict.parts, {**others, number: hunks[number].ours})
     theirs = together(conflict.parts, {**others, number: hunks[number].theirs})
@@ -215,7 +219,10 @@ def _decoded(data: bytes, conflict: Conflict) -> str:
     return data.decode(conflict.encoding, "replace")
 
 
-def _secret(texts: Sequence[str]) -> str:
+def _secret(session: Session, texts: Sequence[str]) -> str:
     """What is masked on its way to a model would come back masked, into the file."""
     hit = next((hit for text in texts for hit in find(text)), None)
-    return f"it looks like it holds a secret ({hit.kind})" if hit else ""
+    if hit:
+        return f"it looks like it holds a secret ({hit.kind})"
+    masked = any(session.secrets.text(text) != text for text in texts)
+    return "it holds what looks like a secret, or is one of the environment" if masked else ""

@@ -246,6 +246,28 @@ def test_a_secret_in_the_conflict_is_not_sent(project: Project, k2sim: Sim) -> N
     assert not sim.chats
 
 
+@pytest.mark.parametrize("ours", ["password: plum7-cherry!\n", "greeting: of-the-environment-7\n"])
+def test_what_would_be_masked_is_not_sent_so_that_no_placeholder_comes_back(
+    project: Project, k2sim: Sim, ours: str
+) -> None:
+    branches(project, "a.yml", "x: 1\n", ours, "x: 3\n")
+    merge(project)
+    sim = k2sim([])
+    done = project.kcode(sim, "resolve", "--json", "--yes", env={"DEPLOY_SECRET": "of-the-environment-7"})
+    assert "a secret" in json.loads(done.stdout)["files"][0]["hunks"][0]["why"], done.stderr
+    assert not sim.chats
+
+
+def test_a_proposal_with_the_placeholder_of_a_secret_is_not_taken(project: Project, k2sim: Sim) -> None:
+    shop(project)
+    made_up = "    return KCODE_SECRET_PASSWORD_0A1B2C3D\n"
+    sim = k2sim([proposed(made_up), proposed()])
+    answer(project, sim, "--yes", "--no-tests")
+    assert "KCODE_SECRET" not in (project.root / "shop.py").read_text()
+    assert BOTH in (project.root / "shop.py").read_text()
+    assert "placeholder" in asked(sim)
+
+
 def test_deleted_and_binary_conflicts_wait_for_a_person(project: Project, k2sim: Sim) -> None:
     branches(project, "gone.py", "x = 1\n", "x = 2\n", None)
     project.git("branch", "-D", "feature")
