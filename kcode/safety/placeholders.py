@@ -27,7 +27,11 @@ ENVIRONMENT = "environment secret"
 CUSTOM = "custom pattern"
 _KEY_BYTES = 32
 _SHORTEST = 8  # characters of a value that is looked for wherever it stands
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?:KEY(?!BOARD|MAP|CLOAK|CHAIN|RING)|TOKEN|SECRET|PASSW|CREDENTIAL)"
+    r"(?!.*_(?:NAMES?|UR[IL]|PATH|FILE|DIR|TYPE|HOST|ISSUER|DOMAIN|REALM|REGION|LAYOUT|ALGORITHM|FORMAT|MODE)$)",
+    re.IGNORECASE,
+)
 _NO_SECRET = re.compile(r"[/~.].*|[a-z]+://[^@]*|[\d.]+[a-zA-Z]{0,2}|[A-Za-z]+|true|false", re.DOTALL)
 
 

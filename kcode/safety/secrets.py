@@ -25,7 +25,7 @@ _HASH_BEFORE = re.compile(
     r"(?:(?:sha\d{1,3}|md5|h1|blake\w*|integrity|checksum|digest|base64|nonce|accept|websocket-key|boundary)\W{1,4}|[/#%&.\\@?~]|h1:)$",
     re.I,
 )
-_PUBLIC_KEY = "AAAA"  # how the text of an SSH public key begins; random bytes hardly do
+_PUBLIC = re.compile(r"AAAA|(?:sha\d{1,3}|md5)-", re.I)  # an SSH public key (random bytes hardly do); a hash
 _FILE_END = re.compile(r"\.[A-Za-z]{1,5}\b|\(")
 
 
@@ -120,7 +120,7 @@ def _by_randomness(text: str) -> Iterator[Found]:
         start, end = match.span(1)
         if end - start > _LONGEST_TOKEN or not random_token(value := match[1]):
             continue
-        if value.startswith(_PUBLIC_KEY) or _HASH_BEFORE.search(text[max(0, start - 16) : start]):
+        if _PUBLIC.match(value) or _HASH_BEFORE.search(text[max(0, start - 16) : start]):
             continue
         if _FILE_END.match(text, end):
             continue

@@ -93,6 +93,21 @@ def test_secrets_of_the_environment_are_known_by_the_names_of_their_variables() 
     assert "plum-7" not in vault(environ=environ).mask("it printed plum-7-cherry-9")
 
 
+def test_names_of_the_environment_that_tell_where_or_whose_are_no_secrets() -> None:
+    environ = {
+        "KEYCLOAK_CLIENT": "my-service-client-1",
+        "KEYBOARD_LAYOUT": "us-intl-altgr",
+        "KEY_VAULT_NAME": "my-vault-prod-01",
+        "DB_SECRET_NAME": "prod/db/main",
+        "TOKEN_ISSUER": "auth.example.com",
+    }
+    assert secrets_of(environ) == []
+    assert secrets_of({"KEYCLOAK_CLIENT_SECRET": "plum-7-cherry-9", "TOKEN_NAME_KEY": "plum-8-cherry-9"}) == [
+        "plum-7-cherry-9",
+        "plum-8-cherry-9",
+    ]
+
+
 def test_a_users_pattern_finds_more_and_another_finds_less() -> None:
     one = vault(pattern=r"staff-id (\d{6})")
     assert re.fullmatch(r"staff-id KCODE_SECRET_CUSTOM_PATTERN_[0-9A-F]{8}", one.mask("staff-id 204671"))
@@ -136,6 +151,11 @@ HONEST = [
     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
     "primary_key=True, foreign_key='users.id', sort_key=lambda x: x[1]",
     "public static final String PASSWORD_PARAMETER_NAME = \"j_password\";",
+    f'"narHash": "sha256-{_LONG[:43]}=",',
+    f'  hash = "sha256-{_LONG[43:86]}=";',
+    f"         got:    sha256-{_LONG[86:129]}=",
+    f'"lodash": ["lodash@4.17.21", "", {{}}, "sha512-{_LONG[:86]}=="],',
+    f"Content-Security-Policy: script-src 'sha256-{_LONG[129:172]}='",
 ]  # fmt: skip
 
 
