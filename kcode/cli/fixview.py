@@ -91,7 +91,7 @@ class Stages:
 
         if event.attempt:  # several at once: what each does is one line that the next one writes over
             if isinstance(event.event, CallFinished):
-                done = f"{event.event.name}: {event.event.outcome.brief}"
+                done = f"{event.event.name}: {from_below(event.event.outcome.brief)}"
                 self._running(_("attempt {number}: {outcome}").format(number=event.attempt, outcome=done))
             return
         self._erase()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kcode.errors import NotAchieved, UsageError
-from kcode.i18n import _, n_
+from kcode.i18n import _, from_below, n_
 from kcode.safety.sanitize import clean
 from kcode.ui.desk import INTERRUPTED, Desk, yes_or_no
 from kcode.ui.look import figures
@@ -192,7 +192,7 @@ async def _checked(desk: Desk, change: Draftable, wanted: Wanted) -> None:
         return
     desk.say(_("this should not be committed:"), "yellow")
     for finding in found[:_LISTED]:
-        desk.say(f"  {clean(finding.path)}:{finding.line}: {clean(finding.what)}")
+        desk.say(f"  {clean(finding.path)}:{finding.line}: {clean(from_below(finding.what))}")
     if len(found) > _LISTED:
         desk.say(_("  and {count} more").format(count=len(found) - _LISTED), "dim")
     if wanted.yes or not desk.person or await desk.key(_("Go on anyway?"), yes_or_no()) != "y":

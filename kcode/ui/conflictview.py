@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kcode.i18n import _, n_
+from kcode.i18n import _, from_below, n_
 from kcode.safety.sanitize import clean
 from kcode.ui.look import figures
 from kcode.workspace.conflictmarks import ConflictHunk, side
@@ -104,7 +104,9 @@ def remarks(found: Proposal) -> list[str]:
     """What somebody should know before taking it."""
     said = []
     if found.problem:
-        said.append(_("it cannot be taken: {why}").format(why=figures.one_line(found.problem, 200)))
+        said.append(
+            _("it cannot be taken: {why}").format(why=figures.one_line(from_below(found.problem), 200))
+        )
     if not found.sure:
         said.append(_("the model is not sure: the sides contradict each other"))
     if found.lost:

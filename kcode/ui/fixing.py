@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kcode.errors import KcodeError, NotAchieved, UsageError
-from kcode.i18n import _
+from kcode.i18n import _, from_below
 from kcode.repair.aim import Asked
 from kcode.safety.sanitize import clean
 
@@ -183,7 +183,9 @@ async def take(
     try:
         commit, message = await _committed(desk, session(), root, result)
     except KcodeError as error:
-        return Taken(checkpoint, taken.branch, why=_("not committed: {why}").format(why=error.message))
+        return Taken(
+            checkpoint, taken.branch, why=_("not committed: {why}").format(why=from_below(error.message))
+        )
     return Taken(checkpoint, taken.branch, commit, message)
 
 
@@ -206,7 +208,7 @@ async def _committed(desk: Desk, session: Session, root: Path, result: RepairRes
     from kcode.workspace import repo, staging
 
     if found := findings(result.diff):
-        raise NotAchieved(f"{found[0].path}:{found[0].line}: {found[0].what}")
+        raise NotAchieved(f"{found[0].path}:{found[0].line}: {from_below(found[0].what)}")
     message = await desk.during(_("drafting the message…"), _message(session, root, result))
     if not message:
         raise NotAchieved(_("interrupted"))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kcode.errors import NotAchieved
-from kcode.i18n import _
+from kcode.i18n import _, from_below
 from kcode.ui import conflictview
 from kcode.ui.desk import INTERRUPTED, Desk, yes_or_no
 from kcode.ui.look import figures
@@ -166,7 +166,7 @@ class FileDialogue:
             if key in sides:
                 how, content = sides[key]
                 if wrong := self._wrong(number, content):
-                    self.desk.say(wrong, "yellow")
+                    self.desk.say(from_below(wrong), "yellow")
                 return self._take(number, how, content, "")
             if key == "p":
                 told = await self._proposed(number, hunk)
@@ -189,7 +189,7 @@ class FileDialogue:
             try:
                 made = await self._proposal(number, wish)
             except NotAchieved as error:
-                desk.say(f"{error.message}; {error.remedy}", "yellow")
+                desk.say(f"{from_below(error.message)}; {from_below(error.remedy)}", "yellow")
                 return None
             if made is None:
                 return None
@@ -241,14 +241,14 @@ class FileDialogue:
         try:
             content = encoded(back, self.conflict, hunk)
         except NotAchieved as error:
-            self.desk.say(error.message, "yellow")
+            self.desk.say(from_below(error.message), "yellow")
             return None
         wrong = self._wrong(number, content)
         if "marker" in wrong:
             self.desk.say(_("a conflict marker is left in it: nothing is taken"), "yellow")
             return None
         if wrong:
-            self.desk.say(wrong, "yellow")
+            self.desk.say(from_below(wrong), "yellow")
         return content
 
     def _wrong(self, number: int, content: bytes) -> str:

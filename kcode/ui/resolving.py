@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from kcode.errors import NotAchieved
-from kcode.i18n import _, n_
+from kcode.i18n import _, from_below, n_
 from kcode.safety.sanitize import clean
 from kcode.ui import conflictview
 from kcode.ui.desk import Desk
@@ -205,7 +205,9 @@ class _Round:
         found = await affected(self.workspace.root, paths)
         if not found.targets:
             outcome.tests = f"not run: {found.why}"
-            self.desk.say(_("no test is known to be affected: {why}").format(why=found.why), "dim")
+            self.desk.say(
+                _("no test is known to be affected: {why}").format(why=from_below(found.why)), "dim"
+            )
             return None
         work = run_tests(self.workspace.root, self.settings, found.targets)
         report = await self.desk.during(_("running the affected tests…"), work)
@@ -215,7 +217,7 @@ class _Round:
         outcome.tests = headline(report)
         outcome.tests_ok = None if report.cannot_run else report.ok
         style = "yellow" if outcome.tests_ok is None else "green" if report.ok else "red"
-        self.desk.say(_("tests: {words}").format(words=clean(outcome.tests)), style)
+        self.desk.say(_("tests: {words}").format(words=from_below(clean(outcome.tests))), style)
         return report
 
     def _take_back(self, checkpoints: Sequence[str], outcome: Outcome) -> None:
@@ -232,14 +234,14 @@ class _Round:
         for file in outcome.files:
             name = figures.one_line(file.path)
             if not file.hunks:
-                how = file.how or _("left: {why}").format(why=figures.one_line(file.why, 200))
+                how = _hows().get(file.how) or _("left: {why}").format(why=figures.one_line(file.why, 200))
                 self.desk.say(f"{name}: {how}")
             for hunk in file.hunks:
-                why = figures.one_line(hunk.why, 200)
-                if not hunk.how:
+                why, how = figures.one_line(from_below(hunk.why), 200), _hows().get(hunk.how, "")
+                if not how:
                     self.desk.say(f"{name}:{hunk.line}: " + _("left: {why}").format(why=why), "yellow")
                     continue
-                self.desk.say(f"{name}:{hunk.line}: {hunk.how}" + (f": {why}" if why else ""))
+                self.desk.say(f"{name}:{hunk.line}: {how}" + (f": {why}" if why else ""))
                 for line in hunk.text.split("\n")[:20] if hunk.text else ():
                     self.desk.say(f"    {line}".rstrip(), "green")
 
@@ -255,6 +257,18 @@ class _Round:
         elif self.found.resume and not self.wanted.go_on:
             how = "git " + " ".join(self.found.resume)
             self.desk.say(_("nothing is left: {command} goes on").format(command=how), "dim")
+
+
+def _hows() -> dict[str, str]:
+    return {
+        "ours": _("ours"),
+        "theirs": _("theirs"),
+        "both": _("both"),
+        "certain": _("certain"),
+        "proposal": _("proposal"),
+        "edited": _("edited"),
+        "deleted": _("deleted"),
+    }
 
 
 def _only_shown(conflict: Conflict) -> FileOutcome:

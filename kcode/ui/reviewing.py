@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kcode.i18n import _, n_
+from kcode.i18n import _, from_below, n_
 from kcode.safety.sanitize import clean
 from kcode.ui.look import figures
 
@@ -67,7 +67,9 @@ async def offer(desk: Desk, workspace: Workspace, result: Review) -> list[str]:
             try:
                 edits = edits_of(workspace, result.findings, [number])
             except KcodeError as error:
-                desk.say(f"{error.message}; {error.remedy}" if error.remedy else error.message, "yellow")
+                desk.say(
+                    "; ".join(from_below(each) for each in (error.message, error.remedy) if each), "yellow"
+                )
                 continue
             for edit in edits:
                 desk.say(clean(unified(edit.before, edit.after, edit.path).rstrip("\n")))

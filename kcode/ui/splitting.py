@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kcode.agent.splitting import Group, Plan, title
 from kcode.errors import NotAchieved, UsageError
-from kcode.i18n import _, n_
+from kcode.i18n import _, from_below, n_
 from kcode.safety.sanitize import clean
 from kcode.ui.desk import INTERRUPTED, Desk
 from kcode.ui.look import figures
@@ -119,7 +119,7 @@ class SplitDialogue:
                 desk.say(f"    {clean(line)}".rstrip())
             parts = self._parts(group.numbers)
             for part in parts[:_LISTED]:
-                desk.say(f"      {figures.one_line(title(part))}", "dim")
+                desk.say(f"      {figures.one_line(from_below(title(part)))}", "dim")
             if len(parts) > _LISTED:
                 desk.say(_("      and {count} more").format(count=len(parts) - _LISTED), "dim")
         if left:

@@ -364,3 +364,11 @@ def test_the_mode_of_the_side_that_changed_it_stays(project: Project, k2sim: Sim
     assert answer(project, k2sim([proposed("echo 4\n")]), "--yes")["left"] == []
     assert project.git("ls-files", "--stage", "run.sh").startswith("100755")
     assert os.access(project.root / "run.sh", os.X_OK)
+
+
+def test_what_is_left_and_why_is_told_in_the_users_language(project: Project, k2sim: Sim) -> None:
+    shop(project)
+    bad = proposed("<<<<<<< HEAD\n    return 1\n")
+    done = project.kcode(k2sim([bad, bad]), "resolve", "--dry-run", env={"KCODE_UI__LANGUAGE": "zh"})
+    assert "shop.py: 双方改了相同的行" in done.stderr
+    assert "未解决：其中留有冲突标记" in done.stderr

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kcode.i18n import _, n_
+from kcode.i18n import _, from_below, n_
 from kcode.ui.commands.base import Command, interruptible
 from kcode.ui.look import figures
 
@@ -160,7 +160,6 @@ async def _which(sitting: Sitting, line: _Line, lines: Sequence[str]) -> int | N
 
 async def _approved(sitting: Sitting, session: Session, result: RepairResult, wanted: Wanted) -> bool:
     """Show the outcome; whether there was a patch and the person took it."""
-    from kcode.i18n import from_below
     from kcode.safety.sanitize import clean
     from kcode.ui.desk import SessionDesk, yes_or_no
 
@@ -185,7 +184,6 @@ async def _approved(sitting: Sitting, session: Session, result: RepairResult, wa
 
 
 def _show_patch(sitting: Sitting, result: RepairResult) -> None:
-    from kcode.i18n import from_below
     from kcode.safety.sanitize import clean
     from kcode.ui.approval.diffview import print_edits
     from kcode.ui.look.terminal import make_console
@@ -204,7 +202,6 @@ def _show_patch(sitting: Sitting, result: RepairResult) -> None:
 
 
 def _show_proof(sitting: Sitting, result: RepairResult) -> None:
-    from kcode.i18n import from_below
     from kcode.safety.sanitize import clean
 
     for each in result.proof:
@@ -275,9 +272,11 @@ class _Stages:
         elif isinstance(event, events.AttemptEnded):
             told = _("attempt {number}: {outcome}")
             self._line.clear()
-            self._sitting.say(told.format(number=event.number, outcome=figures.one_line(event.text)), "dim")
+            self._sitting.say(
+                told.format(number=event.number, outcome=figures.one_line(from_below(event.text))), "dim"
+            )
         elif isinstance(event, events.AgentSaid) and isinstance(event.event, CallFinished):
-            self._line.show(f"{self._stage:<10} {event.event.name}: {event.event.outcome.brief}")
+            self._line.show(f"{self._stage:<10} {event.event.name}: {from_below(event.event.outcome.brief)}")
 
 
 COMMANDS = (
