@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+_OF_THE_SYSTEM = ("/run/current-system", "/run/booted-system", "/run/opengl-driver")  # NixOS: the PATH itself
+_RESOLVER = Path("/etc/resolv.conf")
 _GIT = ("hooks", "config", "config.worktree", "info/attributes")
 
 
@@ -35,6 +37,8 @@ def argv(
     words = [program(), "--unshare-user", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev"]
     words += ["--proc", "/proc", "--ro-bind-try", "/proc/sys", "/proc/sys"]
     words += ["--tmpfs", "/run", "--tmpfs", "/tmp"]
+    for name in _OF_THE_SYSTEM:
+        words += ["--ro-bind-try", name, name]
     if os.path.ismount("/dev/shm"):
         words += ["--tmpfs", "/dev/shm"]
     for path in sockets:
@@ -52,6 +56,9 @@ def argv(
         words += ["--ro-bind-try", str(path), str(path)]
     if network:  # names are resolved through files and sockets below /run
         words += ["--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve"]
+        resolver = os.path.realpath(_RESOLVER)
+        if resolver.startswith("/run/"):
+            words += ["--ro-bind-try", resolver, resolver]
     else:
         words.append("--unshare-net")
     words += ["--unshare-pid", "--unshare-ipc", "--die-with-parent"]

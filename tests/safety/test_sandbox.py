@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kcode.safety import sandbox
+from kcode.safety import bwrap, sandbox
 from kcode.safety.process import Finished, run_sync
 from kcode.safety.sandbox import Confinement
 
@@ -102,6 +102,41 @@ def test_status_tells_people_what_holds() -> None:
     assert found.holds == (found.kind != "none")
 
 
-def test_a_denial_is_recognised() -> None:
-    assert sandbox.looks_confined("touch: cannot touch '/x': Permission denied")
-    assert not sandbox.looks_confined("AssertionError: 1 != 2")
+@pytest.mark.parametrize(
+    "said",
+    [
+        "touch: cannot touch '/x': Permission denied",
+        "error: gpg failed to sign the data\nfatal: failed to write commit object",
+        "wget: unable to resolve host address 'example.org'",
+        "go: example.org/x@v1: dial tcp: lookup proxy.golang.org on 127.0.0.53:53: read: connection refused",
+        "failed to lookup address information",
+        "Unknown host repo.example.org",
+        "java.net.UnknownHostException: repo.example.org",
+        "failed to connect to the docker API at unix:///var/run/docker.sock",
+        "Error connecting to agent: No such file or directory",
+        "Could not open a connection to your authentication agent.",
+    ],
+)
+def test_a_denial_is_recognised(said: str) -> None:
+    assert sandbox.looks_confined(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["AssertionError: 1 != 2", "ConnectionRefusedError: [Errno 111] Connection refused", "no such host key"],
+)
+def test_an_ordinary_failure_is_no_denial(said: str) -> None:
+    assert not sandbox.looks_confined(said)
+
+
+def test_bubblewrap_leaves_the_system_that_is_below_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "resolv.conf").symlink_to("/run/netconfig/resolv.conf")
+    monkeypatch.setattr(bwrap, "_RESOLVER", tmp_path / "resolv.conf")
+    words = bwrap.argv((tmp_path,), (), (), network=True, filter_fd=None)
+    for kept in ("/run/current-system", "/run/netconfig/resolv.conf"):
+        assert words.index(kept) > words.index("/run")
+    alone = bwrap.argv((tmp_path,), (), (), network=False, filter_fd=None)
+    assert "/run/current-system" in alone
+    assert "/run/netconfig/resolv.conf" not in alone
