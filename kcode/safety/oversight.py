@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kcode.safety import leftovers
 from kcode.safety.limits import Watch
-from kcode.safety.planted import Guard
+from kcode.safety.planted import ASIDE, Guard
 
 if TYPE_CHECKING:
     from kcode.safety.sandbox import Confinement
@@ -52,7 +52,8 @@ class Oversight:
         if count := leftovers.sweep(self.process.pid):
             notes.append(f"kcode ended {count} process{'es' if count > 1 else ''} that it left running")
         if undone := self._guard.put_back() if self._guard is not None else []:
-            notes.append(f"kcode put back what git would run or obey: {', '.join(undone)}")
+            said = f"kcode put back what git would run or obey: {', '.join(undone)}"
+            notes.append(f"{said} (what was there now ends in {ASIDE}; if it is wanted, the user does it)")
         return tuple(notes)
 
     def _end(self, why: str) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+ASIDE = ".kcode-put-aside"  # git runs and reads nothing of that name
 _CONFIGS = ("config", "config.worktree")
 _LARGEST = 1_000_000  # bytes; git's own are a few hundred
 _SECTION = re.compile(r"^\s*\[\s*([\w.-]+)(?:\s+\"((?:[^\"\\]|\\.)*)\"|\.[\w.-]+)?\s*\]")
@@ -59,8 +60,8 @@ class Guard:
             self._active.append(self)
 
     def put_back(self) -> list[str]:
-        """Undo what was planted; the files, relative to their folder, for people. What cannot be undone is
-        left as it is."""
+        """Undo what was planted; the files, relative to their folder, for people. What was there is beside
+        them with the ending ``ASIDE``; what cannot be undone is left as it is."""
         undone = []
         with self._lock:
             for root, known in self._before.items():
@@ -82,7 +83,7 @@ def _files(root: Path) -> list[Path]:
         return []
     found = [git / name for name in _CONFIGS]
     with suppress(OSError):
-        found += [each for each in (git / "hooks").iterdir() if not each.name.endswith(".sample")]
+        found += [each for each in (git / "hooks").iterdir() if not each.name.endswith((".sample", ASIDE))]
     return [path for path in found if os.path.lexists(path)]
 
 
@@ -128,9 +129,9 @@ def _is_plain(name: str, line: str) -> bool:
 
 
 def _write(path: Path, kept: _Kept) -> None:
-    if path.is_dir() and not path.is_symlink():
-        path.rename(path.with_name(f"{path.name}.kcode-put-aside"))
-    else:
+    try:  # a person may have made it, in another window
+        path.replace(path.with_name(path.name + ASIDE))
+    except OSError:
         path.unlink(missing_ok=True)
     if kept.content is None:
         return

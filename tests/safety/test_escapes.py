@@ -461,6 +461,24 @@ def test_a_repository_that_a_command_makes_is_no_trap(confined: str, place: Plac
     assert (place[0] / ".git/HEAD").exists()
 
 
+def test_what_is_put_back_is_set_aside_because_it_may_have_been_somebody_elses(
+    confined: str, place: Place
+) -> None:
+    inside, _ = place
+    done = sh(
+        place,
+        "git init -q; echo '# mine' > .git/hooks/pre-commit; git config remote.origin.url https://example.org/x;"
+        " mkdir .git/hooks/post-merge.kcode-put-aside; cp /bin/true .git/hooks/post-merge",
+    )
+    assert (inside / ".git/hooks/pre-commit.kcode-put-aside").read_text() == "# mine\n"
+    assert "example.org" in (inside / ".git/config.kcode-put-aside").read_text()
+    assert not (inside / ".git/hooks/pre-commit").exists()
+    assert not (inside / ".git/hooks/post-merge").exists()
+    assert ".kcode-put-aside" in done.stdout
+    again = sh(place, "git status --short")
+    assert "put back" not in again.stdout
+
+
 def test_everyday_git_works_and_its_harmless_settings_stay(confined: str, place: Place) -> None:
     inside, _ = place
     git(inside, "init", "-q", "-b", "main")
