@@ -31,7 +31,8 @@ _DENIED = re.compile(
     r"|\bE(?:PERM|ACCES|ROFS|NETUNREACH|AI_AGAIN|NOTFOUND)\b|getaddrinfo|no route to host"
     r"|could not (?:lock|write) config file|device or resource busy|invalid cross-device link"
     r"|(?:cannot|can't|failed to) connect to the docker (?:daemon|api)|error dialing"
-    r"|network access is disabled|unable to resolve host|failed to lookup address|unknown ?host(?:exception)?\b|\blookup \S+ on \S+:\d+: "
+    r"|network access is disabled|unable to resolve host"
+    r"|failed to lookup address|unknown ?host(?:exception)?\b|\blookup \S+ on \S+:\d+: "
     r"|gpg failed to sign|error connecting to agent|connection to your authentication agent",
     re.IGNORECASE,
 )
