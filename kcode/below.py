@@ -22,7 +22,7 @@ _LONGEST = 4000  # characters: nothing that is said to people is longer
 _SAID = re.compile(
     r"(why|reasons?|message|remedy|hint|problem|said|what|words|detail|text|brief|change|subject|not_run|plural|counts|when|resets|sensitive|known"
     r"|known_in|title|kind|done|error|better|instead|elsewhere|escape|smaller|ending|key_hint|without_key"
-    r"|description|expected|plural|origin|layer|noted|mode|found|plan|more)\d*"
+    r"|description|expected|plural|origin|layer|noted|mode|found|plan|more|held|unconfined)\d*"
 )
 
 

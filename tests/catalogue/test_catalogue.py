@@ -127,3 +127,11 @@ def test_what_lower_layers_say_is_recognized(said: str, shown: str) -> None:
 
 def test_a_file_named_like_a_message_keeps_its_name() -> None:
     assert from_below("read failed") == "读取 failed"
+
+
+def test_a_proof_is_told_in_chinese_with_its_counts() -> None:
+    assert from_below("3 failing tests now pass, 2 times in a row") == "3 个失败的测试现在通过，连续 2 次"
+    assert (
+        from_below("the whole suite: before 1 passed, 3 failed; after 4 passed, 0 failed")
+        == "整个测试集：修改前 1 个通过，3 个失败；修改后 4 个通过，0 个失败"
+    )
