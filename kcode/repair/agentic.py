@@ -6,6 +6,7 @@ somebody approved it. kcode itself then runs the tests and compares; the model's
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -30,6 +31,7 @@ from kcode.repair.project_copy import Changes, Lab, ProjectCopy, with_command
 from kcode.repair.result import RepairResult
 from kcode.repair.testfiles import inline_tests, is_test_part
 from kcode.repair.verify import Proof
+from kcode.safety.temporary import remove
 from kcode.testrun.report import TestReport
 from kcode.testrun.summary import headline, summarise
 from kcode.tools.base import FileEdit
@@ -322,6 +324,8 @@ async def _closed(session: Session, account: Callable[[UsageEntry], None] | None
     await session.problems.close()
     if session.context.background is not None:
         await session.context.background.close()
+    if session.context.scratch is not None:
+        await asyncio.to_thread(remove, session.context.scratch)
     session.journal.close()
     if account:
         session.journal.path.unlink(missing_ok=True)

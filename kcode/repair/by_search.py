@@ -155,7 +155,7 @@ class _Repair:
         until: float,
     ) -> tuple[Search, list[Candidate]]:
         with Stage(self.tell, "propose", "the model and small changes, judged by tests") as stage:
-            search = Search(judge, infiller, suspicious, goal, self.tell)  # begins while the model loads
+            search = Search(judge, infiller, suspicious, goal, self.tell, loading.done)  # while it loads, too
             reserve = min(5.0, self.budget_s * 0.1)  # for the verification
             passing = await search.run(max(1.0, until - time.monotonic() - reserve))
             stage.text = f"{search.tried} candidates tried, {len(passing)} pass"

@@ -7,6 +7,7 @@ ten of what is found at all; a missing line comes next; then sampling; whole fun
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +20,7 @@ from kcode.workspace.errors import Unencodable
 _LINES, _INSERTIONS, _PAIRS, _WHOLE = 60, 40, 12, 3  # how many holes a stage tries at most
 _LINE_TOKENS, _BLOCK_TOKENS, _WHOLE_TOKENS = 64, 128, 400
 _FRONT, _CLOSE = 6, 0.2  # lines that stand out: at most so many, and so near to the first one's score
+_UNWEIGHED = 6  # lines that are filled before any is weighed
 _CREATIVE = 0.8  # temperature of the sampled stages
 
 
@@ -64,12 +66,16 @@ _STAGES = (
 )
 
 
+_Place = tuple[Source, Scope, Hole]
+
+
 @dataclass
 class Generator:
     """Yields distinct candidates. ``asked`` counts the model's answers, ``where`` the line at work.
 
     ``seen`` are the keys of candidates that need no second look, shared with the mutations.
-    ``on_weighed`` is told what the model would have written at each place of a line, where it asks to be.
+    ``on_weighed`` is told what the model would have written at each place of a line, where it asks to be:
+    weighing takes half as long as filling, so the first lines are all filled before one is weighed.
     """
 
     infiller: Infiller
@@ -82,6 +88,9 @@ class Generator:
     where: str = ""
     stage: str = ""
     greedy: bool = True  # one proposal for each place: the stages that find most
+    confirmed: dict[str, float] = field(
+        default_factory=dict
+    )  # what was known already -> mean log-probability
     line_by_line: bool = True  # the first stage is at work: each suspicious line filled once
     _sure: dict[tuple[str, int], float] = field(
         default_factory=dict
@@ -90,6 +99,7 @@ class Generator:
 
     async def candidates(self) -> AsyncIterator[Candidate]:
         """All stages in order, the most suspicious holes first. Ends when there is nothing left to ask."""
+        filled: list[_Place] = []
         for number, stage in enumerate(_STAGES):
             self.stage, self.line_by_line, self.greedy = stage.name, number == 0, stage.n == 1
             for source, scope, hole in self._holes(stage.kind):
@@ -98,12 +108,20 @@ class Generator:
                     self.asked += 1
                     if number == 0:
                         self._sure[source.path, hole.first] = completion.logprob or 0.0
-                    for new in _readings(completion.text, source, hole):
-                        candidate = self._candidate(source, scope, hole, new, number, completion)
+                    for place, new in _readings(completion.text, source, hole):
+                        candidate = self._candidate(source, scope, place, new, number, completion)
                         if candidate:
                             yield candidate
-                if number == 0 and self.on_weighed and self.wants_weighing():
-                    await self._weigh(source, scope, hole)
+                if number == 0:
+                    filled.append((source, scope, hole))
+                if len(self._sure) >= _UNWEIGHED:
+                    await self._weigh_all(filled)
+            self.line_by_line = False
+            await self._weigh_all(filled)
+
+    async def _weigh_all(self, filled: list[_Place]) -> None:
+        while filled and self.wants_weighing():
+            await self._weigh(*filled.pop(0))
 
     async def _ask(self, stage: _Stage, source: Source, scope: Scope, hole: Hole) -> list[Completion]:
         key = (source.path, scope.name)
@@ -117,11 +135,11 @@ class Generator:
     async def _weigh(self, source: Source, scope: Scope, hole: Hole) -> None:
         """Ask what the model would have written at each place of the line that stands there."""
         line = source.lines[hole.first - 1]
-        if not isinstance(self.infiller, Weigher) or not line.isascii():
+        if self.on_weighed is None or not isinstance(self.infiller, Weigher) or not line.isascii():
             return
         prefix, suffix = prompt(source, scope, hole, self._headers[source.path, scope.name])
         weights = await self.infiller.weigh(prefix, suffix, line, top=60)
-        if weights and self.on_weighed:
+        if weights:
             self.on_weighed(source.path, hole.first, {one.offset: dict(one.alternatives) for one in weights})
 
     def _candidate(
@@ -136,7 +154,10 @@ class Generator:
         """The changed file, unless it does not parse or means the same as one before."""
         text = source.replaced(hole.first, hole.last, new)
         key = key_of(source, text, min(hole.first, scope.last))
-        if key is None or key in self.seen:
+        if key is None:
+            return None
+        if key in self.seen:
+            self.confirmed.setdefault(key, completion.logprob or 0.0)
             return None
         self.seen.add(key)
         return Candidate(
@@ -221,21 +242,32 @@ def _inside(source: Source, line: int) -> bool:
     ) == source.statement_of.get(line - 1)
 
 
-def _readings(text: str, source: Source, hole: Hole) -> Iterator[list[str]]:
-    """A completion as lines: as the model wrote it, and with the indentation of what it replaces."""
+def _readings(text: str, source: Source, hole: Hole) -> Iterator[tuple[Hole, list[str]]]:
+    """A completion as lines for a hole: as the model wrote it, with the indentation of what it replaces, and
+    as a line that is missing above the one it was asked for."""
     lines = [line.rstrip() for line in text.split("\n")]
     while lines and not lines[-1]:
         lines.pop()
     if not lines:
         if hole.last >= hole.first:
-            yield []  # the line is one too many
+            yield hole, []  # the line is one too many
         return
-    yield lines
+    yield hole, lines
     nearest = source.lines[min(hole.first, len(source.lines)) - 1]
     indent = nearest[: len(nearest) - len(nearest.lstrip())]
     first = lines[0]
-    if len(lines) == 1 and first[: len(first) - len(first.lstrip())] != indent:
-        yield [indent + first.lstrip()]
+    indented = indent + first.lstrip()
+    if len(lines) == 1 and first != indented:
+        yield hole, [indented]
+    if len(lines) == 1 and hole.last == hole.first and _stands_alone(first.strip(), nearest.strip()):
+        yield Hole(hole.first, hole.first - 1), [indented]
+
+
+def _stands_alone(new: str, old: str) -> bool:
+    """Whether ``new`` may be another statement than ``old``, and not its better form or its end."""
+    same = re.match(r"[\w.]*", new), re.match(r"[\w.]*", old)
+    ends = _ends_block(new) or new.endswith((":", ",", "(", "[", "{"))
+    return not ends and same[0] is not None and same[1] is not None and same[0][0] != same[1][0]
 
 
 def key_of(source: Source, text: str, line: int) -> str | None:

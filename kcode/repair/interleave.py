@@ -68,16 +68,17 @@ class Sources:
             self._likely.append(candidate)
         return candidate
 
-    def build_upon(self, halves: Sequence[Partial]) -> None:
-        """Look for what is missing to each of ``halves`` too; a half that is known already is left out."""
+    def build_upon(self, halves: Sequence[Partial]) -> bool:
+        """Look for what is missing to each of ``halves`` too; False where all of them are known already."""
         fresh = [half.candidate for half in halves if id(half.candidate) not in self._built]
         if not fresh:
-            return
+            return False
         self._built.update(id(half) for half in fresh)
         known = [half.candidate for half in halves]
         self._others.appendleft(pairs(known, self._likely, self._found, self.seen))
         for half in fresh:
             self._others.append(self._second_halves(half))
+        return True
 
     def _second_halves(self, half: Candidate) -> Iterator[Candidate]:
         anew = localised_anew(half, self._found)

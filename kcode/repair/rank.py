@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import io
+import math
 import tokenize
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from kcode.repair.candidates import Candidate
 from kcode.repair.judge import TracedFailure
 
 _UNKNOWN_GAIN = 0.0  # nats; what is taken for the likelihood of a patch that was not weighed
+_PROPOSED = 4.0  # nats; the same for one that the model proposed itself and is sure of
 _MOST_GAIN = 12.0
 _ALSO_WEIGHT = 10.0  # what it is worth that failing tests of other files pass too: one defect, many symptoms
 _AGREE_WEIGHT = 5.0  # what it is worth that all the other patches behave alike
@@ -53,12 +55,26 @@ def best_first(
     def key(candidate: Candidate) -> tuple[bool, float, int]:
         old = before[candidate.path]
         size = distance(_near(old, candidate), "\n".join(candidate.new))
-        likely = _UNKNOWN_GAIN if candidate.gain is None else min(candidate.gain, _MOST_GAIN)
+        likely = _unweighed(candidate) if candidate.gain is None else min(candidate.gain, _MOST_GAIN)
+        if candidate.logprob is None and takes_away(old, candidate):
+            likely = min(likely, 0.0)  # any shorter line is likelier
         worth = likely + _AGREE_WEIGHT * candidate.agreeing + _ALSO_WEIGHT * candidate.also
         worth -= _SIZE_WEIGHT * size + _COST_WEIGHT * candidate.cost
         return (bool(special_case(old, candidate.text, failures)), -worth, candidate.stage)
 
     return sorted(passing, key=key)
+
+
+def takes_away(before: str, candidate: Candidate) -> bool:
+    """Whether the change only removes: what is left stood there before, in this order."""
+    rest = iter(_tokens(_near(before, candidate)))
+    return all(token in rest for token in _tokens("\n".join(candidate.new)))
+
+
+def _unweighed(candidate: Candidate) -> float:
+    if candidate.logprob is None:
+        return _UNKNOWN_GAIN
+    return _PROPOSED * math.exp(min(0.0, candidate.logprob))
 
 
 def _near(old: str, candidate: Candidate) -> str:

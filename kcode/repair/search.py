@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kcode.providers.base import Infiller, ProviderError, Weigher
 from kcode.repair.agreement import compared_on_inputs
-from kcode.repair.candidates import Candidate, Generator
+from kcode.repair.candidates import Candidate, Generator, key_of
 from kcode.repair.combine import Partial, progress_of
 from kcode.repair.events import CandidatePassed, CandidatesTried, Listener
 from kcode.repair.fim import claims_of
@@ -17,19 +17,19 @@ from kcode.repair.interleave import Sources
 from kcode.repair.judge import Judge, Limits, TracedFailure, Verdict
 from kcode.repair.likelihood import weighed
 from kcode.repair.localise import Localisation
-from kcode.repair.rank import special_case
+from kcode.repair.rank import special_case, takes_away
 
 _AHEAD = 24  # candidates the model may be ahead of the judge
 _GRACE_S = 3.0  # after a patch passed: how long others are looked for
+_SURE = -0.25  # nats a token: of a line that it finds so likely the model is sure
+_SURE_GRACE_S = 1.0  # how long others are looked for after such a line
 _HEARING_S = 9.0  # after a mutation passed: how long the model's own first proposals are waited for
 _OTHERS, _OTHERS_S = 20, 15.0  # failing tests of other files: how many a patch is shown, how long it may look
 _PLAUSIBLE = -1.0  # nats: a mutation that makes its line so much less likely than it was is doubted
 _DOUBT_S = 25.0  # how much longer the model may look for something better then, at each place once
-_UNRESTED = 40  # candidates that are judged without a rest; most slips are among them
-_RESTING, _LONGEST_REST_S = (
-    3.0,
-    3.0,
-)  # how long the judge rests: times the time of one candidate, at most seconds
+_UNRESTED = 20  # candidates that are judged without a rest while the model is loaded
+_RESTING = 2.0  # how long the judge rests beside the model's first proposals: times what one candidate takes
+_LONGEST_REST_S = 3.0
 _ODD = 0.5  # mutations that cost so much more than one that passed are not tried any more
 _COMPARING_S = 10.0  # time that must be left for calling them with further inputs
 _WEIGHING_S = 8.0  # how long the model may weigh several patches that pass
@@ -93,6 +93,7 @@ class Search:
     found: Localisation
     goal: Goal
     tell: Listener
+    ready: Callable[[], bool] = lambda: True  # whether the model is loaded
     passing: list[Candidate] = field(default_factory=list)
     imitating: list[Candidate] = field(default_factory=list)
     tried: int = 0
@@ -133,7 +134,7 @@ class Search:
                 candidate = await sources.take(max(0.01, left), self._dearest(), self._rest(generator))
                 if candidate is not None:
                     await self._try(candidate, generator)
-                elif sources.over:
+                elif sources.over and (self.passing or not sources.build_upon(self._partials[:_PARTIALS])):
                     self.exhausted = True
                     break
         finally:
@@ -157,6 +158,7 @@ class Search:
 
     async def _goes_on(self, until: float, generator: Generator) -> bool:
         """Whether to try another candidate: there is time, and no patch yet that can be believed."""
+        self._take_confirmed(generator)
         now = time.monotonic()
         if now >= until:
             return False
@@ -167,11 +169,27 @@ class Search:
         self._doubted = True
         cases = claims_of(self.goal.failures)
         self.passing = await weighed(self.infiller, self.found, cases, self.passing, _WEIGHING_S)
-        gains = [one.gain for one in self.passing if one.gain is not None]
-        if not isinstance(self.infiller, Weigher) or max(gains, default=_PLAUSIBLE - 1) >= _PLAUSIBLE:
+        if any(self._plausible(one) for one in self.passing):
             return False
         self._enough_at = time.monotonic() + _DOUBT_S
         return True
+
+    def _take_confirmed(self, generator: Generator) -> None:
+        """A mutation that passes, and that the model proposed as well meanwhile, counts as its own."""
+        for number, one in enumerate(self.passing):
+            if one.logprob is None and generator.confirmed:
+                key = key_of(self.found.sources[one.path], one.text, one.hole.first)
+                sure = generator.confirmed.get(key or "")
+                if sure is not None:
+                    self.passing[number] = replace(one, logprob=sure)
+                    self._enough_at = min(self._enough_at, time.monotonic() + _SURE_GRACE_S)
+
+    def _plausible(self, candidate: Candidate) -> bool:
+        """What only takes something away passes many tests, and is likely as any shorter line."""
+        if takes_away(self.found.sources[candidate.path].text, candidate):
+            return False
+        unasked = not isinstance(self.infiller, Weigher)
+        return unasked or (candidate.gain is not None and candidate.gain >= _PLAUSIBLE)
 
     def _heard(self, generator: Generator) -> bool:
         """Whether the model has had its say where a mutation passed: its proposal for each line."""
@@ -183,8 +201,8 @@ class Search:
 
     def _rest(self, generator: Generator) -> float:
         """While the model's first proposals come, the judge of mutations leaves the processors to it: on two
-        of them, a judge that never rests makes the model about twice as slow."""
-        busy = generator.greedy and self.tried >= _UNRESTED
+        of them, a judge that never rests makes the model several times as slow."""
+        busy = generator.greedy and (self.ready() or self.tried >= _UNRESTED)
         return min(_LONGEST_REST_S, _RESTING * self._average()) if busy else 0.0
 
     def _dearest(self) -> float:
@@ -265,6 +283,8 @@ class Search:
         if not self._first_passed:
             self._first_passed = time.monotonic()
         grace = _HEARING_S if candidate.logprob is None and not self._doubted else _GRACE_S
+        if candidate.logprob is not None and candidate.logprob >= _SURE and len(self.passing) == 1:
+            grace = _SURE_GRACE_S
         if self.goal.tolerated and candidate.also < 1:
             grace = max(grace, _OTHERS_S)
         if candidate.logprob is not None or not self._doubted:

@@ -16,7 +16,7 @@ from kcode.repair.judge import TracedFailure
 from kcode.repair.localise import Localisation, Suspect
 from kcode.repair.mutations import Mutations
 from kcode.repair.present import warning_of
-from kcode.repair.rank import best_first, special_case
+from kcode.repair.rank import best_first, special_case, takes_away
 from kcode.repair.source import Source
 
 FUNCTION = """\
@@ -176,6 +176,16 @@ def test_the_patch_that_the_model_finds_likely_wins_over_a_smaller_odd_one() -> 
     odd = Candidate("a.py", "", Hole(2, 2), ("    return a + 0",), 1, "", None, 1.0, gain=-9.0)
     likely = Candidate("a.py", "", Hole(2, 2), ("    return sorted(a)[::-1]",), 0, "", -0.1, gain=4.0)
     assert best_first([odd, likely], old, []) == [likely, odd]
+
+
+def test_a_change_that_only_takes_away_is_behind_what_the_model_proposes() -> None:
+    """A shorter line is nearly always the likelier one, and what does less passes many a test."""
+    old = {"a.py": "def f(a):\n    return any(g(b) for b in a)\n"}
+    less = Candidate("a.py", "", Hole(2, 2), ("    return any(b for b in a)",), 1, "", None, 2.0, gain=9.0)
+    more = Candidate("a.py", "", Hole(2, 1), ("    seen.add(a)",), 0, "", -0.1)
+    assert takes_away(old["a.py"], less)
+    assert not takes_away(old["a.py"], more)
+    assert best_first([less, more], old, []) == [more, less]
 
 
 def test_a_patch_that_the_model_finds_unlikely_is_told_as_doubtful(tmp_path: Path) -> None:
