@@ -203,7 +203,7 @@ class _Round:
         from kcode.testrun.summary import headline
 
         found = await affected(self.workspace.root, paths)
-        if not found.targets:
+        if not found.targets and not found.all:
             outcome.tests = f"not run: {found.why}"
             self.desk.say(
                 _("no test is known to be affected: {why}").format(why=from_below(found.why)), "dim"

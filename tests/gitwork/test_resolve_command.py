@@ -93,6 +93,19 @@ def test_with_failing_tests_the_conflicts_come_back(project: Project, k2sim: Sim
     assert status(project) == "UU shop.py"
 
 
+def test_where_too_many_tests_are_affected_all_of_them_run(project: Project, k2sim: Sim) -> None:
+    for number in range(401):
+        path = project.root / "tests" / f"test_total_{number}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("import shop\n\n\ndef test_it() -> None:\n    assert shop\n")
+    put(project, "test_shop.py", TEST, "Tests")
+    shop(project)
+    sim = k2sim([proposed("    return round(sum(prices) * 1.07, 2)\n")])
+    done = project.kcode(sim, "resolve", "--yes")
+    assert "1 failed, 401 passed" in done.stderr
+    assert status(project).startswith("UU shop.py")
+
+
 def test_no_tests_leaves_them_out(project: Project, k2sim: Sim) -> None:
     put(project, "test_shop.py", TEST, "A test")
     shop(project)
