@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -305,7 +304,9 @@ class Session(Dialogue):
             notice_ended(self)
             self.context.background = None
         if self.context.scratch is not None:
-            shutil.rmtree(self.context.scratch, ignore_errors=True)
+            from kcode.safety.temporary import remove
+
+            await asyncio.to_thread(remove, self.context.scratch)
         await self.problems.close()
         await self.map.close()
         await self.files.close()

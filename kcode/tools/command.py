@@ -6,12 +6,12 @@ import asyncio
 import codecs
 import shutil
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field
 
+from kcode.safety import temporary
 from kcode.safety.limits import Limits
 from kcode.safety.process import Finished, child_environment, run
 from kcode.safety.sandbox import Confinement, looks_confined
@@ -135,7 +135,7 @@ def shell(command: str) -> list[str]:
 def scratch_folder(context: ToolContext) -> Path:
     """The session's private folder for temporary files and caches, made when first needed."""
     if context.scratch is None:
-        context.scratch = Path(tempfile.mkdtemp(prefix="kcode-"))
+        context.scratch = temporary.made()
     for name in ("tmp", "cache"):
         (context.scratch / name).mkdir(parents=True, exist_ok=True)
     return context.scratch

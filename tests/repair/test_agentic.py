@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +67,17 @@ async def test_the_agent_repairs_a_copy_and_the_suite_proves_it(project: Project
     assert result.explanation == "An offset was wrong. It is gone."
     assert (result.passing_before, result.passing_after, result.failing_after) == (1, 2, 0)
     assert float(result.cost.split()[0]) > 0
+
+
+async def test_a_repair_leaves_nothing_in_the_temporary_folder(
+    project: Project, k2sim: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, temporary = project(SHOP), tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    sim = k2sim([use(FIX), use(call("run_tests")), say("Done.")])
+    assert (await fix(root, sim)).status == "fixed"
+    assert list(temporary.iterdir()) == []
 
 
 async def test_changed_tests_are_refused_and_shown(project: Project, k2sim: Start) -> None:
