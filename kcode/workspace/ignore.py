@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +20,9 @@ GIT = ".gitignore"
 SEARCH = (".rgignore", ".ignore")  # the stronger first, as ripgrep has it
 KEPT_OUT = ".kcodeignore"
 _LARGEST = 1_000_000  # bytes of one rule file
+_ANY_FOLDER = (
+    "(?P<ps_d>/)"  # what pathspec makes of "*/", to be searched for: the others match from the start
+)
 
 
 class Rule(NamedTuple):
@@ -36,7 +38,7 @@ class Rule(NamedTuple):
         path = path[len(self.folder) :]
         found = self.matches.match(path)
         if found is None:
-            return False
+            return path.endswith("/") and self.matches.pattern == _ANY_FOLDER
         end = found.end("ps_d") if "ps_d" in self.matches.groupindex else -1
         return end in (-1, len(path))
 
@@ -47,16 +49,23 @@ _Layers = tuple[_Layer, ...]  # one for each name of rule files
 
 class Rules:
     """What the rule files called ``names`` (the strongest first) say of paths below ``root``, each read when
-    it is first asked for. ``excludes`` are rule files for the whole tree that are weaker than ``.gitignore``.
+    it is first asked for. ``excludes`` are rule files for the whole of the repository in the folder ``at``
+    (with a slash at its end, or empty) that are weaker than ``.gitignore``.
     """
 
-    def __init__(self, root: Path, names: Sequence[str], excludes: Sequence[Path] = ()) -> None:
+    def __init__(self, root: Path, names: Sequence[str], excludes: Sequence[Path] = (), at: str = "") -> None:
         self.root = root
         self.names = tuple(names)
-        self.brings_back = False  # whether a rule read so far is a negation
+        self.negated: set[str] = set()  # folders with a rule, among those read so far, that is a negation
         self._excludes = tuple(excludes)
+        self._at = at
         self._read: dict[str, _Layers] = {}
         self._hidden: dict[str, Rule | None] = {"": None}
+
+    @property
+    def brings_back(self) -> bool:
+        """Whether a rule read so far is a negation."""
+        return bool(self.negated)
 
     def hiding(self, path: str) -> Rule | None:
         """The rule that hides ``path``, itself or by a folder it is in; None where it counts.
@@ -103,13 +112,12 @@ class Rules:
 
     def _rules(self, folder: str, name: str) -> _Layer:
         own = self._parsed(folder, self.root / folder / name, f"{folder}{name}")
-        if name == GIT and not folder:
-            return (*own, *self._from_excludes)
+        if name == GIT and folder == self._at:
+            return (
+                *own,
+                *(rule for file in self._excludes for rule in self._parsed(folder, file, file.as_posix())),
+            )
         return own
-
-    @cached_property
-    def _from_excludes(self) -> _Layer:
-        return tuple(rule for file in self._excludes for rule in self._parsed("", file, file.as_posix()))
 
     def _parsed(self, folder: str, file: Path, shown: str) -> _Layer:
         try:
@@ -127,7 +135,8 @@ class Rules:
                 continue
             for pattern in patterns:
                 if pattern.include is not None and pattern.regex is not None:
-                    self.brings_back = self.brings_back or not pattern.include
+                    if not pattern.include:
+                        self.negated.add(folder)
                     regex: re.Pattern[str] = pattern.regex
                     found.append(Rule(folder, regex, bool(pattern.include), f"{shown}:{number}"))
         return tuple(reversed(found))

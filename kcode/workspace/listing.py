@@ -7,9 +7,10 @@ repository inside it is not: its files are here already.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from kcode.errors import EnvironmentProblem
 from kcode.workspace.ignore import GIT, SEARCH, Rules, kept_out, walk, walked
@@ -19,10 +20,85 @@ _OUTPUT = 256_000_000  # bytes of names
 _LINK, _SUBMODULE = "120000", "160000"  # modes in git's index
 
 
+class _Listed(NamedTuple):
+    """What git has, relative: ``repositories`` are this one ("") and those within, ``trees`` other working
+    trees of theirs."""
+
+    files: set[str]
+    repositories: list[str]
+    trees: set[str]
+
+
 def list_files(root: Path) -> list[str]:
     """Files below ``root``, relative with forward slashes, sorted: tracked or new, and hidden by no rule."""
-    found = _asked(root) if (root / ".git").exists() else None
-    return sorted(walk(root)) if found is None else found
+    listed = _asked(root) if (root / ".git").exists() else None
+    if listed is None:
+        return sorted(walk(root))
+    rules = Rules(root, SEARCH)
+    rules.layers("")  # where git ignores all there is, too
+    found = set(rules.visible(listed.files))
+    for repository in listed.repositories if rules.negated else ():
+        found |= brought_back(root, repository, rules.negated, listed.trees, listed.repositories)
+    return sorted(kept_out(root).visible(found))
+
+
+def brought_back(
+    root: Path,
+    repository: str,
+    negated: Collection[str],
+    trees: Collection[str],
+    others: Collection[str] = (),
+) -> set[str]:
+    """The files that git ignores in ``repository`` (a folder below ``root``, or empty) and that ripgrep's
+    rules bring back: only what git hides is looked at, where a rule in one of the folders ``negated`` speaks.
+
+    ``trees``: folders that are left out; ``others``: more repositories, which are asked for by themselves.
+    """
+    prefix = f"{repository}/" if repository else ""
+    folders = _spoken_of(prefix, negated, others)
+    found: set[str] = set()
+    if not folders:
+        return found
+    rules = rules_of(root, repository)
+    done = ""
+    for path in sorted(prefix + entry for entry in _ignored(root / repository, folders)):
+        if (done and path.startswith(done)) or path.rstrip("/") in trees or rules.hiding(path):
+            continue
+        if path.endswith("/") or not path:
+            found.update(walked(root, rules, None, frozenset(), trees, top=path))
+            done = path
+        else:
+            found.add(path)
+    return found
+
+
+def rules_of(root: Path, repository: str) -> Rules:
+    """All that git and ripgrep go by below ``root``, in one of its repositories (a folder, or empty)."""
+    at = f"{repository}/" if repository else ""
+    return Rules(root, (*SEARCH, GIT), excludes(root / repository), at)
+
+
+def _spoken_of(prefix: str, negated: Iterable[str], others: Iterable[str]) -> list[str]:
+    """The folders of a repository (``prefix``) that rules in folders ``negated`` speak of; "": all of it."""
+    inner = tuple(f"{other}/" for other in others if other and f"{other}/" != prefix)
+    inner = tuple(other for other in inner if other.startswith(prefix))
+    found = set()
+    for folder in negated:
+        if prefix.startswith(folder):
+            return [""]
+        if folder.startswith(prefix) and not folder.startswith(inner):
+            found.add(folder[len(prefix) :])
+    return sorted(found)
+
+
+def _ignored(root: Path, folders: Iterable[str]) -> list[str]:
+    """What git ignores in these folders: of a folder that it ignores whole, the folder alone."""
+    asked = ("-o", "-i", "--exclude-standard", "--directory")
+    named = [f":(literal){folder}" for folder in folders if folder]
+    found = _names(root, *asked, "--", *named) if named else None
+    if found is None:  # git refuses to be asked about a folder within one that is ignored
+        found = _names(root, *asked)
+    return [""] if found is None else [path for path in found if path]
 
 
 def excludes(root: Path) -> list[Path]:
@@ -84,7 +160,7 @@ def tracked_though_ignored(root: Path, path: str = ".") -> list[str]:
     return [name for name in _names(root, "-ci", "--exclude-standard", "--", path) or () if name]
 
 
-def _asked(root: Path) -> list[str] | None:
+def _asked(root: Path) -> _Listed | None:
     """None where git cannot tell."""
     with ThreadPoolExecutor(3) as pool:
         asked = [
@@ -94,30 +170,31 @@ def _asked(root: Path) -> list[str] | None:
     if tracked is None or new is None or deleted is None:
         return None
     gone = set(deleted)
-    nested = [name.rstrip("/") for name in new if name.endswith("/")]
+    nested = {name.rstrip("/") for name in new if name.endswith("/")}
     found = {name for name in new if not name.endswith("/")}
     for line in tracked:
         about, _, name = line.partition("\t")
         if about.startswith(_SUBMODULE):
-            nested.append(name)
+            nested.add(name)
         elif name and name not in gone:
             found.add(name)
-    inside = set(other_trees(root))
-    for folder in sorted(set(nested) - inside):
-        if (root / folder / ".git").exists():  # a submodule may not be checked out
-            found.update(f"{folder}/{name}" for name in list_files(root / folder))
     found.discard("")
-    return sorted(_by_own_rules(root, found, inside))
+    listed = _Listed(found, [""], set(other_trees(root)))
+    for folder in sorted(nested - listed.trees):
+        if (root / folder / ".git").exists():  # a submodule may not be checked out
+            _add(listed, root, folder)
+    return listed
 
 
-def _by_own_rules(root: Path, files: set[str], inside: set[str]) -> list[str]:
-    """Without what ripgrep's and kcode's rule files hide, with what the former bring back."""
-    rules = Rules(root, SEARCH)
-    kept = rules.visible(files)
-    if rules.brings_back:
-        both = Rules(root, (*SEARCH, GIT), excludes(root))
-        kept = list({*kept, *walked(root, both, None, frozenset(), inside)})
-    return kept_out(root).visible(kept)
+def _add(listed: _Listed, root: Path, folder: str) -> None:
+    """What a repository within has."""
+    inner = _asked(root / folder)
+    if inner is None:
+        listed.files.update(f"{folder}/{name}" for name in walk(root / folder))
+        return
+    listed.files.update(f"{folder}/{name}" for name in inner.files)
+    listed.repositories.extend(f"{folder}/{name}".rstrip("/") for name in inner.repositories)
+    listed.trees.update(f"{folder}/{name}" for name in inner.trees)
 
 
 def _names(root: Path, *options: str) -> list[str] | None:

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kcode.codemap.files import listing
+from kcode.tools.grep_engines import ripgrep
 from kcode.ui.completing.fileindex import FileIndex
 from kcode.workspace.census import changed_among
 from kcode.workspace.errors import KeptOut
@@ -99,9 +105,111 @@ def test_submodules_and_nested_repositories_are_part_of_it_other_working_trees_a
     assert "a.py" in list_files(root / "trees/second")
 
 
+@pytest.mark.parametrize("rule", ["!*/", "!**/", "!own"])
+def test_a_rule_may_bring_back_any_folder(tmp_path: Path, rule: str) -> None:
+    write(tmp_path, {"own/a.py": "x", ".gitignore": "*\n", ".ignore": f"own\n{rule}\n"})
+    assert list_files(tmp_path) == []
+    git(tmp_path, "init", "-q")
+    git(tmp_path / "own", "init", "-q")
+    assert list_files(tmp_path) == ["own/a.py"]
+
+
 def test_a_rule_that_is_no_pattern_is_passed_over(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": "x", "b.py": "x", ".ignore": "!\n/\n[\nb.py\n"})
     assert list_files(tmp_path) == [".ignore", "a.py"]
+
+
+def test_a_rule_that_brings_back_costs_a_look_only_where_git_hides_and_it_speaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        tmp_path,
+        {
+            ".gitignore": "out/\ncache/\n*.log\n",
+            "here/.ignore": "!/out/\n",
+            **{f"{top}/out/deep/x.py": "x" for top in ("here", "there")},
+            **{f"here/src/{name}.py": "x" for name in "abc"},
+            "here/out/no.log": "x",
+            "here/cache/y.py": "x",
+            "here/no.log": "x",
+        },
+    )
+    git(tmp_path, "init", "-q")
+    looked: list[str] = []
+    real = os.scandir
+
+    def scan(folder: Any) -> Any:
+        looked.append(Path(folder).relative_to(tmp_path).as_posix())
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    found = list_files(tmp_path)
+    assert [path for path in found if "/out/" in path or path.endswith(".log")] == ["here/out/deep/x.py"]
+    assert "here/src/a.py" in found
+    assert not any("cache" in path or "there/" in path for path in found)
+    assert looked == ["here/out", "here/out/deep"]
+
+
+def test_a_rule_in_a_folder_that_git_ignores_brings_back_too(tmp_path: Path) -> None:
+    files = dict.fromkeys(("out/a.py", "out/in/b.py", "out/in/keep.log"), "x")
+    write(tmp_path, {".gitignore": "in/\n", "out/in/.ignore": "!*.log\n", **files})
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "-f", "out/in/.ignore")
+    assert list_files(tmp_path) == [".gitignore", "out/a.py", "out/in/.ignore"]  # the folder stays hidden
+    write(tmp_path, {"out/.ignore": "!in/\n"})
+    assert {*files} < {*list_files(tmp_path)}
+
+
+def test_what_a_repository_within_excludes_by_itself_no_other_rule_brings_back(tmp_path: Path) -> None:
+    write(tmp_path, {".ignore": "!*.log\n", "nested/a.log": "x", "nested/own.tmp": "x", "nested/b.py": "x"})
+    git(tmp_path, "init", "-q")
+    git(tmp_path / "nested", "init", "-q")
+    write(tmp_path, {"nested/.git/info/exclude": "*.tmp\n*.log\n"})
+    assert list_files(tmp_path) == [".ignore", "nested/a.log", "nested/b.py"]
+
+
+NAMES = st.sampled_from(["a.py", "b.txt", "x.log", "keep.log", ".dot"])
+FOLDERS = st.sampled_from(["", "src/", "src/deep/", "build/", "build/in/", "nested/", "nested/build/"])
+LINES = [
+    "*.log",
+    "!keep.log",
+    "build",
+    "build/",
+    "!build/",
+    "/src/*",
+    "!deep/",
+    "*",
+    "!*/",
+    "!nested",
+    "!/in/",
+]
+RULES = st.lists(st.sampled_from(LINES), max_size=3).map("\n".join)
+RULE_FILES = st.dictionaries(
+    st.tuples(
+        st.sampled_from(["", "src/", "build/", "nested/"]),
+        st.sampled_from([".gitignore", ".ignore", ".rgignore"]),
+    ),
+    RULES,
+    max_size=4,
+)
+
+
+@pytest.mark.skipif(not ripgrep(), reason="ripgrep is not installed")
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sets(st.tuples(FOLDERS, NAMES), min_size=1), RULE_FILES, st.booleans())
+def test_the_files_are_those_that_ripgrep_lists(
+    files: set[tuple[str, str]], rules: dict[tuple[str, str], str], nested: bool
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder).resolve()
+        write(root, {"".join(where): "x" for where in files})
+        write(root, {"".join(where): text for where, text in rules.items()})
+        git(root, "init", "-q")
+        if nested and (root / "nested").is_dir():
+            git(root / "nested", "init", "-q")
+        command = [str(ripgrep()), "--files", "--hidden", "--glob=!.git", "--no-messages"]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        assert list_files(root) == sorted(done.stdout.splitlines())
 
 
 def test_of_named_files_those_are_told_that_git_has_as_changed_staged_or_new(tmp_path: Path) -> None:
