@@ -201,8 +201,11 @@ class Search:
 
     def _rest(self, generator: Generator) -> float:
         """While the model's first proposals come, the judge of mutations leaves the processors to it: on two
-        of them, a judge that never rests makes the model several times as slow."""
+        of them, a judge that never rests makes the model several times as slow. Once a mutation passed it is
+        the model's word that is waited for."""
         busy = generator.greedy and (self.ready() or self.tried >= _UNRESTED)
+        if busy and self.passing:
+            return _LONGEST_REST_S
         return min(_LONGEST_REST_S, _RESTING * self._average()) if busy else 0.0
 
     def _dearest(self) -> float:
