@@ -20,7 +20,7 @@ from pathlib import Path
 
 from kcode.config.settings import Settings
 from kcode.errors import EnvironmentProblem
-from kcode.repair.scratch import copied, scratch_folder
+from kcode.repair.scratch import copied, remove, scratch_folder
 from kcode.repair.sharing import is_build_output, prepare_builds
 from kcode.safety.process import Finished, child_environment, run
 from kcode.testrun.adapter import Runner, Surroundings
@@ -100,9 +100,19 @@ class ProjectCopy:
         """Undo what was done to ``paths`` in the copy."""
         for path in paths:
             if path in self._before:
+                self._make_room(self.scratch / path)
                 shutil.copy2(self.original / path, self.scratch / path)
             else:
                 (self.scratch / path).unlink(missing_ok=True)
+
+    def _make_room(self, place: Path) -> None:
+        """A file can be written at ``place`` then, whatever became of its folder."""
+        for above in reversed(place.relative_to(self.scratch).parents):
+            if not (folder := self.scratch / above).is_dir():
+                folder.unlink(missing_ok=True)
+                folder.mkdir()
+        if place.is_dir() and not place.is_symlink():
+            remove(place)
 
     def remember(self) -> None:
         """Take the files as they are now for what was copied."""

@@ -89,6 +89,14 @@ async def test_changed_tests_are_refused_and_shown(project: Project, k2sim: Star
     assert "test_shop.py" in result.warning
 
 
+async def test_tests_whose_folder_was_moved_away_are_put_back(project: Project, k2sim: Start) -> None:
+    files = {"shop.py": SHOP["shop.py"], "checks/test_shop.py": SHOP["test_shop.py"], "conftest.py": ""}
+    away = call("move_path", path="checks", to="old/checks")
+    result = await fix(project(files), k2sim([use(away, FIX), say("Moved.")]))
+    assert result.status == "fixed", result
+    assert [edit.path for edit in result.edits] == ["shop.py"]
+
+
 async def test_a_change_that_breaks_another_test_is_handed_back(project: Project, k2sim: Start) -> None:
     sim = k2sim([use(WORSE), say("Done."), use(BETTER), say("Now it is right.")])
     result = await fix(project(SHOP), sim)
