@@ -3,6 +3,7 @@
 git compares its own index with the disk (threads, no Python), and a folder whose time is as it was holds
 the same names. Whatever this cannot tell for certain, such as a changed git index or changed ignore rules,
 is left to a full update. Submodules and repositories within the repository are looked at by themselves.
+Of what git ignores it tells nothing: what ripgrep's rules bring back of that is looked at file by file.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from pathlib import Path
 
 from kcode.codemap.files import MOST, reads
 from kcode.errors import KcodeError
-from kcode.workspace.ignore import SEARCH, counted
-from kcode.workspace.listing import other_trees
+from kcode.workspace.ignore import SEARCH, Rules, counted, walked
+from kcode.workspace.listing import brought_back, other_trees, rules_of
 from kcode.workspace.repo import git_sync
 
 MOST_FOLDERS = 100  # changed ones: more are a full update's business
+MOST_APART = 20_000  # files that git ignores and a rule brings back: more are a full update's business
 RACY_NS = (
     2_000_000_000  # a folder that changed this short a time ago may change again within its clock's tick
 )
@@ -29,22 +31,30 @@ _SUBMODULE = "160000"  # a mode in git's index
 _RULES = (".gitignore", ".ignore", ".rgignore", ".kcodeignore")
 
 
+_Stamp = tuple[int, ...]  # nothing is as it was where it differs; empty: there is no such file
+
+
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What was seen at a look: times by folder, stamps of the files that rule, files git calls changed."""
+    """What was seen at a look: times by folder, stamps of the files that rule, and of those that git cannot
+    tell about: those it calls changed, and ``apart``, which it has not."""
 
-    rules: dict[str, tuple[int, int] | None]
+    rules: dict[str, _Stamp]
     folders: dict[str, int]
-    dirty: frozenset[str]
-    untracked: frozenset[str]
+    stamps: dict[str, _Stamp]
+    apart: frozenset[str]
     within: dict[str, Watch]  # the repositories in it, by their folders
+    back: Rules | None  # by which files that git ignores count; None where no rule brings any back
 
 
 class Watch:
     """The state of ``root`` as of the last look. To be used by one thread at a time."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, folder: str = "", negated: frozenset[str] = frozenset()) -> None:
+        """Of the repository in ``folder`` below ``root``; rules in folders ``negated`` bring files back."""
+        self._top, self._prefix = root, f"{folder}/" if folder else ""
+        self._root = root / folder
+        self._outer = negated
         self._state: _State | None = None
         self._begun: _State | None = None
 
@@ -65,27 +75,32 @@ class Watch:
         entries = [line.partition("\t") for line in listed]
         submodules = [path for about, _, path in entries if about.startswith(_SUBMODULE)]
         tracked = [path for about, _, path in entries if not about.startswith(_SUBMODULE)]
-        within = self._within({*submodules, *(path[:-1] for path in untracked if path.endswith("/"))})
-        if within is None:
+        rules = {*_RULES, *(path for path in (*tracked, *untracked) if path.endswith(_RULES))}
+        negated = self._negated(rules)
+        inner = {*submodules, *(path[:-1] for path in untracked if path.endswith("/"))}
+        within = self._within(inner, negated)
+        back = brought_back(self._top, self._prefix.rstrip("/"), negated, self._trees()) if negated else set()
+        if within is None or len(back) > MOST_APART:
             return
+        apart = {*(path[len(self._prefix) :] for path in back), *untracked}
+        rules.update(path for path in apart if path.endswith(_RULES))
         folders = {""}
-        for path in (*tracked, *untracked):
+        for path in (*tracked, *apart):
             while (path := path.rpartition("/")[0]) and path not in folders:
                 folders.add(path)
         for folder in sorted(folders):
             folders.update(self._below(folder))
-        rules = {path for path in (*tracked, *untracked) if path.endswith(_RULES)}
-        if any(self._brings_back(path) for path in rules if path.endswith(SEARCH)):
-            return  # files that git does not speak of count too
+        apart = {path for path in apart if reads(path)}
         self._begun = _State(
             {
-                path: self._stamp(path)
+                path: self._stamp(path, follow=True)
                 for path in (*sorted(rules), *self._git_files(), *(f"{each}/.git" for each in submodules))
             },
             dict(self._times(folders)),
-            frozenset(dirty),
-            frozenset(path for path in untracked if reads(path)),
+            {path: self._stamp(path) for path in apart | {path for path in dirty if reads(path)}},
+            frozenset(apart),
             within,
+            rules_of(self._top, self._prefix.rstrip("/")) if negated else None,
         )
 
     def updated(self) -> None:
@@ -96,8 +111,14 @@ class Watch:
 
     def look(self) -> list[str] | None:
         """Paths that may have changed, appeared or gone since the last look; None: look at everything."""
+        found = self._look()
+        return None if found is None else sorted(counted(self._root, found))
+
+    def _look(self) -> set[str] | None:
         before = self._state
-        if before is None or any(self._stamp(path) != stamp for path, stamp in before.rules.items()):
+        if before is None or any(
+            self._stamp(path, follow=True) != stamp for path, stamp in before.rules.items()
+        ):
             return None
         with ThreadPoolExecutor(1) as pool:
             comparing = pool.submit(self._names, "diff-files", "--name-only", "-z")
@@ -112,21 +133,23 @@ class Watch:
         if dirty is None or len(changed) > MOST_FOLDERS:
             return None
         new = self._new(changed, times, before)
-        if new is None or any(path.endswith(_RULES) for path in new):
+        if new is None or any(path.endswith(_RULES) for path in new - before.rules.keys()):
             return None
         inner = self._look_within(before)
         if inner is None:
             return None
-        there = {path for path in before.untracked | new if (self._root / path).exists()}
-        self._state = _State(before.rules, times, frozenset(dirty), frozenset(there), before.within)
-        touched = {path for path in {*dirty, *before.dirty, *before.untracked, *new} if reads(path)}
-        return sorted(counted(self._root, touched | inner))
+        asked = {path for path in {*dirty, *before.stamps, *new} if reads(path)}
+        stamps = {path: self._stamp(path) for path in asked}
+        apart = frozenset(path for path in before.apart | (new & asked) if stamps[path])
+        known = {path: stamps[path] for path in apart.union(dirty) & asked}
+        self._state = _State(before.rules, times, known, apart, before.within, before.back)
+        return inner.union(path for path in asked if stamps[path] != before.stamps.get(path))
 
-    def _within(self, folders: Iterable[str]) -> dict[str, Watch] | None:
+    def _within(self, folders: Iterable[str], negated: frozenset[str]) -> dict[str, Watch] | None:
         """The repositories among ``folders``, each looked at; None where one of them cannot be."""
         found = {}
         for folder in sorted(self._repositories(folders)):  # a submodule may not be checked out
-            found[folder] = watch = Watch(self._root / folder)
+            found[folder] = watch = Watch(self._top, self._prefix + folder, negated)
             watch.begin()
             if watch._begun is None:
                 return None
@@ -136,7 +159,7 @@ class Watch:
         """What :meth:`look` tells of the repositories within."""
         found: set[str] = set()
         for folder, watch in before.within.items():
-            paths = watch.look()
+            paths = watch._look()
             if paths is None:
                 return None
             found.update(f"{folder}/{path}" for path in paths)
@@ -159,6 +182,7 @@ class Watch:
         found = self._names("ls-files", "-o", "--exclude-standard", "-z", "--", *asked)
         if found is None:
             return None
+        found += self._back(before, wanted, sorted(fresh))
         for path in found:  # folders within new folders
             while (path := path.rpartition("/")[0]) and path not in times:
                 times.update(self._times([path]))
@@ -172,12 +196,40 @@ class Watch:
         found = {folder for folder in folders if folder and (self._root / folder / ".git").exists()}
         return found - set(other_trees(self._root)) if found else found
 
-    def _brings_back(self, path: str) -> bool:
+    def _back(self, before: _State, known: Iterable[str], fresh: Iterable[str]) -> Iterator[str]:
+        """Files that may be new, by all rules: those in ``known`` folders and below ``fresh`` ones."""
+        rules, start = before.back, self._prefix
+        if rules is None:
+            return
+        within = tuple(f"{start}{folder}/" for folder in before.within)  # these tell themselves
+        for folder in known:
+            inside = f"{start}{folder}/" if folder else start
+            for path in self._entries(inside) if not inside.startswith(within) else ():
+                if not rules.hiding(path):
+                    yield path[len(start) :]
+        for folder in fresh:
+            inside = f"{start}{folder}/"
+            if not inside.startswith(within) and not rules.hiding(inside):
+                for path in walked(self._top, rules, None, frozenset(), self._trees(), MOST_APART, inside):
+                    yield path[len(start) :]
+
+    def _entries(self, folder: str) -> list[str]:
+        """What is in a folder below the top, folders left out."""
         try:
-            lines = (self._root / path).read_bytes().splitlines()
+            with os.scandir(self._top / folder) as scan:
+                return [folder + entry.name for entry in scan if not entry.is_dir(follow_symlinks=False)]
         except OSError:
-            return False
-        return any(line.startswith(b"!") for line in lines)
+            return []
+
+    def _negated(self, rules: Iterable[str]) -> frozenset[str]:
+        """Folders with rules that bring back what git ignores: around this repository, and in it."""
+        found = Rules(self._top, SEARCH)
+        for path in rules:
+            found.layers(self._prefix + path[: path.rfind("/") + 1])
+        return self._outer | found.negated
+
+    def _trees(self) -> list[str]:
+        return [self._prefix + tree for tree in other_trees(self._root)]
 
     def _git_files(self) -> Iterator[str]:
         for name in ("index", "info/exclude", "HEAD"):
@@ -193,12 +245,12 @@ class Watch:
             return None
         return [path for path in done.stdout.split("\0") if path]
 
-    def _stamp(self, path: str) -> tuple[int, int] | None:
+    def _stamp(self, path: str, follow: bool = False) -> _Stamp:
         try:
-            info = (self._root / path).stat()
-        except OSError:
-            return None
-        return info.st_mtime_ns, info.st_size
+            info = (self._root / path).stat(follow_symlinks=follow)
+        except (OSError, ValueError):
+            return ()
+        return info.st_mtime_ns, info.st_size, info.st_mode
 
     def _times(self, folders: Iterable[str]) -> Iterator[tuple[str, int]]:
         look, prefix = os.lstat, f"{self._root}/"

@@ -153,6 +153,69 @@ def test_what_ripgreps_rules_bring_back_is_known_when_it_changes(
     asyncio.run(session())
 
 
+@pytest.mark.parametrize("where", ["", "inner/"], ids=["here", "in a repository within"])
+def test_what_happens_to_files_that_are_brought_back_is_known_without_another_process(
+    project: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "FRESH_S", 0.0)
+    if where:
+        (project / "inner").mkdir()
+        git(project / "inner", "init", "-q")
+        write(project, {"inner/.gitignore": "out/\nskipped.py\n"})
+    write(project, {".gitignore": "skipped.py\nout/\n", ".ignore": "!out/\n!one.log\n"})
+    write(project, {f"{where}out/e.py": "def e(): pass\n", f"{where}skipped.py": "def skipped(): pass\n"})
+
+    async def session() -> None:
+        code = CodeMap(project)
+
+        async def told() -> set[str]:
+            assert await code.refresh(60)
+            return known(code)
+
+        assert await told() == {"one", "two", "e"}
+        with monkeypatch.context() as here:
+            here.setattr(service, "run", None)  # whoever starts a process from here on fails
+            write(project, {f"{where}out/e.py": "def edited(): pass\n"})
+            assert await told() == {"one", "two", "edited"}
+            write(
+                project, {f"{where}out/new.py": "def new(): pass\n", f"{where}later/a.py": "def n(): pass\n"}
+            )
+            assert await told() == {"one", "two", "edited", "new", "n"}
+            write(
+                project,
+                {f"{where}out/a/b/deep.py": "def deep(): pass\n", f"{where}out/skipped.py": "x = 1\n"},
+            )
+            assert await told() == {"one", "two", "edited", "new", "n", "deep"}
+            write(project, {f"{where}out/a/b/deep.py": "def st(): pass\n"})
+            assert await told() == {"one", "two", "edited", "new", "n", "st"}
+            (project / where / "out/a/b/deep.py").unlink()
+            (project / where / "out/new.py").unlink()
+            assert await told() == {"one", "two", "edited", "n"}
+        write(project, {".ignore": ""})
+        assert await told() == {"one", "two", "n"}
+        await code.close()
+
+    asyncio.run(session())
+
+
+def test_many_new_files_are_no_reason_to_look_at_everything(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "FRESH_S", 0.0)
+    write(project, {f"many/m{number}.py": f"m{number} = 1\n" for number in range(100)})
+
+    async def session() -> None:
+        code = CodeMap(project)
+        assert await code.refresh(60)
+        monkeypatch.setattr(service, "run", None)  # whoever starts a process from here on fails
+        for text in ("edited", "st"):
+            write(project, {"many/m7.py": f"def {text}(): pass\n"})
+            assert await code.refresh(60)
+            assert known(code) == {"one", "two", text}
+
+    asyncio.run(session())
+
+
 def test_a_few_changes_need_no_other_process(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "FRESH_S", 0.0)
 
