@@ -114,20 +114,21 @@ def _named(header: str) -> str:
 def _hunks(lines: Sequence[str]) -> Iterator[DiffHunk]:
     header = ""
     found: list[DiffLine] = []
-    old = new = 0
+    old = new = ends = 0
     for line in lines:
         if match := _HUNK.match(line):
             if found:
                 yield DiffHunk(header, tuple(found))
             header, found = match[5], []
             old, new = int(match[1]), int(match[3])
+            ends = old + (int(match[2]) if match[2] is not None else 1)
         elif line.startswith("+"):
             found.append(DiffLine("+", line[1:], 0, new))
             new += 1
         elif line.startswith("-"):
             found.append(DiffLine("-", line[1:], old, 0))
             old += 1
-        elif line.startswith(" "):
+        elif line.startswith(" ") or (not line and old < ends):  # diff.suppressBlankEmpty
             found.append(DiffLine(" ", line[1:], old, new))
             old, new = old + 1, new + 1
     if found:

@@ -233,6 +233,23 @@ def test_every_state_between_is_exact(project: Project) -> None:
     assert tree == found.tree
 
 
+def test_blank_lines_that_git_was_told_to_shorten_move_no_hunk(project: Project) -> None:
+    import asyncio
+
+    from kcode.workspace.splitting import tree_with
+
+    project.git("config", "diff.suppressBlankEmpty", "true")
+    lines = [f"{n}\n\n" for n in range(20)]
+    project.stage("blank.txt", "".join(lines))
+    project.git("commit", "-qm", "Blank lines")
+    lines[2], lines[15] = "two\n\n", "fifteen\n\n"
+    project.write("blank.txt", "".join(lines))
+    change = asyncio.run(staging.draftable(project.root, ()))
+    found = splittable(project.root, change)
+    first = project.git("show", f"{tree_with(project.root, found, [1], {})}:blank.txt")
+    assert first.strip() == "".join([*lines[:15], "15\n\n", *lines[16:]]).strip()
+
+
 def test_a_person_reorders_joins_rewords_and_drops_in_the_editor(
     sit: Sit, k2sim: Sim, long: Project, tmp_path: Path
 ) -> None:
