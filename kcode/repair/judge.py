@@ -114,9 +114,9 @@ class Judge:
         """Run ``targets`` with ``files`` (relative path -> content) put in place of the copy's own.
 
         ``collect`` only lists the tests, as skipped ones; ``stop`` ends the run at the first failure of
-        a test that is not ``tolerated``. The tests ``first`` run before the others, each of them, and the
-        others only if they all pass; ``reached`` is told with them alone. Cancelling this call kills the
-        run and the judge. Raises :class:`JudgeFailed`.
+        a test that is not ``tolerated``. The tests ``first`` run before the others, each of them unless one
+        runs out of time, and the others only if they all pass; ``reached`` is told with them alone.
+        Cancelling this call kills the run and the judge. Raises :class:`JudgeFailed`.
         """
         request = self._request(
             targets,

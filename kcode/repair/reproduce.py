@@ -9,10 +9,8 @@ from kcode.repair.judge import Judge, Limits, Verdict
 from kcode.repair.search import Goal, narrowed
 from kcode.repair.target import belongs, matching
 
-HANG_S = 2.0  # CPU time after which a test is taken for one that never ends
-_PATIENT_S = 3.0  # CPU time for the second look at such a test
+HANG_S = 3.0  # CPU time after which a test is taken for one that never ends
 _LAST_LOOK_S = 20.0  # CPU time for the last look, when no patch was found
-_SLOW_S = 60.0  # CPU time of a test in a suite that is known to be slow
 _TRACED_S = 2.0  # CPU time of one traced test; tracing makes it some ten times slower
 _TRACED_FAILING, _TRACED_PASSING = 6, 60
 _QUICK_S = 3.0  # test files that take less are run whole for every candidate
@@ -43,7 +41,6 @@ async def reproduce(judge: Judge, targets: Sequence[str], sentence: str, wall_s:
             problem = listed.problem or f"no test fits {sentence!r}; there are: {known}"
             return Reproduction((), (), listed, False, (), problem)
     verdict = await judge.run(files, Limits(HANG_S, wall_s))
-    verdict = await _patient(judge, verdict, files, wall_s)
     failing = sorted(verdict.failing(), key=list(verdict.outcomes).index)
     asked = [test for test in verdict.outcomes if not targets or belongs(test, targets)]
     wanted = set(asked)
@@ -75,17 +72,6 @@ def _problem(verdict: Verdict, asked: Sequence[str]) -> str:
     if verdict.ended == "killed":
         return "the tests did not finish within their time limit (tests.timeout_s)"
     return "no tests were found"
-
-
-async def _patient(judge: Judge, verdict: Verdict, files: Sequence[str], wall_s: float) -> Verdict:
-    """A slow test is no endless one: where only time ran out, look again with more of it."""
-    if not verdict.hung or len(verdict.failing()) > verdict.hung:
-        return verdict
-    first = min(verdict.failing(), key=list(verdict.outcomes).index)
-    again = await judge.run([first], Limits(_PATIENT_S, min(wall_s, 4 * _PATIENT_S)))
-    if first in again.failing() or not again.passing():
-        return verdict
-    return await judge.run(files, Limits(_SLOW_S, wall_s))
 
 
 async def only_slow(judge: Judge, found: Reproduction) -> bool:

@@ -105,6 +105,16 @@ async def test_a_run_that_ends_early_is_no_interruption(project: Project) -> Non
     assert decided.failing() == {THREE} and not (root / "interrupted").exists()
 
 
+async def test_where_a_deciding_test_does_not_end_the_others_are_not_waited_for(project: Project) -> None:
+    async with judging(project(FILES)) as judge:
+        files = {"app.py": b"def double(x):\n    while True: pass\n"}
+        limits = Limits(per_test_s=0.3, wall_s=20.0)
+        verdict = await judge.run([], limits, files=files, first=[THREE, TWO], stop=True)
+        whole = await judge.run([], limits, files=files)
+    assert verdict.failing() == {THREE} and verdict.hung == 1
+    assert whole.failing() == {TWO, THREE} and whole.hung == 2
+
+
 async def test_a_traced_run_tells_lines_and_what_was_expected(project: Project, fork: bool) -> None:
     files = {
         "app.py": "def pick(xs, n):\n    if n < 0:\n        return None\n    return xs[n]\n",

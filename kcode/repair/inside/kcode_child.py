@@ -180,6 +180,7 @@ class Reporter:
         self.seen: Dict[str, str] = {}
         self.session: Any = None
         self.hung = 0
+        self.running = ""
 
     def pytest_sessionstart(self, session: Any) -> None:
         self.session = session
@@ -197,6 +198,7 @@ class Reporter:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> Iterator[None]:
+        self.running = item.nodeid
         timed = self.arm(self.limit if self.hung < PATIENCE else min(self.limit, IMPATIENT_S))
         try:
             yield
@@ -215,6 +217,8 @@ class Reporter:
     def too_long(self, number: int, frame: Any) -> None:
         self.hung += 1
         self.tell({"hung": self.hung})
+        if self.running in self.first:
+            self.end()  # the others of them would most likely take their time too
         raise TookTooLong("it was stopped after %.1f s of CPU time" % self.limit)
 
     @pytest.hookimpl(hookwrapper=True)

@@ -7,8 +7,9 @@ and pytest for each candidate; where there is no fork, the child is a new proces
 
 Request: ``files`` (path -> base64), ``args`` (pytest targets), ``required`` (ids; a failure of
 another one is tolerated where ``tolerated`` names it), ``stop`` (end at the first failure that counts),
-``first`` (ids that run before the others and all of them; the run ends after them unless all passed),
-``per_test_s`` (CPU seconds), ``wall_s``, ``memory_mb``, ``trace``, ``roots`` ([user's root, scratch root]).
+``first`` (ids that run before the others, all of them unless one runs out of time; the run ends after
+them unless all passed), ``per_test_s`` (CPU seconds), ``wall_s``, ``memory_mb``, ``trace``,
+``roots`` ([user's root, scratch root]).
 ``observe`` ([path, line of a function]: keep what it is called with), ``probe`` (call it with that and
 run no test).
 Answer: ``outcomes`` (id -> passed, failed, skipped), ``seconds`` (id -> s), ``problem`` (collection error),
