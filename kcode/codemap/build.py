@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING
 from kcode.codemap import store
 from kcode.codemap.files import changed_files, listing
 from kcode.codemap.ranking import rank_files
-from kcode.codemap.worker import Result, known_digests, read, read_in_time
+from kcode.codemap.worker import Result, known_digests, read_in_time
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+    from kcode.codemap.standby import Standby
 
 FEW = 60  # files: fewer are parsed right here, where starting a process would take longer
 KEPT_DAYS = 14  # how long contents of other branches are kept
@@ -61,8 +63,8 @@ def build(root: Path, *, workers: int = 0, apart: bool = False) -> Built:
             return _build(path, root, workers, started, apart)
 
 
-def update_few(root: Path, paths: Sequence[str]) -> bool:
-    """Read these files again, which may be gone, in this process; whether the ranks are still of the graph.
+def update_few(root: Path, paths: Sequence[str], standby: Standby) -> bool:
+    """Read these files again, which may be gone; whether the ranks are still of the graph.
 
     Raises OSError and sqlite3.Error.
     """
@@ -74,10 +76,7 @@ def update_few(root: Path, paths: Sequence[str]) -> bool:
             changed, gone = changed_files(root, paths, known)
             if not changed and not gone:
                 return store.fact(connection, "ranked") == "yes"
-            digests = frozenset[
-                bytes
-            ]()  # a content that is known costs one parse here, all digests cost more
-            results = [found for each in changed if (found := read(str(root), each, digests)) is not None]
+            results = standby.read(root, changed)
             with store.transaction(connection):
                 same = _connects(connection, known.values()) == _new_connections(results) and not gone
                 _Recorder(connection).take(results)

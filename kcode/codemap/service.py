@@ -19,6 +19,7 @@ from kcode.safety.process import Finished, child_environment, run, run_sync
 if TYPE_CHECKING:  # what an update needs is imported by the update: every session has a map, few ask it
     import sqlite3
 
+    from kcode.codemap.standby import Standby
     from kcode.codemap.watch import Watch
 
 BUILD_S = 1_800.0  # longest time for one update
@@ -44,6 +45,12 @@ class CodeMap:
         from kcode.codemap.watch import Watch
 
         return Watch(self.root)
+
+    @cached_property
+    def _standby(self) -> Standby:
+        from kcode.codemap.standby import Standby
+
+        return Standby()
 
     @property
     def updating(self) -> bool:
@@ -75,7 +82,9 @@ class CodeMap:
                 connection.close()
 
     async def close(self) -> None:
-        """Stop an update that still runs; what it has recorded stays."""
+        """Stop an update that still runs, and the process that stands by; what has been recorded stays."""
+        if "_standby" in self.__dict__:
+            await asyncio.to_thread(self._standby.close)
         if self._updating is not None and not self._updating.done():
             self._updating.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -110,7 +119,7 @@ class CodeMap:
         if paths is None or len(paths) > FEW:
             return False
         try:
-            ranked = await asyncio.to_thread(update_few, self.root, paths)
+            ranked = await asyncio.to_thread(update_few, self.root, paths, self._standby)
         except (OSError, sqlite3.Error):
             return False  # the full update says what is wrong
         self.problem = ""

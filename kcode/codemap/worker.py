@@ -3,6 +3,9 @@
 ``python -m kcode.codemap.worker OUTPUT`` reads JSON from stdin: the workspace's folder, the paths, and the
 index, whose contents need no parsing. It appends to OUTPUT marshalled lists of results, each behind its
 length in four bytes, so that they can be recorded while it works.
+
+Without OUTPUT it stands by: each line of stdin is a task without an index, and for each path a list goes to
+stdout. It ends with stdin, or when no task has come for :data:`IDLE_S`.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import os
 import signal
 import stat
 import sys
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
@@ -27,6 +31,7 @@ Result = tuple[str, int, int, bytes, Entry | None]
 """Path, size, time in ns, digest; and the tags, None for a content that is known."""
 
 FRAME = 100  # files whose results are written at a time
+IDLE_S = 300.0
 FILE_S = 60.0  # of the processor: a grammar that takes longer for one file hangs
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -105,7 +110,24 @@ def at_path(out: Path) -> Path:
     return out.with_suffix(".at")
 
 
+def stand_by() -> int:
+    out = sys.stdout.buffer
+    while True:
+        idle = threading.Timer(IDLE_S, os._exit, (0,))
+        idle.daemon = True
+        idle.start()
+        line = sys.stdin.buffer.readline()
+        idle.cancel()
+        if not line:
+            return 0
+        task = json.loads(line)
+        for path in task["paths"]:
+            write_frame(out, [read_in_time(task["root"], path, frozenset())])
+
+
 def main() -> int:
+    if len(sys.argv) < 2:
+        return stand_by()
     task = json.load(sys.stdin)
     known = known_digests(Path(task["index"]))
     paths = task["paths"]

@@ -21,6 +21,7 @@ from kcode.codemap.files import MOST_LOOSE, listing
 from kcode.codemap.languages import QUERIES
 from kcode.codemap.ranking import around, ranking
 from kcode.codemap.service import build_now
+from kcode.codemap.standby import Standby
 from kcode.tools.mapping import measure
 from kcode.workspace.listing import list_files
 from tests.codemap.conftest import git, write
@@ -269,10 +270,12 @@ def test_a_few_files_are_read_again_at_once(repo: Path) -> None:
     write(repo, {"m1.py": "def one(): pass\n", "m2.py": "def two(): one()\n"})
     build(repo)
     write(repo, {"m1.py": "def one(more): pass\n"})
-    assert update_few(repo, ["m1.py"]), "what connects files is as it was: so are the ranks"
+    standby = Standby()
+    assert update_few(repo, ["m1.py"], standby), "what connects files is as it was: so are the ranks"
     write(repo, {"m1.py": "def other(): two()\n", "m3.py": "def three(): pass\n"})
     (repo / "m2.py").unlink()
-    assert not update_few(repo, ["m1.py", "m2.py", "m3.py", "never.py"])
+    assert not update_few(repo, ["m1.py", "m2.py", "m3.py", "never.py"], standby)
+    standby.close()
     index = store.open_for_reading(store.index_path(repo))
     assert index is not None
     assert [place.path for place in asking.find_symbol(index, "three")] == ["m3.py"]
@@ -291,16 +294,19 @@ FAULTS = {
 }
 
 
+SOON = (  # a minute is long for a test
+    "import signal\nreal = signal.setitimer\n"
+    "signal.setitimer = lambda which, seconds: real(which, min(seconds, 0.5))\n"
+)
+
+
 @pytest.mark.parametrize("many", [False, True], ids=["few files", "many files"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_file_on_which_a_grammar_fails_is_left_out_and_the_others_are_read(
     repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str, many: bool
 ) -> None:
     (tmp_path / "tree_sitter_kotlin.py").write_text(FAULTS[fault])
-    (tmp_path / "sitecustomize.py").write_text(  # a minute is long for a test
-        "import signal\nreal = signal.setitimer\n"
-        "signal.setitimer = lambda which, seconds: real(which, min(seconds, 0.5))\n"
-    )
+    (tmp_path / "sitecustomize.py").write_text(SOON)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     write(repo, {f"m{number}.py": f"def f{number}(): pass\n" for number in range(200 if many else 5)})
     write(repo, {"m3a.kt": "class Hidden\n"})
@@ -323,6 +329,40 @@ def test_a_file_on_which_a_grammar_fails_is_left_out_and_the_others_are_read(
         )["parsed"]
         == 0
     ), "what fails is not tried again"
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_grammar_that_fails_on_a_changed_file_does_not_take_the_session(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    write(repo, {"m1.py": "def one(): pass\n", "m2.py": "def two(): pass\n", "m3.kt": "class Three\n"})
+    build(repo)
+    (tmp_path / "tree_sitter_kotlin.py").write_text(FAULTS[fault])
+    (tmp_path / "sitecustomize.py").write_text(SOON)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    for name, text in (("m1.py", "new"), ("m2.py", "other")):
+        write(repo, {name: f"def {text}(): pass\n", "m3.kt": f"class {text.title()}\n"})
+    standby = Standby()
+    update_few(repo, ["m1.py", "m3.kt", "m2.py"], standby)
+    index = store.open_for_reading(store.index_path(repo))
+    assert index is not None
+    assert [place.path for place in asking.find_symbol(index, "new")] == ["m1.py"]
+    assert [place.path for place in asking.find_symbol(index, "other")] == ["m2.py"]
+    assert not store.definitions_in(index, "m3.kt")
+    index.close()
+    write(repo, {"m1.py": "def again(): pass\n"})
+    child = standby._child
+    update_few(repo, ["m1.py", "m3.kt"], standby)  # what fails is not tried again
+    assert standby._child is child is not None
+    child.process.kill()
+    child.process.wait()
+    with pytest.raises(OSError, match="-9"):
+        standby.read(repo, ["m1.py"])
+    assert [path for path, *_ in standby.read(repo, ["m1.py"])] == ["m1.py"]
+    started = standby._child
+    standby.close()
+    assert started is not None
+    assert started.process.returncode is not None
 
 
 def test_files_whose_grammar_is_not_installed_are_told_and_read_once_it_is(

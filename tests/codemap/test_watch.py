@@ -120,7 +120,7 @@ def test_what_happens_in_a_repository_within_is_known_too(
         assert await code.refresh(60)
         assert known(code) == {"one", "two", "e"}
         with monkeypatch.context() as here:
-            here.setattr(service, "run", None)  # whoever starts a process from here on fails
+            here.setattr(service, "run", None)  # whoever begins a full update from here on fails
             write(
                 project, {f"{where}/a.py": "def edited(): pass\n", f"{where}/skipped.py": "def n(): pass\n"}
             )
@@ -154,7 +154,7 @@ def test_what_ripgreps_rules_bring_back_is_known_when_it_changes(
 
 
 @pytest.mark.parametrize("where", ["", "inner/"], ids=["here", "in a repository within"])
-def test_what_happens_to_files_that_are_brought_back_is_known_without_another_process(
+def test_what_happens_to_files_that_are_brought_back_is_known_without_a_full_update(
     project: Path, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "FRESH_S", 0.0)
@@ -174,7 +174,7 @@ def test_what_happens_to_files_that_are_brought_back_is_known_without_another_pr
 
         assert await told() == {"one", "two", "e"}
         with monkeypatch.context() as here:
-            here.setattr(service, "run", None)  # whoever starts a process from here on fails
+            here.setattr(service, "run", None)  # whoever begins a full update from here on fails
             write(project, {f"{where}out/e.py": "def edited(): pass\n"})
             assert await told() == {"one", "two", "edited"}
             write(
@@ -207,25 +207,27 @@ def test_many_new_files_are_no_reason_to_look_at_everything(
     async def session() -> None:
         code = CodeMap(project)
         assert await code.refresh(60)
-        monkeypatch.setattr(service, "run", None)  # whoever starts a process from here on fails
+        monkeypatch.setattr(service, "run", None)  # whoever begins a full update from here on fails
         for text in ("edited", "st"):
             write(project, {"many/m7.py": f"def {text}(): pass\n"})
             assert await code.refresh(60)
             assert known(code) == {"one", "two", text}
+        await code.close()
 
     asyncio.run(session())
 
 
-def test_a_few_changes_need_no_other_process(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_few_changes_need_no_full_update(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "FRESH_S", 0.0)
 
     async def session() -> None:
         code = CodeMap(project)
         assert await code.refresh(60)
-        monkeypatch.setattr(service, "run", None)  # whoever starts a process from here on fails
+        monkeypatch.setattr(service, "run", None)  # whoever begins a full update from here on fails
         write(project, {"a.py": "def edited(): pass\n", "new.py": "def new(): pass\n"})
         assert await code.refresh(60)
         assert known(code) == {"edited", "two", "new"}
+        await code.close()
 
     asyncio.run(session())
 
