@@ -89,5 +89,5 @@ def test_a_failed_command_shows_its_last_lines_and_a_steering_message_is_told() 
         "  | c",
         "  | d",
         "",
-        "[you] use tabs",
+        "[you] use␛[2J tabs",
     ]
