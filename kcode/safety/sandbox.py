@@ -33,7 +33,8 @@ _DENIED = re.compile(
     r"|(?:cannot|can't|failed to) connect to the docker (?:daemon|api)|error dialing"
     r"|network access is disabled|unable to resolve host"
     r"|failed to lookup address|unknown ?host(?:exception)?\b|\blookup \S+ on \S+:\d+: "
-    r"|gpg failed to sign|error connecting to agent|connection to your authentication agent",
+    r"|usable (?:local|wildcard) ip|gpg failed to sign"
+    r"|error connecting to agent|connection to your authentication agent",
     re.IGNORECASE,
 )
 

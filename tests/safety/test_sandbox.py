@@ -114,6 +114,7 @@ def test_status_tells_people_what_holds() -> None:
         "java.net.UnknownHostException: repo.example.org",
         "failed to connect to the docker API at unix:///var/run/docker.sock",
         "Error connecting to agent: No such file or directory",
+        "Could not determine a usable local IP for this machine.",
         "Could not open a connection to your authentication agent.",
     ],
 )
