@@ -119,9 +119,9 @@ class ConsoleDesk:
     async def line(self, question: str) -> str | None:
         if not self.person:
             return None
-        sys.stderr.write(f"{question} ")
-        sys.stderr.flush()
-        with _ctrl_c_raises():
+        with _ctrl_c_raises():  # from before the question: an answer may be as quick as its first letter
+            sys.stderr.write(f"{question} ")
+            sys.stderr.flush()
             line = self.keys.readline()
         return line.strip() if line else None
 
