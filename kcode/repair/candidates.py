@@ -20,7 +20,7 @@ from kcode.workspace.errors import Unencodable
 _LINES, _INSERTIONS, _PAIRS, _WHOLE = 60, 40, 12, 3  # how many holes a stage tries at most
 _LINE_TOKENS, _BLOCK_TOKENS, _WHOLE_TOKENS = 64, 128, 400
 _FRONT, _CLOSE = 6, 0.2  # lines that stand out: at most so many, and so near to the first one's score
-_UNWEIGHED = 6  # lines that are filled before any is weighed
+_UNWEIGHED = 16  # lines that are filled before any is weighed: most functions have no more
 _CREATIVE = 0.8  # temperature of the sampled stages
 
 

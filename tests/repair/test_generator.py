@@ -91,11 +91,11 @@ class Weighing(GivenLines):
 
 
 async def test_the_first_lines_are_filled_before_any_is_weighed(tmp_path: Path) -> None:
-    body = "".join(f"    a = a + {number}\n" for number in range(9))
-    found = suspected(tmp_path, f"def f(a):\n{body}    return a\n", range(2, 11))
+    body = "".join(f"    a = a + {number}\n" for number in range(19))
+    found = suspected(tmp_path, f"def f(a):\n{body}    return a\n", range(2, 21))
     model = Weighing()
     generator = Generator(model, found, (), on_weighed=lambda *_: None, wants_weighing=lambda: True)
     await first(generator, 40)
-    assert model.done[:6] == ["fill"] * 6
-    assert model.done[6:12] == ["weigh"] * 6
-    assert model.done[12:14] == ["fill", "weigh"]
+    assert model.done[:16] == ["fill"] * 16
+    assert model.done[16:32] == ["weigh"] * 16
+    assert model.done[32:34] == ["fill", "weigh"]
