@@ -70,7 +70,7 @@ class SecretKeeping:
             return self._vault.mask_own(text)
         masked = self._vault.mask(text, typed=typed)
         if masked is not text:
-            found = count([masked])
+            found = {name: None for name in count([masked]) if self._vault.of(name) is not None}
             self._masked |= found
             self._turn |= found
         return masked

@@ -162,6 +162,18 @@ def test_a_search_for_a_secret_finds_it(k2sim: Any, open_session: Open, repo: Pa
     assert SECRET not in text
 
 
+def test_a_word_that_only_looks_like_a_placeholder_is_not_counted_and_can_be_edited(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    (repo / "notes.md").write_text(f"KCODE_SECRET_PASSWORD_0A1B2C3D is one\n{TEXT}\n")
+    edit = {"old_text": "KCODE_SECRET_PASSWORD_0A1B2C3D is", "new_text": "KCODE_SECRET_PASSWORD_0A1B2C3D was"}
+    read, change = call("read_file", path="notes.md"), call("edit_file", path="notes.md", edits=[edit])
+    session = open_session(k2sim([use(read), use(change), say("done")]), **EDITS)
+    run_turn(session, "go")
+    assert (repo / "notes.md").read_text() == f"KCODE_SECRET_PASSWORD_0A1B2C3D was one\n{TEXT}\n"
+    assert session.secrets.masked == 1
+
+
 def test_a_placeholder_of_nothing_is_refused(k2sim: Any, open_session: Open, repo: Path) -> None:
     made = "KCODE_SECRET_PASSWORD_" + "0123ABCD"
     sim = k2sim([use(call("write_file", path="a.txt", content=made)), say("ok")])
