@@ -81,8 +81,9 @@ async def _clear(sitting: Sitting, session: Session, argument: str) -> None:
 async def _exit(sitting: Sitting, session: Session, argument: str) -> None:
     if session.busy:  # typed while the model works: the turn is ended, its history is true
         return sitting.leave()
+    # Also where it was typed at the very end of a turn, when nobody waited for a message yet.
     sitting.leaving = True
-    return None
+    return sitting.stage.leave()
 
 
 def _modes(sitting: Sitting) -> list[tuple[str, str]]:
