@@ -7,6 +7,7 @@ Memory and processes are looked at some times a second, because the kernel's own
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -56,8 +57,21 @@ class Watch:
                 if pid not in self._limited:
                     self._limit(pid)
             if why := self._exceeded(members):
+                self._halt()
                 self._too_much(why)
                 return
+
+    def _halt(self) -> None:
+        """What multiplies must not go on doing so while it is being ended: nothing that is stopped forks."""
+        seen: set[int] = set()
+        for _ in range(100):
+            more = [pid for pid in leftovers.family(self._pid) if pid not in seen]
+            if not more:
+                return
+            for pid in more:
+                with suppress(OSError):
+                    os.kill(pid, signal.SIGSTOP)
+            seen.update(more)
 
     def _exceeded(self, members: list[int]) -> str:
         if self._limits.processes and len(members) > self._limits.processes:
