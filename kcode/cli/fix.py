@@ -17,6 +17,7 @@ from kcode.cli.root import Flags, option_for
 from kcode.i18n import _
 
 if TYPE_CHECKING:
+    from kcode.agent.session import Session
     from kcode.cli.fixview import FixDesk
     from kcode.repair.result import RepairResult
     from kcode.ui.fixing import Taken, Wanted
@@ -128,6 +129,7 @@ async def _run(flags: Flags, wanted: Wanted, as_json: bool, workspace: Workspace
     ensure_model(start.settings)
     provider = open_provider(start.settings)
     stages = Stages()
+    drafting: list[Session] = []  # what drafts a commit's message
     try:
         result = await repair(
             workspace.root,
@@ -140,15 +142,21 @@ async def _run(flags: Flags, wanted: Wanted, as_json: bool, workspace: Workspace
         )
         stages.close()
 
-        def session() -> Any:
+        def session() -> Session:
             from kcode.agent.session import Session
 
-            return Session.open(workspace.root, start.settings, provider, errand="commit")
+            drafting.append(Session.open(workspace.root, start.settings, provider, errand="commit"))
+            return drafting[-1]
 
         return await _conclude(result, wanted, as_json, workspace, desk, session)
     finally:
         stages.close()
-        await provider.close()
+        for each in drafting:
+            if each.cost.requests:
+                print(_("cost: {cost}").format(cost=each.cost.text()), file=sys.stderr)
+            await each.close()  # and the provider with it
+        if not drafting:
+            await provider.close()
 
 
 def from_root(wanted: Wanted, root: Path) -> Wanted:

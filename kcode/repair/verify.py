@@ -67,7 +67,7 @@ class Proof:
             said.append(self.not_run or "the whole suite was not run to its end within the time limit")
         left = sorted(self.after.failed - set(self.still_failing) - set(self.broken))
         if left and self.ok:
-            said.append(f"failing before and after, for another reason: {', '.join(left[:5])}")
+            said.append(f"failing before and after: {', '.join(left[:5])}")
         if self.still_failing:
             said.append(f"still failing: {', '.join(self.still_failing[:5])}")
         if self.broken:

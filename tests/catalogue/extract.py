@@ -122,7 +122,7 @@ PUT_TOGETHER = {
         "the test files concerned: before {counts}; after {counts2}; nothing that passed before fails",
         "the tests that the change can reach: {counts}",
         "the whole suite was not run to its end within the time limit",
-        "failing before and after, for another reason: {tests}",
+        "failing before and after: {tests}",
         "still failing: {tests}",
         "broken by the patch: {tests}",
         "passed before, and skipped or gone now: {tests}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -166,6 +167,7 @@ def test_the_patch_alone_is_committed_on_a_new_branch_with_the_users_hooks(
     done = kcode("fix", "--yes", "--commit", "--branch", "fix/sum", cwd=shop, env=env_of(sim))
     assert done.returncode == 0, done.stderr
     assert git(shop, "log", "-1", "--format=%s") == "Add prices instead of taking them away"
+    assert re.search(r"^cost: ", done.stderr, re.MULTILINE), "what the message cost"
     assert git(shop, "show", "--name-only", "--format=").splitlines() == ["src/shop.js"]
     assert git(shop, "branch", "--show-current") == "fix/sum"
     assert git(shop, "diff", "--cached", "--name-only") == "notes.txt"

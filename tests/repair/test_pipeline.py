@@ -293,7 +293,7 @@ async def test_of_two_defects_one_is_repaired_and_the_other_named(
     }
     result = await fix(project(files), filling(RIGHT), settings, "test_shop.py")
     assert result.status == "fixed"
-    assert "failing before and after, for another reason: test_tax.py::test_tax" in result.proof
+    assert "failing before and after: test_tax.py::test_tax" in result.proof
 
 
 async def test_a_slow_test_is_not_taken_for_an_endless_one(project: Project, settings: Settings) -> None:
