@@ -120,7 +120,7 @@ def _run_editor(argv: list[str]) -> None:
     from kcode.errors import EnvironmentProblem
 
     try:
-        code = subprocess.run(argv, check=False).returncode
+        code = subprocess.run(argv, check=False).returncode  # noqa: S603 - the editor that the user chose
     except OSError as error:
         raise EnvironmentProblem(f"{argv[0]}: cannot be started ({error.strerror})", "set EDITOR") from None
     if code != 0:

@@ -158,10 +158,10 @@ def _first_of_repeated(text: str, repairs: list[str]) -> Any:
 def _closed(text: str, repairs: list[str]) -> Any:
     """Only closing brackets are missing at the end: every string is whole, every key has its value."""
     opened: list[str] = []
-    for token in _TOKENS.findall(text):
-        if token in "[{":
-            opened.append("]" if token == "[" else "}")
-        elif token in "]}" and (not opened or opened.pop() != token):
+    for sign in _TOKENS.findall(text):
+        if sign in "[{":
+            opened.append("]" if sign == "[" else "}")
+        elif sign in "]}" and (not opened or opened.pop() != sign):
             return None
     if not opened or not text.startswith("{") or text[-1].isdigit():  # 1 might have become 12
         return None

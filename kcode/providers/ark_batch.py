@@ -39,7 +39,7 @@ class BatchPolicy(RetryPolicy):
             return None
         asked = error.facts.retry_after_s
         growth = min(self.cap_s, self.base_s * 2.0 ** min(attempt - 1, 16))
-        wait = growth * random.uniform(0.75, 1.0) if asked is None else asked + random.uniform(0, 0.1)
+        wait = growth * random.uniform(0.75, 1.0) if asked is None else asked + random.uniform(0, 0.1)  # noqa: S311 - spreads retries
         return None if time.monotonic() + wait > self.deadline else wait
 
 

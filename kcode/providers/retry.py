@@ -40,9 +40,9 @@ class RetryPolicy:
             return None
         asked = error.facts.retry_after_s
         if asked is not None:
-            return None if asked > LONGEST_WAIT_S else asked + random.uniform(0, 0.1)
+            return None if asked > LONGEST_WAIT_S else asked + random.uniform(0, 0.1)  # noqa: S311 - spreads retries
         growth = 1.5 * 3 ** (attempt - 1) if isinstance(error, RateLimited) else 2.0 ** (attempt - 1)
-        return min(self.cap_s, self.base_s * growth) * random.uniform(0.75, 1.0)
+        return min(self.cap_s, self.base_s * growth) * random.uniform(0.75, 1.0)  # noqa: S311 - spreads retries
 
 
 async def with_retries(

@@ -36,13 +36,13 @@ def argv(
     """All up to the ``--``. Paths are real ones; a later mount covers an earlier one."""
     words = [program(), "--unshare-user", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev"]
     words += ["--proc", "/proc", "--ro-bind-try", "/proc/sys", "/proc/sys"]
-    words += ["--tmpfs", "/run", "--tmpfs", "/tmp"]
+    words += ["--tmpfs", "/run", "--tmpfs", "/tmp"]  # noqa: S108 - an empty one, inside
     for name in _OF_THE_SYSTEM:
         words += ["--ro-bind-try", name, name]
-    if os.path.ismount("/dev/shm"):
-        words += ["--tmpfs", "/dev/shm"]
+    if os.path.ismount("/dev/shm"):  # noqa: S108 - looked at only
+        words += ["--tmpfs", "/dev/shm"]  # noqa: S108 - an empty one, inside
     for path in sockets:
-        if not path.is_relative_to("/run") and not path.is_relative_to("/tmp"):
+        if not path.is_relative_to("/run") and not path.is_relative_to("/tmp"):  # noqa: S108 - looked at only
             words += ["--ro-bind-try", "/dev/null", str(path)]
     above: list[Path] = []
     inside: list[Path] = []

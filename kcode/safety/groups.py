@@ -25,8 +25,10 @@ def wait_unreaped(process: subprocess.Popen[bytes]) -> None:
 def signal_group(process: subprocess.Popen[bytes], *, hard: bool) -> None:
     if _WINDOWS:
         if process.poll() is None:
-            subprocess.run(
-                ["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False
+            subprocess.run(  # noqa: S603 - our own words
+                ["taskkill", "/T", "/F", "/PID", str(process.pid)],  # noqa: S607 - the system's, wherever
+                capture_output=True,
+                check=False,
             )
         return
     with suppress(ProcessLookupError, PermissionError):

@@ -27,7 +27,7 @@ _SOCKETS = (
     "/run/systemd/private", "/var/snap/lxd/common/lxd/unix.socket", "/var/run/docker.sock",
 )  # fmt: skip
 _OF_A_USER = ("bus", "systemd/private", "docker.sock", "podman/podman.sock", "gnupg", "keyring", "gcr")
-_FOLDERS = ("/tmp/.X11-unix", "/tmp/.ICE-unix", "/run/screen")
+_FOLDERS = ("/tmp/.X11-unix", "/tmp/.ICE-unix", "/run/screen")  # noqa: S108 - hidden, never written
 _LISTENS = 0x10000  # in the flags of /proc/net/unix
 _LEADS_OUT = re.compile(
     r"SSH_AUTH_SOCK|SSH_AGENT_PID|GPG_AGENT_INFO|GNOME_KEYRING_\w+|DBUS_\w+|XAUTHORITY|DISPLAY"
@@ -69,7 +69,7 @@ def open_sockets(environ: Mapping[str, str], writable: Sequence[Path]) -> tuple[
     named.append(Path.home() / ".docker/run/docker.sock")
     if agent := environ.get("SSH_AUTH_SOCK", ""):
         named.append(Path(agent))
-    homes = (f"{user}/", "/tmp/", f"{Path.home()}/")
+    homes = (f"{user}/", "/tmp/", f"{Path.home()}/")  # noqa: S108 - looked at only
     named += [Path(path) for path in _listening() if path.startswith(homes)]
     found = [Path(os.path.realpath(socket)) for path in named for socket in _sockets(path)]
     return tuple(one for one in dict.fromkeys(found) if not any(one.is_relative_to(own) for own in writable))

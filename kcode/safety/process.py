@@ -306,7 +306,7 @@ def _start(
 
     def popen(command: Sequence[str], **more: Any) -> subprocess.Popen[bytes]:
         more = {"env": environment, **more}
-        return subprocess.Popen(list(command), cwd=cwd, start_new_session=not _WINDOWS, **pipes, **more)
+        return subprocess.Popen(list(command), cwd=cwd, start_new_session=not _WINDOWS, **pipes, **more)  # noqa: S603 - the one door; what passes was judged by policy
 
     try:
         if confine is None:

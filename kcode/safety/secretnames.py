@@ -47,7 +47,7 @@ _KEY_OF = (
     r"(?:api|app|access|auth|secret|private|encrypt(?:ion)?|sign(?:ing)?|client|account|storage|master"
     r"|subscription|service|deploy|webhook|consumer|license|hmac|session|jwt|ark)[_.-]?$"
 )
-_NOT_THE_SECRET = (
+_ONLY_ABOUT_IT = (
     r"(?:s?[_-]?(?:ids?|names?|types?|ur[li]s?|paths?|files?|hash(?:es)?|digest|lengths?|len|sizes?|fields?|headers?|prefix"
     r"|suffix|counts?|limits?|expir\w*|ttl|class|params?|labels?|placeholder|regexp?|patterns?|errors?|message|text|hint"
     r"|reset|policy|manager|provider|store|endpoint|usage|used|kind|env|var|index|pos|position|format|version|algorithm"
@@ -74,7 +74,7 @@ def found(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _value(text: str, at: int, word: str) -> tuple[int, int, str] | None:
     match = _pattern(_ASSIGNED).match(text, at)
-    if match is None or _pattern(_NOT_THE_SECRET).match(match["rest"]):
+    if match is None or _pattern(_ONLY_ABOUT_IT).match(match["rest"]):
         return None
     if word == "key" and not _pattern(_KEY_OF).search(text[max(0, at - 14) : at]):
         return None

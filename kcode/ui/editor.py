@@ -52,7 +52,7 @@ def _started(editor: str, path: Path) -> subprocess.Popen[bytes]:
     windows = sys.platform == "win32"
     argv = [*shlex.split(editor, posix=False)] if windows else ["/bin/sh", "-c", f'{editor} "$@"', editor]
     try:
-        return subprocess.Popen([*argv, str(path)], env=child_environment())
+        return subprocess.Popen([*argv, str(path)], env=child_environment())  # noqa: S603 - the editor that the user chose
     except OSError as error:
         raise EnvironmentProblem(
             _("the editor {editor} cannot be started ({reason})").format(

@@ -124,7 +124,7 @@ def serve(request: Note, control: int, fork: bool) -> Optional[Note]:
         os.close(writing)
         process: Child = None
     else:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - this file itself, by the same interpreter
             [sys.executable, os.path.abspath(__file__), "--once"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

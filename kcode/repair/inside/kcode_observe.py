@@ -55,7 +55,7 @@ class Observer:
             if len(data) <= LONGEST:
                 self.inputs.setdefault(data)
                 self.module = frame.f_globals["__name__"]
-        except Exception:  # whatever a foreign object does when it is pickled
+        except Exception:  # noqa: S110 - whatever a foreign object does when it is pickled
             pass
         finally:
             sys.setprofile(self.watch)
@@ -87,9 +87,9 @@ def answers(probe: Dict[str, Any]) -> List[str]:
     signal.signal(signal.SIGALRM, too_long)
     found = []
     for number, text in enumerate(probe["inputs"]):
-        chance = random.Random(number)
+        chance = random.Random(number)  # noqa: S311 - repeatable variations
         for variation in range(1 + VARIATIONS):
-            given, keywords = pickle.loads(base64.b64decode(text))
+            given, keywords = pickle.loads(base64.b64decode(text))  # noqa: S301 - pickled above, in the same project's process
             if variation:
                 given = [varied(one, chance) for one in given]
             found.append(answer(function, given, keywords))
