@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from kcode.repair.candidates import Candidate
-from kcode.repair.judge import Judge, Limits
+from kcode.repair.judge import Judging, Limits
 from kcode.repair.localise import Localisation
 
 _AT_MOST = 12  # patches that are compared
@@ -19,7 +19,7 @@ _LIMITS = Limits(per_test_s=5.0, wall_s=10.0)
 
 
 async def compared_on_inputs(
-    judge: Judge, found: Localisation, targets: Sequence[str], passing: Sequence[Candidate]
+    judge: Judging, found: Localisation, targets: Sequence[str], passing: Sequence[Candidate]
 ) -> list[Candidate]:
     """``passing`` with ``agreeing``: the share of the compared patches that answer alike, from 0 to 1.
 

@@ -6,7 +6,6 @@ ten of what is found at all; a missing line comes next; then sampling; whole fun
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,6 @@ from kcode.providers.base import Completion, Infiller, Weigher
 from kcode.repair.fim import Hole, header, prompt
 from kcode.repair.localise import Localisation, Suspect
 from kcode.repair.source import Scope, Source, physical_lines
-from kcode.workspace.errors import Unencodable
 
 _LINES, _INSERTIONS, _PAIRS, _WHOLE = 60, 40, 12, 3  # how many holes a stage tries at most
 _LINE_TOKENS, _BLOCK_TOKENS, _WHOLE_TOKENS = 64, 128, 400
@@ -180,7 +178,7 @@ class Generator:
         else:
             for source, scope in self._scopes()[:_WHOLE]:
                 if scope.name:
-                    yield source, scope, Hole(scope.body, scope.last)
+                    yield source, scope, Hole(scope.body, source.inner_last(scope))
 
     def _lines(self, kind: str) -> Sequence[Suspect]:
         """For sampling, among equally suspicious lines those come first of which the model is least sure."""
@@ -220,10 +218,11 @@ class Generator:
         for source, scope in self._scopes():
             ran = {one.line for one in self.found.suspects if one.path == source.path}
             starts = {line for line, first in source.statement_of.items() if line == first}
-            for line in range(scope.body, scope.last + 2):
-                near = line in ran or line - 1 in ran or line == scope.last + 1
-                begins = line in starts or line == scope.last + 1 or not _inside(source, line)
-                dead = line > scope.body and _ends_block(source.lines[line - 2]) and line > scope.last
+            last = source.inner_last(scope)
+            for line in range(scope.body, last + 2):
+                near = line in ran or line - 1 in ran or line == last + 1
+                begins = line in starts or line == last + 1 or not _inside(source, line)
+                dead = line > scope.body and _ends_block(source.lines[line - 2]) and line > last
                 if scope.name and near and begins and not dead:
                     yield source, scope, Hole(line, line - 1)
                     given += 1
@@ -271,22 +270,8 @@ def _stands_alone(new: str, old: str) -> bool:
 
 
 def key_of(source: Source, text: str, line: int) -> str | None:
-    """What ``text``, a changed ``source``, means: equal for texts that differ in spelling alone.
-
-    The change lies in the function at ``line``; only that one is parsed. None where it does not parse, or
-    cannot be written in the file's encoding.
-    """
-    scope = source.scope_at(line)
-    lines = physical_lines(text)
-    grown = len(lines) - len(source.lines)
-    part = "".join(lines[scope.first - 1 : scope.last + grown])
-    indented = part[:1] in (" ", "\t")
-    try:
-        source.file.encode(part)
-        tree = ast.parse("if 1:\n" + part if indented else part)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, Unencodable):
-        return None
-    return f"{source.path}\0{scope.first}\0{ast.dump(tree)}"
+    """What ``text``, a changed ``source``, means: see :meth:`kcode.repair.source.Source.meaning`."""
+    return source.meaning(text, line)
 
 
 def changed_lines(source: Source, text: str) -> tuple[Hole, tuple[str, ...]]:

@@ -41,6 +41,9 @@ def claims_of(failures: Sequence[TracedFailure]) -> tuple[str, ...]:
 
 def header(source: Source, scope: Scope, cases: Sequence[str]) -> str:
     """What stands above the function: stable for all holes of one function, so the model reads it once."""
+    own = source.above(scope, cases)
+    if own is not None:
+        return own
     parts = _skeleton(source, scope)
     prose = "" if scope.docstring else _prose(source)
     if prose:

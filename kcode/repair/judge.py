@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, Protocol
 
 from kcode.errors import EnvironmentProblem
 from kcode.safety.process import Spawned, child_environment, spawn
@@ -75,6 +75,27 @@ class Observed:
 
 class JudgeFailed(EnvironmentProblem):
     """The judge process could not be started or died; nothing was judged."""
+
+
+class Judging(Protocol):
+    """Who runs tests on candidates: :class:`Judge` for pytest, the suite's own runner for the rest."""
+
+    async def run(
+        self,
+        targets: Sequence[str],
+        limits: Limits,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        tolerated: Sequence[str] = (),
+        first: Sequence[str] = (),
+        stop: bool = False,
+    ) -> Verdict: ...
+
+    async def observe(self, targets: Sequence[str], limits: Limits, path: str, line: int) -> Observed: ...
+
+    async def probe(
+        self, observed: Observed, function: str, limits: Limits, files: Mapping[str, bytes]
+    ) -> tuple[str, ...]: ...
 
 
 class Judge:

@@ -128,6 +128,10 @@ class Mutations:
 
 def edits_at(source: Source, line: int, vocabulary: Vocabulary) -> Iterator[Edit]:
     """Every mutation of what begins on ``line``, in no order; equal texts may occur twice."""
+    own = source.small_changes(line)
+    if own is not None:
+        yield from own
+        return
     nodes = source.nodes_at.get(line, ())
     for node, parents in nodes:
         place = Place(source, node, parents, vocabulary)

@@ -14,7 +14,7 @@ from kcode.repair.combine import Partial, progress_of
 from kcode.repair.events import CandidatePassed, CandidatesTried, Listener
 from kcode.repair.fim import claims_of
 from kcode.repair.interleave import Sources
-from kcode.repair.judge import Judge, Limits, TracedFailure, Verdict
+from kcode.repair.judge import Judging, Limits, TracedFailure, Verdict
 from kcode.repair.likelihood import weighed
 from kcode.repair.localise import Localisation
 from kcode.repair.rank import special_case, takes_away
@@ -88,7 +88,7 @@ class Search:
     ``imitating`` pass only because they decide by the values of the tests: they are no repairs.
     """
 
-    judge: Judge
+    judge: Judging
     infiller: Infiller
     found: Localisation
     goal: Goal
@@ -274,7 +274,8 @@ class Search:
 
     async def _accept(self, candidate: Candidate) -> None:
         source = self.found.sources[candidate.path]
-        if special_case(source.text, candidate.text, self.goal.failures):
+        special = special_case(source.text, candidate.text, self.goal.failures)
+        if special or source.singles_out(candidate.text):
             self.imitating.append(candidate)
             return
         candidate = replace(candidate, also=await self._also(candidate))

@@ -1,15 +1,23 @@
-"""A Python file as the search sees it: functions, statements, and the physical lines that may change."""
+"""A Python file as the search sees it: functions, statements, and the physical lines that may change.
+
+Other languages' files are :class:`kcode.repair.languages.tree.TreeSource`, which answers the same questions.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from kcode.workspace.errors import Unencodable
 from kcode.workspace.files import TextFile, read_text
+
+if TYPE_CHECKING:
+    from kcode.repair.mutation import Edit
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")  # Python's line ends; a form feed is none
 _BRACKETS = frozenset("()[]{},: \t")
@@ -103,6 +111,41 @@ class Source:
         if not scope.name:
             return None
         return next((node for node in ast.walk(self.tree) if _begins(node) == scope.first), None)
+
+    def meaning(self, text: str, line: int) -> str | None:
+        """What ``text``, this file changed near ``line``, means: equal for texts that differ in spelling
+        alone. None where it does not parse, or cannot be written in the file's encoding.
+
+        The change lies in the function at ``line``; only that one is parsed.
+        """
+        scope = self.scope_at(line)
+        lines = physical_lines(text)
+        grown = len(lines) - len(self.lines)
+        part = "".join(lines[scope.first - 1 : scope.last + grown])
+        indented = part[:1] in (" ", "\t")
+        try:
+            self.file.encode(part)
+            tree = ast.parse("if 1:\n" + part if indented else part)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, Unencodable):
+            return None
+        return f"{self.path}\0{scope.first}\0{ast.dump(tree)}"
+
+    def above(self, scope: Scope, cases: Sequence[str]) -> str | None:
+        """What a prompt shows above ``scope``; None: what is custom in Python."""
+        return None
+
+    def small_changes(self, line: int) -> Iterable[Edit] | None:
+        """The mutations of what begins on ``line``; None: Python's own."""
+        return None
+
+    def singles_out(self, text: str) -> str:
+        """The value of a failing test by which ``text``, this file changed, decides; or empty. Python's are
+        found by :func:`kcode.repair.rank.special_case`."""
+        return ""
+
+    def inner_last(self, scope: Scope) -> int:
+        """The last line of what may be written anew in ``scope``."""
+        return scope.last
 
     @cached_property
     def scopes(self) -> list[Scope]:
