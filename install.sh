@@ -431,6 +431,7 @@ run_tests() {
     check 'ruff format' ruff format --check .
     check 'mypy' mypy
     check 'import-linter' lint-imports
+    check 'pip-audit' python .ci/audit.py
     if [ -n "$failed" ]; then say "" "install.sh: these checks failed:$failed (the tests follow)" ""; fi
     step "pytest"
     "$tests/bin/python" -m pytest -n "${KCODE_TEST_WORKERS:-auto}" || failed="$failed pytest"
