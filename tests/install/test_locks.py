@@ -38,7 +38,6 @@ def test_every_locked_package_has_a_hash_and_no_address(name: str) -> None:
         assert re.match(r"[A-Za-z0-9._-]+==[0-9A-Za-z.]+(?: ;[^\n]*)? \\\n", block), block
         assert re.findall(r"--hash=sha256:([0-9a-f]{64})(?: \\)?$", block, re.MULTILINE), block
         rest = re.sub(r"^ +(?:--hash=sha256:[0-9a-f]{64}(?: \\)?|#.*)$", "", block, flags=re.MULTILINE)
-        assert rest.count("\n") == len(rest.splitlines()) - (not rest.endswith("\n"))
         assert [line for line in rest.splitlines()[1:] if line.strip()] == []
 
 
@@ -46,9 +45,6 @@ def test_every_locked_package_has_a_hash_and_no_address(name: str) -> None:
 def test_the_installer_takes_a_lock_by_its_hashes_only(name: str) -> None:
     script = (CHECKOUT / "install.sh").read_text()
     assert f" {name} " in script
-    assert not re.search(
-        rf"-r \S*{re.escape(name)}", script.split("explain()")[0] + script.split("build_wheel()")[1]
-    )
     (by_lock,) = re.findall(r"^ *add .*-r \"\$checkout/\$lock\".*$", script, re.MULTILINE)
     assert "--require-hashes" in by_lock
 
