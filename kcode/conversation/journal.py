@@ -157,6 +157,8 @@ class Journal:
 
     def _write(self, record: dict[str, Any]) -> None:
         line = line_of(record)
+        if _deleted(self._file, self.path):
+            self._file = _put_back(self.path, self._file, Path(self.header.root))
         start = self._file.seek(0, os.SEEK_END)
         try:
             written = self._file.write(line)
@@ -219,10 +221,43 @@ def _migrated(path: Path, file: IO[bytes], header: Header, records: list[Record]
 
 def _write_whole(path: Path, header: Header, records: Sequence[Record]) -> IO[bytes]:
     """A whole journal under its name at once, open and locked."""
+    lines = [line_of(head_of(header)), *(line_of({**encode(each.entry), "at": each.at}) for each in records)]
+    return _put(path, b"".join(lines))
+
+
+def _deleted(file: IO[bytes], path: Path) -> bool:
+    """Whether the open file has no name any more; some file systems count no names at all."""
+    mine = os.fstat(file.fileno())
+    if mine.st_nlink:
+        return False
+    try:
+        return not os.path.samestat(mine, path.stat())
+    except OSError:
+        return True
+
+
+def _put_back(path: Path, deleted: IO[bytes], root: Path) -> IO[bytes]:
+    """The journal as it was before somebody deleted it while it was open: the open file still has it.
+
+    What has come to stand under its name meanwhile is kept beside it.
+    """
+    descriptor = deleted.fileno()
+    try:
+        data = os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+        make_private(path.parent)
+        if path.exists():
+            path.rename(path.with_name(f"{path.name}.{secrets.token_hex(4)}"))
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    file = _put(path, data)
+    deleted.close()
+    remember(root)
+    return file
+
+
+def _put(path: Path, text: bytes) -> IO[bytes]:
+    """``text`` as the file at ``path``, whole or not at all, open and locked."""
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}")
-    text = b"".join(
-        [line_of(head_of(header)), *(line_of({**encode(each.entry), "at": each.at}) for each in records)]
-    )
     try:
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         file = os.fdopen(descriptor, "ab", buffering=0)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcode.conversation.journal import Journal, JournalProblem, find_session
+from kcode.conversation.journal import Journal, JournalProblem, SessionBusy, find_session
 from kcode.conversation.ledger import Entry, Epoch, System, User
 from kcode.conversation.projection import project
 from kcode.conversation.records import decode, encode, parse
@@ -138,6 +139,36 @@ def test_a_full_disk_is_an_error_and_leaves_whole_lines(tmp_path: Path) -> None:
     again, entries = Journal.open(find_session(tmp_path))
     again.close()
     assert entries == [User("kept")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted there")
+def test_a_journal_that_is_deleted_while_it_is_open_comes_back_with_the_next_entry(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path)
+    journal.append(User("one"))
+    shutil.rmtree(journal.path.parents[1])
+    journal.append(User("two"))
+    journal.append(User("three"))
+    with pytest.raises(SessionBusy):
+        Journal.open(find_session(tmp_path))
+    journal.close()
+    again, entries = Journal.open(find_session(tmp_path))
+    assert entries == [User("one"), User("two"), User("three")]
+    again.path.unlink()
+    again.append(User("four"))
+    again.close()
+    assert Journal.open(find_session(tmp_path))[1][-1] == User("four")
+    assert journal.path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted there")
+def test_what_took_the_place_of_a_deleted_journal_is_kept(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path)
+    journal.path.unlink()
+    journal.path.write_text("another")
+    journal.append(User("one"))
+    journal.close()
+    assert [path.read_text() for path in journal.path.parent.glob("*.jsonl.*")] == ["another"]
+    assert Journal.open(journal.path)[1] == [User("one")]
 
 
 def test_sigkill_loses_no_acknowledged_entry(tmp_path: Path) -> None:
