@@ -31,12 +31,18 @@ def argv(
     sockets: Iterable[Path],
     *,
     network: bool,
+    resolver: bool,
     filter_fd: int | None,
+    temporary: Path | None = None,
 ) -> list[str]:
-    """All up to the ``--``. Paths are real ones; a later mount covers an earlier one."""
+    """All up to the ``--``. Paths are real ones; a later mount covers an earlier one.
+
+    With ``network`` it is that of whoever starts it; with ``resolver`` what looks up names there is seen.
+    """
     words = [program(), "--unshare-user", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev"]
     words += ["--proc", "/proc", "--ro-bind-try", "/proc/sys", "/proc/sys"]
-    words += ["--tmpfs", "/run", "--tmpfs", "/tmp"]  # noqa: S108 - an empty one, inside
+    words += ["--tmpfs", "/run"]
+    words += ["--bind", str(temporary), "/tmp"] if temporary else ["--tmpfs", "/tmp"]  # noqa: S108 - inside
     for name in _OF_THE_SYSTEM:
         words += ["--ro-bind-try", name, name]
     if os.path.ismount("/dev/shm"):  # noqa: S108 - looked at only
@@ -54,12 +60,12 @@ def argv(
     words += _covered(inside)
     for path in _obeyed_by_git(writable):
         words += ["--ro-bind-try", str(path), str(path)]
-    if network:  # names are resolved through files and sockets below /run
+    if resolver:  # names are resolved through files and sockets below /run
         words += ["--ro-bind-try", "/run/systemd/resolve", "/run/systemd/resolve"]
-        resolver = os.path.realpath(_RESOLVER)
-        if resolver.startswith("/run/"):
-            words += ["--ro-bind-try", resolver, resolver]
-    else:
+        settings = os.path.realpath(_RESOLVER)
+        if settings.startswith("/run/"):
+            words += ["--ro-bind-try", settings, settings]
+    if not network:
         words.append("--unshare-net")
     words += ["--unshare-pid", "--unshare-ipc", "--die-with-parent"]
     return words if filter_fd is None else [*words, "--seccomp", str(filter_fd)]

@@ -18,7 +18,8 @@ from functools import cache
 from pathlib import Path
 
 _CREATE, _ADD_RULE, _RESTRICT = 444, 445, 446  # the same on every architecture
-_PATH_BENEATH = 1
+_PATH_BENEATH, _NET_PORT = 1, 2
+_CONNECT = 2
 _NO_NEW_PRIVS = 38  # prctl
 _WRITE_FILE, _READ_FILE, _TRUNCATE, _REFER = 1 << 1, 1 << 2, 1 << 14, 1 << 13
 _CHANGE_FOLDERS = sum(1 << bit for bit in range(4, 13))  # remove and make of every kind
@@ -52,9 +53,12 @@ def version() -> int:
         return 0
 
 
-def restrict_thread(writable: Sequence[Path], unreadable: Iterable[Path], *, tcp: bool) -> None:
+def restrict_thread(
+    writable: Sequence[Path], unreadable: Iterable[Path], *, tcp: bool, port: int = 0
+) -> None:
     """Confine the calling thread, and what it starts, for ever. Paths are real ones. Raises OSError.
 
+    Without ``tcp`` no TCP connection can be made but to ``port``, where the kernel can tell (ABI 4).
     Below ``unreadable`` names can be listed and files not opened; what is ``writable`` can be read too.
     """
     abi = version()
@@ -76,6 +80,8 @@ def restrict_thread(writable: Sequence[Path], unreadable: Iterable[Path], *, tcp
             _allow(ruleset, path, folders | reading * whole, files | reading)
         for device in _DEVICES:
             _allow(ruleset, device, files, files)
+        if port and not tcp:
+            _add(ruleset, _NET_PORT, struct.pack("=QQ", _CONNECT, port))
         _restrict(ruleset)
     finally:
         os.close(ruleset)
@@ -127,8 +133,11 @@ def _allow(ruleset: int, path: str, folder_rights: int, file_rights: int, *, lin
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW))
         try:
             is_folder = stat.S_ISDIR(os.fstat(fd).st_mode)
-            rule = struct.pack("=Qi", folder_rights if is_folder else file_rights, fd)
-            buffer = ctypes.create_string_buffer(rule, len(rule))
-            _call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), buffer, ctypes.c_uint32(0))
+            _add(ruleset, _PATH_BENEATH, struct.pack("=Qi", folder_rights if is_folder else file_rights, fd))
         finally:
             os.close(fd)
+
+
+def _add(ruleset: int, kind: int, rule: bytes) -> None:
+    buffer = ctypes.create_string_buffer(rule, len(rule))
+    _call(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(kind), buffer, ctypes.c_uint32(0))

@@ -305,8 +305,11 @@ def _start(
         pipes["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
     def popen(command: Sequence[str], **more: Any) -> subprocess.Popen[bytes]:
-        more = {"env": environment, **more}
-        return subprocess.Popen(list(command), cwd=cwd, start_new_session=not _WINDOWS, **pipes, **more)  # noqa: S603 - the one door; what passes was judged by policy
+        more = {**pipes, "env": environment, **more}
+        more["pass_fds"] = tuple({*pipes.get("pass_fds", ()), *more.get("pass_fds", ())})
+        return subprocess.Popen(  # noqa: S603 - the one door; what passes was judged by policy
+            list(command), cwd=cwd, start_new_session=not _WINDOWS, **more
+        )
 
     try:
         if confine is None:
@@ -314,7 +317,7 @@ def _start(
         from kcode.safety import oversight, sandbox
 
         around = oversight.Oversight(
-            confine, lambda more: sandbox.start(confine, argv, {**environment, **more}, popen), too_much
+            confine, lambda more: sandbox.start(confine, argv, {**environment, **more}, popen, cwd), too_much
         )
         return around.process, around
     except OSError as problem:

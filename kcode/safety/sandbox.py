@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from kcode.errors import EnvironmentProblem
-from kcode.safety import bwrap, hidden, landlock, seatbelt, seccomp
+from kcode.safety import bwrap, hidden, landlock, seatbelt, seccomp, wayout
+from kcode.safety.hosts import Gate
 from kcode.safety.limits import Limits
 
 Kind = Literal["bubblewrap", "landlock", "seatbelt", "none"]
 _PROBE_S = 10.0
+_COVERED = (Path("/run"), Path("/tmp"))  # noqa: S108 - where a room has its own
 _DENIED = re.compile(
     r"permission ?(?:error|denied)|operation not permitted|read-only file ?system|network is unreachable"
     r"|could not resolve|temporary failure in name resolution|name or service not known|nodename nor servname"
@@ -44,12 +46,20 @@ class Confinement:
     """What a command may do: write below ``writable`` (real paths), and reach the network if ``network``.
 
     ``free``: it is not confined, though its limits hold and what it leaves running ends with it.
+    ``temporary`` (below one of ``writable``) is its /tmp where this machine can do that; the commands that
+    have the same share a loopback of their own, and reach what ``gate`` lets them reach. ``told``: all of
+    their programs are told of that way out, not only those that fetch packages. ``caches`` is the folder, of
+    ``writable`` too, for what builds keep.
     """
 
     writable: tuple[Path, ...]
     network: bool = False
     free: bool = False
     limits: Limits = field(default_factory=Limits)
+    temporary: Path | None = None
+    gate: Gate | None = None
+    told: bool = False
+    caches: Path | None = None
 
     @property
     def holds(self) -> bool:
@@ -74,16 +84,34 @@ class Opener(Protocol):
 
 
 def start(
-    confine: Confinement, argv: Sequence[str], env: Mapping[str, str], popen: Opener
+    confine: Confinement, argv: Sequence[str], env: Mapping[str, str], popen: Opener, cwd: Path | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start ``argv`` through ``popen``, confined as well as this machine can. Raises OSError."""
+    """Start ``argv`` through ``popen``, which starts it in ``cwd``, confined as well as this machine can.
+
+    Raises OSError.
+    """
     kind = "none" if confine.free else status().kind
     if kind == "none":
         return popen(argv, env=dict(env))
-    starter = {"bubblewrap": _start_bubblewrap, "landlock": _start_landlock, "seatbelt": _start_seatbelt}[
-        kind
-    ]
-    return starter(confine, argv, functools.partial(popen, env=hidden.without_secrets(env)))
+    starter = _STARTERS[kind]
+    way = wayout.way_for(confine, one_port=kind == "seatbelt" or (kind == "landlock" and _one_port()))
+    environ = wayout.variables(
+        hidden.without_secrets(env), way, told=confine.told, network=confine.network, caches=confine.caches
+    )
+    return starter(confine, argv, functools.partial(popen, env=environ), way, cwd or Path.cwd())
+
+
+def _one_port() -> bool:
+    return landlock.version() >= 4 and seccomp.program(network="one port") is not None
+
+
+def has_loopback(confine: Confinement) -> bool:
+    """Whether servers on localhost work for such a command. The first call tries it out."""
+    if confine.free or confine.network:
+        return True
+    kind = status().kind
+    way = wayout.way_for(confine, one_port=False) if kind != "none" else wayout.NO_WAY
+    return kind in ("none", "bubblewrap") or way.room is not None
 
 
 @functools.cache
@@ -131,9 +159,7 @@ def looks_confined(output: str) -> bool:
     return bool(_DENIED.search(output[-20_000:]))
 
 
-def _probe(
-    kind: Kind, words: str, starter: Callable[[Confinement, Sequence[str], Opener], subprocess.Popen[bytes]]
-) -> SandboxStatus | None:
+def _probe(kind: Kind, words: str, starter: Starter) -> SandboxStatus | None:
     """``kind`` if a command starts in it, may write where allowed, and may not elsewhere."""
     with tempfile.TemporaryDirectory(prefix="kcode-probe-") as folder:
         inside, outside = Path(folder, "inside"), Path(folder, "outside")
@@ -151,7 +177,7 @@ def _probe(
 
         command = ["/bin/sh", "-c", script, "probe", str(inside.resolve()), str(outside.resolve())]
         try:
-            process = starter(Confinement((inside.resolve(),)), command, popen)
+            process = starter(Confinement((inside.resolve(),)), command, popen, wayout.NO_WAY, inside)
         except (OSError, EnvironmentProblem):
             return None
         try:
@@ -166,47 +192,89 @@ def _probe(
 # --- the kinds ---------------------------------------------------------------------------------
 
 
-def _start_bubblewrap(confine: Confinement, argv: Sequence[str], popen: Opener) -> subprocess.Popen[bytes]:
-    program = seccomp.program(network=True)  # its own network namespace does that part
+def _start_bubblewrap(
+    confine: Confinement, argv: Sequence[str], popen: Opener, way: wayout.Way, cwd: Path
+) -> subprocess.Popen[bytes]:
+    room = way.room
+    program = seccomp.program(network="whole" if confine.network else "own")
     options = functools.partial(
         bwrap.argv,
         confine.writable,
         hidden.secret_places(confine.writable),
         hidden.open_sockets(os.environ, confine.writable),
-        network=confine.network,
+        network=confine.network or room is not None,
+        resolver=confine.network,
+        temporary=confine.temporary,
     )
-    if program is None:
-        return popen([*options(filter_fd=None), "--", *argv])
     reading, writing = os.pipe()
     try:
-        os.write(writing, program)  # under a kilobyte: it fits any pipe
+        os.write(writing, program or b"")  # under a kilobyte: it fits any pipe
         os.close(writing)
-        command = [*options(filter_fd=reading), "--", *argv]
+        command = [*options(filter_fd=None if program is None else reading), "--", *argv]
+        if room is not None and not room.direct:
+            command = room.argv(command, cwd, mounts=False)
+            return popen(command, pass_fds=(reading, *room.handles))
+        begin = functools.partial(popen, command, pass_fds=(reading,))
+        if room is not None:
+            return _in_a_thread(functools.partial(room.enter, mounts=False), begin)
         if confine.network:  # abstract sockets belong to the network that is shared then
-            return _in_a_thread(
-                landlock.restrict_scope, functools.partial(popen, command, pass_fds=(reading,))
-            )
-        return popen(command, pass_fds=(reading,))
+            return _in_a_thread(landlock.restrict_scope, begin)
+        return begin()
     finally:
         os.close(reading)
 
 
-def _start_landlock(confine: Confinement, argv: Sequence[str], popen: Opener) -> subprocess.Popen[bytes]:
+def _start_landlock(
+    confine: Confinement, argv: Sequence[str], popen: Opener, way: wayout.Way, cwd: Path
+) -> subprocess.Popen[bytes]:
+    room = way.room
     secret = hidden.secret_places(confine.writable)
-    unix = not hidden.open_sockets(os.environ, confine.writable)
+    sockets = hidden.open_sockets(os.environ, confine.writable)
+    places = confine.writable
+    if room is not None and room.temporary is not None:
+        places = (*places, room.temporary)
+        sockets = tuple(one for one in sockets if not any(one.is_relative_to(top) for top in _COVERED))
+    network = _kind_of_network(confine, way)
 
     def restrict() -> None:
+        if room is not None and room.direct:
+            room.enter(mounts=True)
         seccomp.drop_rights()
-        landlock.restrict_thread(confine.writable, secret, tcp=confine.network)
-        seccomp.restrict_thread(network=confine.network, unix=unix)
+        landlock.restrict_thread(places, secret, tcp=network in ("whole", "own"), port=way.port)
+        seccomp.restrict_thread(
+            network=network, unix=not sockets, entering=room is not None and not room.direct
+        )
 
+    if room is not None and not room.direct:
+        argv = room.argv(argv, cwd, mounts=True)
+        return _in_a_thread(restrict, functools.partial(popen, argv, pass_fds=room.handles))
     return _in_a_thread(restrict, functools.partial(popen, argv))
 
 
-def _start_seatbelt(confine: Confinement, argv: Sequence[str], popen: Opener) -> subprocess.Popen[bytes]:
+def _kind_of_network(confine: Confinement, way: wayout.Way) -> seccomp.Network:
+    if confine.network:
+        return "whole"
+    if way.room is not None:
+        return "own"
+    return "one port" if way.port else "none"
+
+
+def _start_seatbelt(
+    confine: Confinement, argv: Sequence[str], popen: Opener, way: wayout.Way, cwd: Path
+) -> subprocess.Popen[bytes]:
     places = [Path(os.path.realpath(path)) for path in confine.writable]
-    profile = seatbelt.profile_for(places, hidden.secret_places(places), network=confine.network)
+    profile = seatbelt.profile_for(
+        places, hidden.secret_places(places), network=confine.network, port=way.port
+    )
     return popen(seatbelt.argv(profile, argv))
+
+
+Starter = Callable[[Confinement, Sequence[str], Opener, wayout.Way, Path], "subprocess.Popen[bytes]"]
+_STARTERS: dict[str, Starter] = {
+    "bubblewrap": _start_bubblewrap,
+    "landlock": _start_landlock,
+    "seatbelt": _start_seatbelt,
+}
 
 
 def _in_a_thread(

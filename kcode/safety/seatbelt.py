@@ -24,8 +24,9 @@ def argv(profile: str, command: Sequence[str]) -> list[str]:
     return [PROGRAM, "-p", profile, *command]
 
 
-def profile_for(writable: Sequence[Path], unreadable: Iterable[Path], *, network: bool) -> str:
-    """Reads what is not secret, writes below ``writable`` but what git obeys, no network, no agents."""
+def profile_for(writable: Sequence[Path], unreadable: Iterable[Path], *, network: bool, port: int = 0) -> str:
+    """Reads what is not secret, writes below ``writable`` but what git obeys, no agents, no network but
+    ``port`` of this machine where one is given."""
     devices = [f"(literal {_quoted(f'/dev/{name}')})" for name in _DEVICES]
     folders = [f"(subpath {_quoted(path)})" for path in writable]
     lines = [
@@ -46,6 +47,8 @@ def profile_for(writable: Sequence[Path], unreadable: Iterable[Path], *, network
         lines.append(f"(deny file-read-data file-write* {' '.join(secret)})")
         lines.append(f"(allow file-read-data {' '.join(folders)})")
     lines.append("(deny network-outbound (remote unix-socket))" if network else "(deny network*)")
+    if port and not network:
+        lines.append(f'(allow network-outbound (remote ip "localhost:{port}"))')
     if network:
         resolver = _quoted("/private/var/run/mDNSResponder")
         lines.append(f"(allow network-outbound (remote unix-socket (path-literal {resolver})))")

@@ -18,6 +18,7 @@ import pytest
 
 from kcode.safety.process import Finished, child_environment, run_sync, spawn
 from kcode.safety.sandbox import Confinement
+from tests.safety.conftest import confinement
 
 Place = tuple[Path, Path]
 
@@ -31,7 +32,7 @@ def sh(place: Place, script: str, *, network: bool = False, **variables: str) ->
         env=child_environment({"PY": sys.executable, **variables}),
         timeout_s=30,
         merge_stderr=True,
-        confine=Confinement((inside,), network=network),
+        confine=confinement(place, network=network),
     )
 
 

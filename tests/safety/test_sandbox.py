@@ -9,6 +9,7 @@ import pytest
 from kcode.safety import bwrap, sandbox
 from kcode.safety.process import Finished, run_sync
 from kcode.safety.sandbox import Confinement
+from tests.safety.conftest import confinement
 
 
 def sh(place: tuple[Path, Path], script: str, network: bool = False) -> Finished:
@@ -17,7 +18,7 @@ def sh(place: tuple[Path, Path], script: str, network: bool = False) -> Finished
         ["sh", "-c", script, "sh", str(outside)],
         cwd=inside,
         timeout_s=30,
-        confine=Confinement((inside,), network=network),
+        confine=confinement(place, network=network),
     )
 
 
@@ -135,9 +136,9 @@ def test_bubblewrap_leaves_the_system_that_is_below_run(
 ) -> None:
     (tmp_path / "resolv.conf").symlink_to("/run/netconfig/resolv.conf")
     monkeypatch.setattr(bwrap, "_RESOLVER", tmp_path / "resolv.conf")
-    words = bwrap.argv((tmp_path,), (), (), network=True, filter_fd=None)
+    words = bwrap.argv((tmp_path,), (), (), network=True, resolver=True, filter_fd=None)
     for kept in ("/run/current-system", "/run/netconfig/resolv.conf"):
         assert words.index(kept) > words.index("/run")
-    alone = bwrap.argv((tmp_path,), (), (), network=False, filter_fd=None)
+    alone = bwrap.argv((tmp_path,), (), (), network=False, resolver=False, filter_fd=None)
     assert "/run/current-system" in alone
     assert "/run/netconfig/resolv.conf" not in alone
