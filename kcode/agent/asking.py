@@ -77,7 +77,7 @@ async def leave_for(
         session.root,
         lasting=True,
     )
-    answer = await session.approver.ask(question)
+    answer = await session.ask(question)
     instead = None if answer.edits is None or answer.edits == intent.edits else answer.edits
     session.record(_entry(call, answer, instead))
     if answer.verdict == "no":

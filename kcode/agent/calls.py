@@ -121,7 +121,7 @@ async def _run_one(session: Session, job: _Job, emit: Emit) -> None:
         job.outcome = await _official(session, job.call)
     elif job.outcome is None:
         job.outcome = await session.problems.after(await _outcome(session, job, title, emit))
-    job.seconds = time.monotonic() - started
+    job.seconds = time.monotonic() - started - session.waited.get(job.call.id, 0.0)
     emit(CallFinished(job.call.id, job.call.name, job.outcome, job.seconds, job.allowed))
     if job.call.name == "update_todo" and job.outcome.ok:
         emit(TodoChanged(session.todo))

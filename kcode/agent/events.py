@@ -72,8 +72,17 @@ class CallProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The user answered what was asked about a call, which goes on. ``waited_s`` is none of its time."""
+
+    call_id: str
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class CallFinished:
-    """``allowed`` says in words which rule let it run without a question; empty where somebody was asked."""
+    """``seconds`` leaves out the time in which the user was asked. ``allowed`` says in words which rule let
+    it run without a question; empty where somebody was asked."""
 
     call_id: str
     name: str
@@ -150,6 +159,7 @@ Event = (
     | WaitingToSend
     | CallStarted
     | CallProgress
+    | CallAnswered
     | CallFinished
     | TodoChanged
     | Steered

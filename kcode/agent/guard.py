@@ -35,12 +35,13 @@ class Guard:
     steps: int = 0
     _recent: deque[str] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
-    def before_request(self) -> Stop | None:
-        """Called before each request; counts it."""
+    def before_request(self, waited_s: float = 0.0) -> Stop | None:
+        """Called before each request; counts it. ``waited_s``: how long the turn stood still for answers of
+        the user's, who may have been away."""
         limits = self.settings
         if self.steps >= limits.max_turns:
             return Stop("limit", f"stopped after {self.steps} steps (agent.max_turns)", _GO_ON)
-        if time.monotonic() - self.started > limits.max_seconds:
+        if time.monotonic() - self.started - waited_s > limits.max_seconds:
             return Stop("limit", f"stopped after {limits.max_seconds:.0f} s (agent.max_seconds)", _GO_ON)
         self.steps += 1
         return None

@@ -58,6 +58,7 @@ class _Turn:
     def __init__(self, session: Session, emit: Emit) -> None:
         self.session = session
         self.emit = emit
+        session.waited.clear()
         self.guard = Guard(session.settings.agent)
         self.text: list[str] = []
         self.changed: dict[str, None] = {}
@@ -74,7 +75,7 @@ class _Turn:
         continuations = nudges = 0
         while True:
             self._warn_of_limits()
-            if stop := self.guard.before_request():
+            if stop := self._step():
                 return self._stopped(stop)
             assistant = await self._ask()
             if assistant.calls:
@@ -160,7 +161,10 @@ class _Turn:
 
     def _admit(self) -> bool:
         """Whether the limits allow one more request within the step."""
-        return self.session.allowance.affords() and self.guard.before_request() is None
+        return self.session.allowance.affords() and self._step() is None
+
+    def _step(self) -> Stop | None:
+        return self.guard.before_request(sum(self.session.waited.values()))
 
     def _warn_of_limits(self) -> None:
         for warning in self.session.allowance.warnings():

@@ -33,7 +33,7 @@ async def once_outside(
     question = Question(
         call.id, tool.name, f"again, outside of the sandbox: {title}", intent, _WHY, "", _FREE, session.root
     )
-    answer = await session.approver.ask(question)
+    answer = await session.ask(question)
     session.record(Approval(call.id, "no" if answer.verdict == "no" else "yes", answer.reason))
     if answer.verdict == "no":
         because = answer.reason or "the user declined"

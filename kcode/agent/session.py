@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from kcode import __version__
 from kcode.agent import mentions
-from kcode.agent.approval import Approver, RefuseAll
+from kcode.agent.approval import Answer, Approver, Question, RefuseAll
 from kcode.agent.background import background_of, notice_ended
 from kcode.agent.compaction import compact
 from kcode.agent.dialogue import Dialogue
-from kcode.agent.events import Event, TurnFinished
+from kcode.agent.events import CallAnswered, Event, TurnFinished
 from kcode.agent.filehistory import FileHistory
 from kcode.agent.folders import add_folder
 from kcode.agent.handoff import todo_of
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from kcode.safety.rules import Rule
     from kcode.tools.background import BackgroundTask
 
+A_PERSON_S = 0.05  # what answers faster is a program or a rule, of which nobody needs to be told
+
 
 class Session(Dialogue):
     """One conversation in one workspace. Not for use from several tasks at once.
@@ -75,6 +78,7 @@ class Session(Dialogue):
         self.start = start or workspace.root  # the folder kcode was started in
         self.mode: Mode = settings.agent.mode
         self.approver: Approver = RefuseAll()
+        self.waited: dict[str, float] = {}  # of the turn: call id -> seconds in which the user was asked
         self.granted: set[str] = set()
         self.rules: list[Rule] = []  # the user's answers "always, in this session"
         self.flag_rules: tuple[Rule, ...] = ()  # of the command line
@@ -244,6 +248,17 @@ class Session(Dialogue):
     def emit(self, event: Event) -> None:
         """Hand an event to whoever follows the running turn, or to :attr:`on_event` between turns."""
         (self._emit or self.on_event)(event)
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask the user about a call. Nobody's time runs meanwhile: neither the call's nor the turn's."""
+        since = time.monotonic()
+        try:
+            return await self.approver.ask(question)
+        finally:
+            waited = time.monotonic() - since
+            self.waited[question.call_id] = self.waited.get(question.call_id, 0.0) + waited
+            if waited >= A_PERSON_S:
+                self.emit(CallAnswered(question.call_id, waited))
 
     def clear(self) -> None:
         """A new conversation in the same session; the journal keeps the old one."""

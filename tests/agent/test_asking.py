@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from kcode.agent.approval import Answer
+from kcode.agent.approval import Answer, Question
+from kcode.agent.events import CallAnswered, CallFinished
 from kcode.agent.session import Session
 from kcode.conversation.ledger import Approval, ToolResult
 from kcode.safety.rules import Rule
@@ -150,3 +152,26 @@ def test_the_question_says_the_part_and_the_sandbox(open_session: Open, k2sim: S
     assert question.part == "touch made"
     assert question.sandbox == "not confined: the setting safety.sandbox is off"
     assert question.root == session.root
+
+
+class Away(Person):
+    """Somebody who comes back an hour later."""
+
+    async def ask(self, question: Question) -> Answer:
+        await asyncio.sleep(0.4)
+        return await super().ask(question)
+
+
+def test_the_time_an_answer_takes_is_neither_the_calls_nor_the_turns(
+    open_session: Open, k2sim: Sim, script: Path
+) -> None:
+    session = open_session(k2sim([use(*READS), use(PATCH), say("Done.")]))
+    session.approver = Away([Answer("yes")])
+    events = run_turn(session, "go")
+    answered = next(event for event in events if isinstance(event, CallAnswered))
+    ended = next(e for e in events if isinstance(e, CallFinished) and e.call_id == answered.call_id)
+    assert answered.waited_s >= 0.4
+    assert events.index(answered) < events.index(ended)
+    assert session.waited == {ended.call_id: answered.waited_s}
+    run_turn(session, "and on")
+    assert session.waited == {}

@@ -42,3 +42,10 @@ def test_each_limit_stops_before_the_request_that_would_cross_it() -> None:
     stop = late.before_request()
     assert stop is not None
     assert stop.kind == "limit"
+
+
+def test_an_hour_in_which_the_user_was_asked_ends_no_turn() -> None:
+    watching = guard(max_seconds=60)
+    watching.started -= 3600
+    assert watching.before_request(waited_s=3590.0) is None
+    assert watching.before_request() is not None

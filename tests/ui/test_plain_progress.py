@@ -3,12 +3,14 @@ from __future__ import annotations
 import io
 
 from kcode.agent.events import (
+    CallAnswered,
     CallFinished,
     CallProgress,
     CallStarted,
     Steered,
     TodoChanged,
     TurnFinished,
+    TurnStarted,
 )
 from kcode.safety.process import Finished
 from kcode.tools.base import ToolOutcome
@@ -91,3 +93,17 @@ def test_a_failed_command_shows_its_last_lines_and_a_steering_message_is_told() 
         "",
         "[you] use␛[2J tabs",
     ]
+
+
+def test_the_clock_of_a_call_and_of_its_turn_stands_still_while_the_user_is_asked() -> None:
+    stream, clock = io.StringIO(), Clock()
+    renderer = PlainRenderer(stream, clock=clock)
+    renderer.handle(TurnStarted("go"))
+    renderer.handle(CallStarted("1", "run_command", {}, "$ make"))
+    clock.now = 3600.0
+    renderer.handle(CallAnswered("1", 3599.0))
+    clock.now = 3612.0
+    renderer.paint()
+    assert "[running] $ make: 12s" in stream.getvalue()
+    renderer.handle(TurnFinished("done", "Done.", 1))
+    assert "13s" in stream.getvalue().splitlines()[-1]

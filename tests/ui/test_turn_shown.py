@@ -7,6 +7,7 @@ import pytest
 from kcode.agent.events import (
     AnswerDiscarded,
     AnswerText,
+    CallAnswered,
     CallFinished,
     CallProgress,
     CallStarted,
@@ -83,6 +84,13 @@ def test_the_newest_output_of_a_running_command_stands_below_it() -> None:
     assert player.shown()[1] == "  │ building c 中文"
     text = player.play(CallFinished("1", "run_command", done("all"), 3.0)).end()
     assert "building" not in text
+
+
+def test_the_clock_of_a_call_starts_again_when_the_user_has_answered() -> None:
+    player = Player(60).play(*turn(CallStarted("1", "run_command", {}, "$ make")))
+    player.now += 600.0
+    player.play(CallAnswered("1", 600.0))
+    assert re.fullmatch(r"\S \$ make  0\.\ds", player.shown()[0])
 
 
 def test_a_test_run_counts_what_passed_and_failed() -> None:

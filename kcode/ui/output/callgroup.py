@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kcode.agent.events import CallFinished, CallProgress, CallStarted
+from kcode.agent.events import CallAnswered, CallFinished, CallProgress, CallStarted
 from kcode.i18n import _, from_below, n_
 from kcode.safety.sanitize import clean
 from kcode.ui.look import figures, widths
@@ -65,6 +65,11 @@ class CallGroup:
     def progress(self, event: CallProgress) -> None:
         if event.call_id in self.calls:
             self.calls[event.call_id].take(event)
+
+    def answered(self, event: CallAnswered, now: float) -> None:
+        """The clock of a call that had to be asked about starts when it may run."""
+        if event.call_id in self.calls:
+            self.calls[event.call_id].started = now
 
     def finish(self, event: CallFinished, now: float) -> list[tuple[Running, CallFinished]]:
         """Tick the call off. When it was the last one: the whole group in call order; a new one begins."""

@@ -11,6 +11,7 @@ from kcode.agent.events import (
     AnswerDiscarded,
     AnswerText,
     BackgroundEnded,
+    CallAnswered,
     CallFinished,
     CallProgress,
     CallStarted,
@@ -65,7 +66,7 @@ class PlainRenderer:
         elif isinstance(event, ReasoningText):
             if self._show_reasoning:
                 self._stream_text("reasoning", event.text)
-        elif isinstance(event, CallStarted | CallProgress | CallFinished):
+        elif isinstance(event, CallStarted | CallProgress | CallAnswered | CallFinished):
             self._follow_call(event)
         elif isinstance(event, TodoChanged):
             self._change_todo(event.items)
@@ -117,7 +118,7 @@ class PlainRenderer:
         elif isinstance(event, Steered):
             self._line("notice", f"[{_('you')}] {figures.one_line(event.text)}")
 
-    def _follow_call(self, event: CallStarted | CallProgress | CallFinished) -> None:
+    def _follow_call(self, event: CallStarted | CallProgress | CallAnswered | CallFinished) -> None:
         if isinstance(event, CallStarted):
             if not self._calls:
                 self._told = self._clock()
@@ -125,6 +126,10 @@ class PlainRenderer:
         elif isinstance(event, CallProgress):
             if event.call_id in self._calls:
                 self._calls[event.call_id].take(event)
+        elif isinstance(event, CallAnswered):
+            if event.call_id in self._calls:
+                self._calls[event.call_id].started = self._clock()
+            self._tally.waited(event)
         else:
             call = self._calls.pop(event.call_id, None)
             if words.about_todo(event):

@@ -12,6 +12,7 @@ from kcode.agent.events import (
     AnswerDiscarded,
     AnswerText,
     BackgroundEnded,
+    CallAnswered,
     CallFinished,
     CallProgress,
     CallStarted,
@@ -161,6 +162,9 @@ class LiveRenderer:
             self._calls.start(event, self._clock())
         elif isinstance(event, CallProgress):
             self._calls.progress(event)
+        elif isinstance(event, CallAnswered):
+            self._calls.answered(event, self._clock())
+            self._tally.waited(event)
         elif isinstance(event, CallFinished):
             self._end_texts()
             self._commit_calls(self._calls.finish(event, self._clock()))

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from kcode.agent.events import UsageReported
+from kcode.agent.events import CallAnswered, UsageReported
 from kcode.i18n import _
 from kcode.ui.look import figures
 
 
 @dataclass(slots=True)
 class Tally:
-    """Tokens, money by currency, and the seconds since it was made."""
+    """Tokens, money by currency, and the seconds since it was made, less those of questions."""
 
     clock: Callable[[], float] = time.monotonic
     requests: int = 0
@@ -39,6 +39,10 @@ class Tally:
             self.money[usage.currency] = self.money.get(usage.currency, Decimal(0)) + Decimal(usage.cost)
         else:
             self.unpriced = True
+
+    def waited(self, answered: CallAnswered) -> None:
+        """What the user took for an answer is none of the turn's time."""
+        self.started += answered.waited_s
 
     @property
     def seconds(self) -> float:
