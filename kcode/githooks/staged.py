@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kcode.errors import EnvironmentProblem
 from kcode.safety.process import child_environment, run_sync
+from kcode.workspace.repo import PLAIN
 from kcode.workspace.unidiff import unquoted
 
 LARGEST_FILE = "2m"  # git treats larger ones as binary then: no diff, no time
@@ -37,7 +38,7 @@ def read_staged(top: Path) -> Staged:
     Git's own variables (``GIT_INDEX_FILE`` of a partial commit) reach it unchanged. Raises
     :class:`EnvironmentProblem`.
     """
-    argv = ["git", "-c", "core.quotePath=true", "-c", f"core.bigFileThreshold={LARGEST_FILE}"]
+    argv = ["git", *PLAIN, "-c", "core.quotePath=true", "-c", f"core.bigFileThreshold={LARGEST_FILE}"]
     argv += ["diff", "--cached", "--unified=0", "--no-color", "--no-ext-diff", "--no-textconv"]
     argv += ["--diff-filter=d", "--find-renames", "--src-prefix=a/", "--dst-prefix=b/", "--submodule=short"]
     done = run_sync(
@@ -57,13 +58,16 @@ _HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 
 
 def parse(diff: str) -> list[Added]:
-    """The added lines of a unified diff without context, file by file."""
+    """The added lines of a unified diff, file by file."""
     files: list[Added] = []
     path, lines = "", []  # type: str, list[tuple[int, str]]
     number, left = 0, 0
     for line in diff.split("\n"):
         if left and line.startswith("+"):
             lines.append((number, line[1:].removesuffix("\r")))
+            number += 1
+            left -= 1
+        elif left and line[:1] in (" ", ""):  # context, where hunks near each other are one
             number += 1
             left -= 1
         elif line.startswith("diff --git "):

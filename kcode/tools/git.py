@@ -45,7 +45,7 @@ class GitStatus(_GitTool[NoArguments]):
     arguments = NoArguments
 
     async def run(self, args: NoArguments, context: ToolContext) -> ToolOutcome:
-        done = await _git(context.workspace, "status", "--short", "--branch", "--untracked-files=all")
+        done = await _git(context.workspace, "status", "--porcelain", "--branch", "--untracked-files=all")
         lines = done.stdout.splitlines()
         branch = lines[0].removeprefix("## ") if lines else "?"
         changed = lines[1:]
@@ -84,7 +84,7 @@ class GitDiff(_GitTool[GitDiffArguments]):
             sums = next((line.strip() for line in text.split("\n") if " changed, " in line), "no differences")
             return ToolOutcome(text or "no differences", sums)
         if args.form == "words":
-            arguments.append("--word-diff=plain")
+            arguments += ["--word-diff=plain", "--word-diff-regex=[^[:space:]]+"]
         diff = await _git(workspace, *arguments, "--", *paths)
         if not diff.stdout.strip():
             return ToolOutcome("no differences (git_diff does not show untracked files)", "no differences")

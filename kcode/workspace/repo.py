@@ -14,10 +14,25 @@ from kcode.errors import EnvironmentProblem
 from kcode.safety.process import OUTPUT_LIMIT, Finished, child_environment, run, run_sync
 
 TIMEOUT_S = 60.0
+# What somebody set for their own eyes, back to git's defaults: what is printed here is read by kcode.
+PLAIN = tuple(
+    word
+    for setting in (
+        "color.branch=false", "color.diff=false", "color.grep=false", "color.status=false", "color.ui=false",
+        "core.abbrev=auto", "core.quotePath=false", "diff.colorMoved=no", "diff.context=3",
+        "diff.dstPrefix=b/", "diff.external=", "diff.interHunkContext=0", "diff.mnemonicPrefix=false",
+        "diff.noprefix=false", "diff.orderFile=/dev/null", "diff.relative=false", "diff.renames=true",
+        "diff.srcPrefix=a/", "diff.statGraphWidth=0", "diff.submodule=short", "diff.suppressBlankEmpty=false",
+        "format.pretty=medium", "grep.column=false", "grep.fullName=false", "grep.lineNumber=false",
+        "grep.patternType=default", "i18n.logOutputEncoding=UTF-8", "log.abbrevCommit=false",
+        "log.decorate=false", "log.follow=false", "log.showRoot=true", "log.showSignature=false",
+        "status.renames=true",
+    )
+    for word in ("-c", setting)
+)  # fmt: skip
 _GUARDED = (
-    "git", "--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false",
-    "-c", "color.ui=false", "-c", "diff.external=", "-c", "core.hooksPath=/dev/null",
-    "-c", "log.showSignature=false",
+    "git", "--no-pager", "--no-optional-locks", "-c", "core.fsmonitor=false",
+    "-c", "core.hooksPath=/dev/null", *PLAIN,
 )  # fmt: skip
 NO_PROGRAMS = ("--no-ext-diff", "--no-textconv")  # for diff, log -p and show
 
