@@ -135,6 +135,18 @@ def room_for(temporary: Path | None, writable: Sequence[Path]) -> Room | None:
         return _rooms[key]
 
 
+def rooms_below(folder: Path) -> list[Room]:
+    """The rooms whose /tmp is at or below ``folder``: given up, their descriptors but that of the way out
+    closed."""
+    with _lock:
+        keys = [key for key in _rooms if key[0] is not None and key[0].is_relative_to(folder)]
+        left = [room for key in keys if (room := _rooms.pop(key)) is not None]
+    for room in left:
+        for handle in room.handles:
+            os.close(handle)
+    return left
+
+
 def _made(temporary: Path | None, places: tuple[Path, ...]) -> Room | None:
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     if not sys.platform.startswith("linux") or not sys.executable or not (root or _nsenter()):

@@ -7,9 +7,11 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+when_removed: list[Callable[[Path], None]] = []  # told of each folder before it goes
 _NAME = re.compile(r"kcode-run-(\d+)-\w+")
 _STALE_S = 86_400.0  # in a shared folder the owner may live where its process id means nothing to us
 
@@ -26,6 +28,8 @@ def made() -> Path:
 
 def remove(folder: Path) -> None:
     """With all that is in it; what a command made unreadable or unwritable goes too."""
+    for tell in when_removed:
+        tell(folder)
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         for here, folders, _ in os.walk(folder):

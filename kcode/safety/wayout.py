@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kcode.safety import buildcaches, temporary
 from kcode.safety.hosts import Gate, Passage
 from kcode.safety.proxy import Proxy
-from kcode.safety.rooms import Room, room_for
+from kcode.safety.rooms import Room, room_for, rooms_below
 
 if TYPE_CHECKING:
     from kcode.safety.sandbox import Confinement
@@ -81,6 +82,18 @@ def way_for(confine: Confinement, *, one_port: bool) -> Way:
         return _outside[key][1]
 
 
+def leave(folder: Path) -> None:
+    """What shares a /tmp at or below ``folder`` is over: its room goes, with the way out of it."""
+    for room in rooms_below(folder):
+        with _lock:
+            proxy = _in_rooms.pop(room.port, None)
+        if proxy is not None:
+            proxy.close()
+
+
+temporary.when_removed.append(leave)
+
+
 def _closed(host: str, port: int) -> Passage:
     return Passage(False, "commands have no network here")
 
@@ -92,7 +105,7 @@ def variables(
     fetch packages; a test that finds one in its environment may behave differently."""
     found = dict(environ)
     if caches is not None:
-        found.update(_own_caches(environ, caches))
+        found.update(buildcaches.variables(environ, caches))
     if network:
         return found
     found = {name: value for name, value in found.items() if not _PROXIED.fullmatch(name)}
@@ -115,8 +128,3 @@ def variables(
         if more:
             found[name] = " ".join([*filter(None, [found.get(name, "")]), *more])
     return found
-
-
-def _own_caches(environ: Mapping[str, str], caches: Path) -> dict[str, str]:
-    """What builds keep from one time to the next, apart from what is used outside of the sandbox."""
-    return {"XDG_CACHE_HOME": str(caches), "GOCACHE": str(caches / "go-build")}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kcode.codemap.service import CodeMap
     from kcode.config.settings import Settings
     from kcode.diagnostics.lsp.pool import Servers
+    from kcode.safety.hosts import Gate
     from kcode.tools.background import Background
     from kcode.workspace.workspace import Workspace
 
@@ -102,6 +103,7 @@ class ToolContext:
     unseen: str = "no images are shown here"  # why images are not read; empty where they are
     servers: Servers | None = None  # language servers, where any is configured
     planned: dict[int, tuple[FileEdit, ...]] = field(default_factory=dict)  # id(arguments) -> approved
+    gate: Gate | None = None  # decides over the other machines that confined commands reach
     test_env: dict[str, str] = field(default_factory=dict)  # variables that the project's tests get
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import os
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field
 
 from kcode.safety import temporary
+from kcode.safety.buildcaches import folder_for
 from kcode.safety.limits import Limits
 from kcode.safety.process import Finished, child_environment, run
 from kcode.safety.sandbox import Confinement, looks_confined
@@ -51,7 +54,8 @@ class RunCommand(Tool[RunCommandArguments]):
 
     async def run(self, args: RunCommandArguments, context: ToolContext) -> ToolOutcome:
         scratch = scratch_folder(context)
-        confine = confinement(context, scratch)
+        told = await asyncio.to_thread(_tells, args.command, context.workspace.root)
+        confine = replace(confinement(context, scratch), told=told)
         if args.background:
             return await _left_running(args, context, scratch, confine)
         limit = args.timeout_s or context.settings.safety.command_timeout_s
@@ -135,7 +139,7 @@ def shell(command: str) -> list[str]:
 def scratch_folder(context: ToolContext) -> Path:
     """The session's private folder for temporary files and caches, made when first needed."""
     if context.scratch is None:
-        context.scratch = temporary.made()
+        context.scratch = Path(os.path.realpath(temporary.made()))
     for name in ("tmp", "cache"):
         (context.scratch / name).mkdir(parents=True, exist_ok=True)
     return context.scratch
@@ -145,12 +149,25 @@ def confinement(context: ToolContext, scratch: Path) -> Confinement:
     """What a command of the model's may do: in auto mode confined always, else as the settings say."""
     safety = context.settings.safety
     wanted = safety.sandbox != "off" or context.always_confined
+    caches = folder_for(context.workspace.root)
     return Confinement(
-        (*context.workspace.roots, scratch),
+        (*context.workspace.roots, scratch, *([caches] if caches else [])),
         network=safety.network,
         free=context.outside or not wanted,
         limits=Limits(memory=safety.memory_mb * 1_000_000, processes=safety.processes),
+        temporary=scratch / "tmp",
+        gate=context.gate,
+        caches=caches,
     )
+
+
+def _tells(command: str, root: Path) -> bool:
+    """Whether all programs of ``command`` are told of the way to allowed hosts. Not those that build and
+    test: a project's tests may behave differently where they find a proxy."""
+    from kcode.safety.commands import assess
+    from kcode.safety.findings import worst
+
+    return worst(assess(command, root.as_posix())) not in ("read", "test")
 
 
 def quiet_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
