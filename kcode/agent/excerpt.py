@@ -16,7 +16,7 @@ _MADE = re.compile(
     r"|Pipfile\.lock|Cargo\.lock|composer\.lock|Gemfile\.lock|go\.sum|flake\.lock)$"
     r"|\.(min\.(js|css)|map|snap|svg|lock)$|(^|/)(node_modules|vendor|dist|third_party)/",
 )
-_TRIVIAL = re.compile(r"\s*([)\]}>;,]*|import .*|from .* import .*|#include .*|use .*;|//.*|#.*)\s*$")
+_TRIVIAL = re.compile(r"[)\]}>;,]*|import .*|from .* import .*|#include .*|use .*;|//.*|#.*")
 
 Withheld = Callable[[str], str]
 """Why a path's content is not sent, or ``""``."""
@@ -137,4 +137,4 @@ def _beginning(text: str, room: int) -> str:
 
 def _weight(hunk: DiffHunk) -> int:
     """How much a hunk tells: its changed lines that are more than a bracket, an import or a comment."""
-    return sum(line.sign != " " and not _TRIVIAL.fullmatch(line.text) for line in hunk.lines)
+    return sum(line.sign != " " and not _TRIVIAL.fullmatch(line.text.strip()) for line in hunk.lines)

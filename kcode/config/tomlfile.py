@@ -47,7 +47,7 @@ def parse(text: str, path: Path) -> dict[str, Any]:
         ) from None
 
 
-_HEADER = re.compile(r"^\s*\[\[?\s*([^\]]+?)\s*\]")
+_HEADER = re.compile(r"^\s*\[\[?([^\]]+)\]")
 _KEY = re.compile(
     r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
@@ -61,7 +61,7 @@ def line_of(text: str, key: str) -> int:
     for number, line in enumerate(text.splitlines(), 1):
         header = _HEADER.match(line)
         if header:
-            prefix = _parts(header.group(1))
+            prefix = _parts(header.group(1).strip())
             if prefix == wanted:
                 return number
         assignment = _KEY.match(line)

@@ -13,8 +13,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 _LONGEST = 4 * 1024 * 1024  # characters; a longer text is read as it is or not at all
-_FENCE = re.compile(r"\A```[\w-]*\s*\n(.*?)\n?```\s*\Z", re.DOTALL)
-_MARKER = re.compile(r"(?:\s*<\|[a-z_]+\|>)+\s*\Z")
+_FENCE = re.compile(r"```[\w-]*+[^\S\n]*+\n(.*?)\n?```", re.DOTALL)
+_MARKER = re.compile(r"<\|[a-z_]+\|>")
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _COMMA = re.compile(rf"({_STRING})|,(?=\s*[}}\]])", re.DOTALL)
 _TOKENS = re.compile(rf"{_STRING}|[\[\]{{}}]", re.DOTALL)
@@ -114,15 +114,32 @@ def _loose(text: str, repairs: list[str]) -> Any:
 
 
 def _unwrapped(text: str, repairs: list[str]) -> str:
-    fenced = _FENCE.match(text)
+    fenced = _FENCE.fullmatch(text)
     if fenced:
         repairs.append("inside a code fence")
         text = fenced.group(1).strip()
-    without = _MARKER.sub("", text)
+    without = _without_markers(text)
     if without != text:
         repairs.append("a marker of the chat template behind it")
         text = without
     return text
+
+
+def _without_markers(text: str) -> str:
+    end = len(text)
+    while text.endswith("|>", 0, end):
+        at = text.rfind("<|", 0, end)
+        if at < 0 or not _MARKER.fullmatch(text, at, end):
+            break
+        end = _blanks_before(text, at)
+    return text[:end]
+
+
+def _blanks_before(text: str, at: int) -> int:
+    """Where the blanks begin that end at ``at``."""
+    while at and text[at - 1].isspace():
+        at -= 1
+    return at
 
 
 def _without_trailing_commas(text: str, repairs: list[str]) -> Any:

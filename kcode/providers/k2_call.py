@@ -23,8 +23,7 @@ CUT = "<cut off>"
 mends and runs them, and the model sees in its history why nothing was done."""
 
 _STOP = re.compile("|".join(map(re.escape, STOPS)))
-_TAIL = re.compile(rf"(?:\s|{_STOP.pattern})+\Z")
-_ID = re.compile(r"(?:functions\.)?(?P<name>.+?)\s*:\s*(?P<index>\d+)", re.DOTALL)
+_ID = re.compile(r"(?:functions\.)?(?P<name>.+):\s*(?P<index>\d{1,9})", re.DOTALL)
 _BEGUN_ID = re.compile(r"[\w.-]*(?:\s*:\s*\d*)?")
 _SIGNS = re.compile(r'["\\{}\[\]]')
 
@@ -117,7 +116,7 @@ class OpenCall:
         if self.bare:
             return Closed(text, "", ended=False)
         if _is_beginning(text):
-            return _closed(_TAIL.sub("", text), "")
+            return _closed(without_tail(text), "")
         return self._until_marker(text, 0, final=True)
 
     def _follow(self, text: str) -> None:
@@ -134,6 +133,17 @@ class OpenCall:
                 if self._depth <= 0:
                     self._object_end = self._length + place
                     return
+
+
+def without_tail(text: str) -> str:
+    """``text`` without the markers and blanks at its end."""
+    end = len(text)
+    while end:
+        ending = next((stop for stop in STOPS if text.endswith(stop, 0, end)), "")
+        if not ending and not text[end - 1].isspace():
+            break
+        end -= len(ending) or 1
+    return text[:end]
 
 
 def is_object(text: str) -> bool:

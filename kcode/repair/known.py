@@ -17,7 +17,7 @@ from kcode.workspace.workspace import Workspace
 
 _COLLECT_S = 120.0
 _MOST_FILES = 4_000
-_QUOTED = r"""(?P<q>['"`])(?P<name>(?:\\.|(?!(?P=q)).)+)(?P=q)"""
+_QUOTED = r"""(?P<q>['"`])(?P<name>(?:\\.|(?!(?P=q))[^\\\n])+)(?P=q)"""
 _JS = re.compile(rf"\b(?:it|test|specify)(?:\.\w+)*\s*\(\s*{_QUOTED}")
 # A language's tests as its source spells them: suffix -> pattern with the group `name`
 _SPELLED: dict[str, re.Pattern[str]] = {
@@ -29,7 +29,9 @@ _SPELLED: dict[str, re.Pattern[str]] = {
     ".java": re.compile(
         r"@(?:Test|ParameterizedTest)\b[^;{]*?\b(?:void|[A-Z]\w*)\s+(?P<name>\w+)\s*\(", re.S
     ),
-    ".kt": re.compile(r"@(?:Test|ParameterizedTest)\b[^{]*?\bfun\s+`?(?P<name>[^`(\n]+)`?\s*\(", re.S),
+    ".kt": re.compile(
+        r"@(?:Test|ParameterizedTest)\b[^{]*?\bfun\s++`?(?P<name>[^\s`(][^`(\n]*+)`?\s*+\(", re.S
+    ),
     ".cs": re.compile(r"\[(?:Fact|Theory|Test|TestMethod)\b[^{]*?\s(?P<name>\w+)\s*\(", re.S),
     ".php": re.compile(r"function\s+(?P<name>test\w*)\s*\("),
     ".rb": re.compile(rf"(?:^[ \t]*def (?P<method>test_\w+)|\b(?:it|test|scenario)\s*\(?\s*{_QUOTED})", re.M),

@@ -115,7 +115,7 @@ FORMS = (
 
 KEY_BLOCK = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 KEY_END = "-----END "
-KEY_RUN = re.compile(r"(?:\\+[nr])|([A-Za-z0-9+/=]{16,}+)")
+KEY_RUN = re.compile(r"(?:(?<!\\)\\++[nr])|([A-Za-z0-9+/=]{16,}+)")
 LONGEST_KEY = 20_000  # characters of a private key in its text form
 
 

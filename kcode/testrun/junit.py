@@ -84,28 +84,30 @@ def _explained(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if not _STACK.match(line)).strip()
 
 
+_LOOKED_AT = 100_000  # characters of a failure in which values are looked for
 _PAIRS = (
     re.compile(r"expected: ?<(?P<e>.{0,500}?)> but was: ?<(?P<a>.{0,500}?)>", re.S),  # JUnit 5
     re.compile(r"expected:<(?P<e>.{0,500}?)> but was:<(?P<a>.{0,500}?)>", re.S),  # JUnit 4
     re.compile(r"expected \[(?P<e>.{0,500}?)\] but found \[(?P<a>.{0,500}?)\]", re.S),  # TestNG
-    re.compile(r"^\s*left: (?P<a>.*)\n\s*right: (?P<e>.*)$", re.M),  # Rust's assert_eq!
-    re.compile(r"^\s*expected: (?P<e>.*)\n\s+got: (?P<a>.*)$", re.M),  # RSpec
+    re.compile(r"^[ \t]*left: (?P<a>.*)\n\s*right: (?P<e>.*)$", re.M),  # Rust's assert_eq!
+    re.compile(r"^[ \t]*expected: (?P<e>.*)\n\s+got: (?P<a>.*)$", re.M),  # RSpec
     re.compile(
-        r"^\s*Expected: (?P<e>.*)\n\s*(?:Actual|But was): +(?P<a>.*)$", re.M
+        r"^[ \t]*Expected: (?P<e>.*)\n\s*(?:Actual|But was): +(?P<a>.*)$", re.M
     ),  # xUnit, NUnit, minitest
     re.compile(r"^Failed asserting that (?P<a>.*) (?:matches expected|is identical to) (?P<e>.*)\.$", re.M),
     re.compile(r"Expected:<(?P<e>.{0,500}?)>\. Actual:<(?P<a>.{0,500}?)>", re.S),  # MSTest
     re.compile(
-        r"^\s*Expected equality of these values:\n\s*(?P<a>.*)\n(?:\s*Which is: .*\n)?\s*(?P<e>.*)$", re.M
+        r"^[ \t]*Expected equality of these values:\n\s*(?P<a>.*)\n(?:\s*Which is: .*\n)?\s*(?P<e>.*)$", re.M
     ),
 )
 
 
-_DIFF = re.compile(r"^--- Expected\n\+\+\+ Actual\n(?P<diff>(?:[@ +-].*\n?|'.*\n?)+)", re.M)  # PHPUnit
+_DIFF = re.compile(r"^--- Expected\n\+\+\+ Actual\n(?P<diff>(?:[@ '+-].*(?:\n|\Z))+)", re.M)  # PHPUnit
 
 
 def values_of(text: str) -> tuple[str, str]:
     """(expected, actual) in the words of the common assertion libraries; empty where neither is told."""
+    text = text[:_LOOKED_AT]
     for pattern in _PAIRS:
         if found := pattern.search(text):
             return bounded(found["e"].strip(), 500), bounded(found["a"].strip(), 500)

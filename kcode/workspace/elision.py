@@ -13,7 +13,7 @@ from kcode.workspace.merging import Alignment, Place, merged
 
 _LONGEST = 400  # lines that one elision may stand for
 _MOST_WAYS = 200  # ways of placing the parts that are looked at
-_DOTS = r"(?:\.{3,}|\u2026)"
+_DOTS = r"(?:\.{3,}+|\u2026)"
 _WORDS = rf"{_DOTS}?[\w ,'()-]{{0,60}}?{_DOTS}?"
 _BARE = re.compile(rf"\s*[\[(]?{_DOTS}[\])]?\s*")
 _COMMENT = re.compile(

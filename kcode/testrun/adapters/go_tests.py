@@ -24,8 +24,10 @@ _SAID = re.compile(r"^\s+(?:Error Trace:.*|[\w.-]+\.go:\d+: ?)")
 _TESTIFY = re.compile(r"^\s*expected\s*: (?P<e>.*)\n\s*actual\s*: (?P<a>.*)$", re.M)
 _GOT_WANT = (
     re.compile(r"^got:\n(?P<a>.*?)\nwant:\n(?P<e>.*)\Z", re.M | re.S),
-    re.compile(r"(?i)\bgot[: =]+(?P<a>.+?)[,;]? +(?:want|expected|wanted)(?:ed)?[: =]+(?P<e>.+)$", re.M),
-    re.compile(r"(?i)\b(?:want|expected)[: =]+(?P<e>.+?)[,;]? +(?:but )?got[: =]+(?P<a>.+)$", re.M),
+    re.compile(
+        r"(?i)\bgot[: =]++(?P<a>.+?)[,;]?(?<! ) ++(?:want|expected|wanted)(?:ed)?[: =]+(?P<e>.+)$", re.M
+    ),
+    re.compile(r"(?i)\b(?:want|expected)[: =]++(?P<e>.+?)[,;]?(?<! ) ++(?:but )?got[: =]+(?P<a>.+)$", re.M),
     re.compile(r"= (?P<a>[^=,;]+?)[,;] want (?P<e>.+)$", re.M),
 )
 

@@ -18,7 +18,7 @@ class Maven:
     suffixes: tuple[str, ...] = (".java", ".kt", ".groovy", ".scala")
     signs = Signs(
         re.compile(r"Tests run: [1-9]\d*, Failures: 0, Errors: 0.* (?:-- |- )in "),
-        re.compile(r"^\[ERROR\]\s+\S+\.\S+(?::\d+)?.* <<< (?:FAILURE|ERROR)!"),
+        re.compile(r"^\[ERROR\]\s++(?=\S+\.\S)\S++.* <<< (?:FAILURE|ERROR)!"),
     )
 
     def detect(self, folder: Path) -> str:

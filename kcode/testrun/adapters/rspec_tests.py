@@ -73,7 +73,7 @@ _OUTSIDE = re.compile(
 def _outside(text: str, folder: Path) -> Iterator[TestCase]:
     """Files that do not load, and hooks of the whole suite that fail."""
     for match in _OUTSIDE.finditer(text):
-        said = re.sub(r"\A(?:Did you mean\?|\s+rspec \S+\n|\s)*", "", match["said"]).strip()
+        said = re.sub(r"\A(?:Did you mean\?|(?<=\s)rspec \S+\n|\s)*", "", match["said"]).strip()
         lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("# ")]
         named = next(
             (n for n, line in enumerate(lines) if re.fullmatch(r"[\w:]*(?:Error|Exception)\w*:", line)), None
