@@ -6,10 +6,12 @@ import re
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kcode.agent.accounting import record_aside, record_unreported
 from kcode.agent.collect import Answer
+from kcode.agent.narrow import MATERIAL, is_narrow
 from kcode.conversation.ledger import System, User
 from kcode.conversation.projection import project
 from kcode.providers.base import (
@@ -33,7 +35,9 @@ _OVERHEAD = 1_200  # tokens of instructions and frames beside what is asked abou
 
 def room_for_text(session: Session, reserve: int, most: int) -> int:
     """Characters of material that a question can carry beside an answer of ``reserve`` tokens, at most
-    ``most``."""
+    ``most``; for a model on this machine's cores what a person can wait for."""
+    if is_narrow(session):
+        most = min(most, MATERIAL)
     left = session.window - answer_room(session, reserve) - _OVERHEAD
     return max(1_000, min(most, int(left * _CHARACTERS_A_TOKEN)))
 
@@ -45,10 +49,18 @@ def answer_room(session: Session, reserve: int) -> int:
     return min(reserve, session.provider.model.max_output, max(session.window // 4, SMALLEST_ANSWER))
 
 
-async def ask_text(session: Session, purpose: str, system: str, *parts: str, reserve: int) -> str:
+async def ask_text(
+    session: Session,
+    purpose: str,
+    system: str,
+    *parts: str,
+    reserve: int,
+    shape: Mapping[str, Any] | None = None,
+) -> str:
     """The answer's text. ``purpose`` names what it was for in the bill; ``parts`` are user messages, the
-    ones that several questions share first. Raises ProviderError, LimitReached."""
-    request = _request(session, system, parts, reserve)
+    ones that several questions share first. ``shape`` is a JSON schema that holds the text of a model that
+    follows schemas, without words about it. Raises ProviderError, LimitReached."""
+    request = replace(_request(session, system, parts, reserve), response_schema=shape)
     answer, began = Answer(), time.monotonic()
     stream: Any = session.provider.stream(request)
     try:

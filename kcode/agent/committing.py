@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from kcode.agent.aside import ask_text, filled, room_for_text
 from kcode.agent.excerpt import Excerpt, Withheld, excerpt
+from kcode.agent.narrow import is_narrow
+from kcode.agent.subject import subject
 from kcode.config.prompts import load_prompt
 from kcode.errors import UsageError
 from kcode.safety.sanitize import clean
@@ -44,10 +46,16 @@ class Draft:
 async def draft(
     session: Session, change: Draftable, style: Style, *, hint: str = "", withheld: Withheld = lambda path: ""
 ) -> Draft:
-    """One model request for a message. Raises UsageError where nothing is to be committed, ProviderError."""
+    """One model request for a message; an embedded model drafts its first line only.
+
+    Raises UsageError where nothing is to be committed, ProviderError.
+    """
     files = unidiff.parse(change.diff)
     if not files:
         raise UsageError("there is nothing to commit")
+    if is_narrow(session):
+        line, part_seen = await subject(session, files, style, hint, withheld)
+        return Draft(line, part_seen)
     room = room_for_text(session, ANSWER_TOKENS, LARGEST_CHANGE)
     stat = _stat(change.stat, room // 6)
     seen = excerpt(files, room - len(stat) - len(style.words()), withheld)
