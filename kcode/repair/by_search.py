@@ -14,6 +14,7 @@ from kcode.providers.base import Infiller, ProviderError
 from kcode.repair.aim import Aim, Asked
 from kcode.repair.candidates import Candidate
 from kcode.repair.events import Listener, Stage
+from kcode.repair.failing import Choose
 from kcode.repair.judge import Judge, Verdict
 from kcode.repair.localise import Localisation, localise
 from kcode.repair.present import diff_of, explain, warning_of
@@ -24,7 +25,8 @@ from kcode.repair.scratch import scratch_copy
 from kcode.repair.search import Goal, Search
 from kcode.repair.verify import Proof, suite_baseline, verify
 from kcode.testrun.pytest_runner import PytestRunner
-from kcode.testrun.run import detect, run_tests
+from kcode.testrun.run import run_tests
+from kcode.testrun.suites import choose
 from kcode.tools.base import FileEdit
 
 _SUITE_SHARE = 0.25  # of the budget: the longest that the unchanged suite may take
@@ -39,6 +41,7 @@ async def repair_by_search(
     settings: Settings,
     tell: Listener,
     budget_s: float,
+    choose_one: Choose | None = None,
 ) -> RepairResult:
     """See :func:`kcode.repair.pipeline.repair`, which calls this for providers that can infill.
 
@@ -54,12 +57,16 @@ async def repair_by_search(
             "--bisect is for models that read a commit: the embedded model's search looks at lines only",
             "leave it out, or name a provider: --provider moonshot",
         )
-    runner = await detect(root, settings, target=aim.targets[0] if aim.targets else "")
+    budget_s = budget_s or settings.fix.max_seconds
+    found = await choose(root, settings, target=aim.targets[0] if aim.targets else "")
+    runner = found.runner
     if aim.command or not isinstance(runner, PytestRunner):
-        what = f"`{aim.command}` was given" if aim.command else f"they are run by {runner.describe}"
-        why = f"the embedded model repairs by pytest, and {what}"
-        return RepairResult("cannot_run", f"The tests cannot run: {why}; use a Kimi model.")
-    repairer = _Repair(root, runner, settings, tell, budget_s or settings.fix.max_seconds)
+        from kcode.repair.languages.repair import refusal, repair_by_suite
+
+        if not aim.command and (why := refusal(found)):
+            return RepairResult("cannot_run", f"The tests cannot be repaired: {why}.")
+        return await repair_by_suite(root, aim, provider, settings, tell, budget_s, choose_one)
+    repairer = _Repair(root, runner, settings, tell, budget_s)
     return replace(await repairer.run(aim, provider), runner=runner.describe)
 
 

@@ -61,6 +61,11 @@ def imitation(edits: Sequence[FileEdit], cases: Sequence[TestCase], root: Path) 
     return ""
 
 
+def decisions(text: str) -> list[str]:
+    """The literals that a program decides by or answers, line by line."""
+    return [literal for line in text.splitlines() for literal in _decided(line)]
+
+
 def weakened(edits: Sequence[FileEdit]) -> list[str]:
     """How a patch that may change tests makes them say less, a phrase each."""
     said: list[str] = []

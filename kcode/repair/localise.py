@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ _IMPORT_SCORE = 0.05  # lines that ran while the module was imported, before any
 _DEFAULT_FACTOR = 0.5
 _HELPER_FACTOR = 0.5  # code next to the tests is less likely to be what they test
 _TEST_FOLDERS = frozenset({"test", "tests", "testing"})
+_STUB = 5.0
 _BUSY = re.compile(r"[-+*/%<>=!&|^]=?|\[|\(|\b(?:and|or|not|in|is|return|yield|if|while|for)\b")
 
 
@@ -37,20 +38,33 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Localisation:
-    """Suspicious lines, worst first, and the parsed files they are in."""
+    """Suspicious lines, worst first, and the parsed files they are in. ``at_import`` are the lines that ran
+    before any test."""
 
     suspects: tuple[Suspect, ...]
     sources: Mapping[str, Source]
+    at_import: frozenset[tuple[str, int]] = frozenset()
 
     def scope_of(self, suspect: Suspect) -> Scope:
         return self.sources[suspect.path].scope_at(suspect.line)
 
 
-def localise(root: Path, traced: Verdict, failing: Sequence[str], tests: Iterable[str]) -> Localisation:
-    """Rank the lines of ``root`` from a traced run. ``tests`` are ids: their files are not suspected."""
+Reader = Callable[[Path, str], Source]
+
+
+def localise(
+    root: Path,
+    traced: Verdict,
+    failing: Sequence[str],
+    tests: Iterable[str],
+    *,
+    read: Reader = Source.read,
+) -> Localisation:
+    """Rank the lines of ``root`` from a traced run. ``tests`` are ids: their files are not suspected.
+    ``read`` opens a source file as :meth:`~kcode.repair.source.Source.read` does."""
     test_files = {test.partition("::")[0] for test in tests}
     coverage = _by_line(traced.lines, failing, test_files)
-    sources = _sources(root, {path for path, _ in coverage})
+    sources = _sources(root, {path for path, _ in coverage}, read)
     scores: dict[tuple[str, int], float] = {}
     failed = max(1, sum(1 for test in failing if test in traced.lines))
     for (path, line), (bad, good) in coverage.items():
@@ -65,7 +79,9 @@ def localise(root: Path, traced: Verdict, failing: Sequence[str], tests: Iterabl
         for line, score in _physical(source, path, scores).items()
     ]
     suspects.sort(key=lambda one: (-round(one.score, 3), -_interest(sources[one.path], one.line), one.line))
-    return Localisation(tuple(suspects), sources)
+    imported = traced.lines.get("", {})
+    at_import = frozenset((path, line) for path, lines in imported.items() for line in lines)
+    return Localisation(tuple(suspects), sources, at_import)
 
 
 def is_test_file(path: str) -> bool:
@@ -103,11 +119,11 @@ def _ochiai(bad: int, good: int, failed: int) -> float:
     return bad / math.sqrt(failed * (bad + good))
 
 
-def _sources(root: Path, paths: set[str]) -> dict[str, Source]:
+def _sources(root: Path, paths: set[str], read: Reader) -> dict[str, Source]:
     found: dict[str, Source] = {}
     for path in sorted(paths):
         try:
-            found[path] = Source.read(root, path)
+            found[path] = read(root, path)
         except (WorkspaceError, SyntaxError, ValueError):  # of a Python that this one cannot read
             continue
     return found
@@ -184,12 +200,14 @@ def _physical(source: Source, path: str, scores: Mapping[tuple[str, int], float]
 
 
 def _interest(source: Source, line: int) -> float:
-    """Among equals, lines with more operators, calls and tests have more to be wrong; headers less."""
+    """Among equals, lines with more operators, calls and tests have more to be wrong; headers less.
+    A ``pass`` that runs stands where something may be missing."""
     text = source.lines[line - 1].strip()
+    if text == "pass":
+        return _STUB
     if text.startswith(("def ", "async def ", "class ", "@", "import ", "from ")) or text in (
         "else:",
         "try:",
-        "pass",
     ):
         return -1.0
     return float(min(4, len(_BUSY.findall(text))))

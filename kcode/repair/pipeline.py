@@ -59,7 +59,7 @@ async def repair(
         if isinstance(provider, Infiller):
             from kcode.repair.by_search import repair_by_search
 
-            result = await repair_by_search(root, asked, aim, provider, settings, tell, budget_s)
+            result = await repair_by_search(root, asked, aim, provider, settings, tell, budget_s, choose)
         else:
             from kcode.repair.agentic import repair_by_agent
 

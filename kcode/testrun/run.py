@@ -111,12 +111,12 @@ async def _by_suite(
             grouped[key] = (await choose(root, settings, None, target, around.confine), [])
         grouped[key][1].append(target)
     return [
-        (chosen, [] if its == [chosen.suite.place] else [_inside(target, chosen.suite) for target in its])
+        (chosen, [] if its == [chosen.suite.place] else [inside(target, chosen.suite) for target in its])
         for chosen, its in grouped.values()
     ]
 
 
-def _inside(target: str, suite: Suite) -> str:
+def inside(target: str, suite: Suite) -> str:
     """A target of the repository as the suite's folder calls it."""
     if not suite.place:
         return target
@@ -143,7 +143,7 @@ async def _one(
     report = await runner.run(folder, targets, max(1.0, timeout_s), on_progress, around=around)
     if settings.tests.rerun_failed if rerun is None else rerun:
         report = await run_again(report, runner, folder, until - time.monotonic(), around)
-    report = await asyncio.to_thread(_rebased, report, chosen.suite)
+    report = await asyncio.to_thread(rebased, report, chosen.suite)
     confined = _confined(report, around)
     return replace(
         report,
@@ -158,7 +158,7 @@ def _there(folder: Path, target: str) -> bool:
     return not is_place(folder, target) or (bool(path) and (folder / path).exists())
 
 
-def _rebased(report: TestReport, suite: Suite) -> TestReport:
+def rebased(report: TestReport, suite: Suite) -> TestReport:
     """Ids and frames as the repository calls them rather than the suite's folder."""
     if not suite.place:
         return report

@@ -1,0 +1,1 @@
+"""Repair by the embedded model in languages other than Python, with the suite's own runner as the judge."""
