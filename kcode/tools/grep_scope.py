@@ -68,7 +68,7 @@ class Scope:
         if self.whole or not self.is_git:
             return []
         rules = Rules(self.root, SEARCH)
-        listed = listing.tracked_though_ignored(self.root, self.top or ".")
+        listed = listing.tracked_though_ignored(self.root, self.top or ".", self._rules.excludes)
         return [
             path
             for path in listed

@@ -57,7 +57,7 @@ class Rules:
         self.root = root
         self.names = tuple(names)
         self.negated: set[str] = set()  # folders with a rule, among those read so far, that is a negation
-        self._excludes = tuple(excludes)
+        self.excludes = tuple(excludes)
         self._at = at
         self._read: dict[str, _Layers] = {}
         self._hidden: dict[str, Rule | None] = {"": None}
@@ -115,7 +115,7 @@ class Rules:
         if name == GIT and folder == self._at:
             return (
                 *own,
-                *(rule for file in self._excludes for rule in self._parsed(folder, file, file.as_posix())),
+                *(rule for file in self.excludes for rule in self._parsed(folder, file, file.as_posix())),
             )
         return own
 

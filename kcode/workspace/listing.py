@@ -155,9 +155,68 @@ def _trees(root: Path) -> Iterator[str]:
             yield tree.relative_to(real).as_posix()
 
 
-def tracked_though_ignored(root: Path, path: str = ".") -> list[str]:
-    """Tracked files that a rule of git's would leave out: they count."""
-    return [name for name in _names(root, "-ci", "--exclude-standard", "--", path) or () if name]
+def tracked_though_ignored(root: Path, path: str = ".", excluding: Iterable[Path] = ()) -> list[str]:
+    """Tracked files that a rule of git's would leave out: they count. ``excluding`` are the user's exclude
+    files. Git looks at every file for this, so its answer is kept for as long as its index and the rule
+    files beside what it tracks are as they were."""
+    kept = _THOUGH_IGNORED.get((root, path))
+    if kept is not None and kept.state == _state(root, kept.folders, excluding):
+        return kept.paths
+    tracked = _names(root, "--", path)
+    folders = _folders(tracked or ())
+    before = _state(root, folders, excluding)
+    paths = [name for name in _names(root, "-ci", "--exclude-standard", "--", path) or () if name]
+    if tracked is not None:
+        while len(_THOUGH_IGNORED) >= _ANSWERS_KEPT:
+            _THOUGH_IGNORED.pop(next(iter(_THOUGH_IGNORED)), None)
+        _THOUGH_IGNORED[root, path] = _Kept(before, folders, paths)
+    return paths
+
+
+def forget() -> None:
+    """What git said before is not known any more."""
+    _THOUGH_IGNORED.clear()
+
+
+class _Kept(NamedTuple):
+    """What git said of the tracked files in ``folders``, and what it depends on."""
+
+    state: tuple[object, ...]
+    folders: tuple[str, ...]
+    paths: list[str]
+
+
+_THOUGH_IGNORED: dict[tuple[Path, str], _Kept] = {}
+_ANSWERS_KEPT = 8
+
+
+def _folders(paths: Iterable[str]) -> tuple[str, ...]:
+    """Those that the paths lie in and all above them, with a slash at their ends; "" among them."""
+    found = {""}
+    for folder in {path[: path.rfind("/") + 1] for path in paths}:
+        while folder not in found:
+            found.add(folder)
+            folder = folder[: folder.rfind("/", 0, -1) + 1]
+    return tuple(sorted(found))
+
+
+def _state(root: Path, folders: Iterable[str], excluding: Iterable[Path]) -> tuple[object, ...]:
+    """What is different after the index, a rule file or an exclude file was changed."""
+    base = f"{root}{os.sep}"
+    rules = [
+        *(f"{base}{folder}{GIT}" for folder in folders),
+        *map(str, excluding),
+        str(git_folder(root) / "index"),
+    ]
+    return tuple((file, about) for file in rules if (about := _stamp(file)))
+
+
+def _stamp(file: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(file)  # noqa: PTH116 - asked for in every folder of a large tree
+    except OSError:
+        return None
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
 
 def _asked(root: Path) -> _Listed | None:

@@ -15,7 +15,7 @@ from kcode.tools.grep_engines import ripgrep
 from kcode.ui.completing.fileindex import FileIndex
 from kcode.workspace.census import changed_among
 from kcode.workspace.errors import KeptOut
-from kcode.workspace.listing import list_files
+from kcode.workspace.listing import list_files, tracked_though_ignored
 from kcode.workspace.workspace import Workspace
 
 
@@ -213,15 +213,55 @@ def test_the_files_are_those_that_ripgrep_lists(
 
 
 def test_of_named_files_those_are_told_that_git_has_as_changed_staged_or_new(tmp_path: Path) -> None:
-    names = ("same.py", "changed.py", "staged.py", "s p/:x*.py")
-    write(tmp_path, dict.fromkeys(names, "1"))
+    names = ("same.py", "changed.py", "staged.py", "s p/:x*.py", "crlf.py", "gone.py")
+    write(tmp_path, dict.fromkeys(names, "1\n"))
     git(tmp_path, "init", "-q")
+    write(tmp_path, {".gitignore": "*.log\n"})
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "all")
-    write(tmp_path, dict.fromkeys(("changed.py", "staged.py", "s p/:x*.py", "new.py", "beside.py"), "22"))
-    git(tmp_path, "add", "staged.py")
-    asked = {*names, "new.py", "none.py"}
-    assert changed_among(tmp_path, asked) == {"changed.py", "staged.py", "s p/:x*.py", "new.py"}
+    (tmp_path / "crlf.py").write_bytes(b"1\r\n")  # as core.autocrlf checks it out
+    (tmp_path / "gone.py").unlink()
+    changed = ("changed.py", "staged.py", "s p/:x*.py", "new.py", "beside.py", "added.py", "ignored.log")
+    write(tmp_path, dict.fromkeys(changed, "22"))
+    git(tmp_path, "add", "staged.py", "added.py")
+    told = {"changed.py", "staged.py", "s p/:x*.py", "new.py", "added.py"}
+    asked = {*names, *told, "none.py", "ignored.log", "a\nb.py"}
+    assert changed_among(tmp_path, asked) == told
     many = asked | {f"{number}.py" for number in range(600)}
-    assert changed_among(tmp_path, many) == {"changed.py", "staged.py", "s p/:x*.py"}
+    assert changed_among(tmp_path, many) == told - {"new.py", "added.py"}
     assert changed_among(tmp_path, set()) == set()
+
+
+def test_files_of_a_repository_within_are_not_taken_for_new_ones(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "1", "within/b.py": "1"})
+    git(tmp_path / "within", "init", "-q")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "a.py")
+    assert changed_among(tmp_path, {"a.py", "within/b.py"}) == set()  # without a commit nothing has changed
+    git(tmp_path, "commit", "-qm", "all")
+    write(tmp_path, {"a.py": "2"})
+    assert changed_among(tmp_path, {"a.py", "within/b.py"}) == {"a.py"}
+
+
+def test_what_git_tracks_although_its_rules_hide_it_is_told_anew_where_index_or_rules_change(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, {"a.log": "1", "sub/b.log": "1", "sub/c.py": "1", ".gitignore": "*.log\n"})
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "-f", "a.log", "sub/c.py")
+    assert tracked_though_ignored(tmp_path) == ["a.log"]
+    assert tracked_though_ignored(tmp_path, "sub") == []
+    git(tmp_path, "add", "-f", "sub/b.log")
+    assert tracked_though_ignored(tmp_path) == ["a.log", "sub/b.log"]
+    write(tmp_path, {"sub/.gitignore": "*.py\n"})
+    assert tracked_though_ignored(tmp_path) == ["a.log", "sub/b.log", "sub/c.py"]
+    assert tracked_though_ignored(tmp_path, "sub") == ["sub/b.log", "sub/c.py"]
+    write(tmp_path, {"sub/.gitignore": "!*.log\n"})
+    assert tracked_though_ignored(tmp_path) == ["a.log"]
+    (tmp_path / ".gitignore").unlink()
+    assert tracked_though_ignored(tmp_path) == []
+    mine = tmp_path / ".git" / "info" / "exclude"
+    mine.write_text("c.py\n")
+    assert tracked_though_ignored(tmp_path, excluding=[mine]) == ["sub/c.py"]
+    mine.write_text("a.log\n")
+    assert tracked_though_ignored(tmp_path, excluding=[mine]) == ["a.log"]
