@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from kcode.config.jsontext import read_json
 from kcode.conversation.ledger import Assistant, Call
 from kcode.providers.base import CallDelta, Chunk, Finish, ReasoningDelta, TextDelta, Usage
 
@@ -118,7 +118,7 @@ class Answer:
 
 def _whole(call: _OpenCall) -> bool:
     try:
-        json.loads("".join(call.arguments), strict=False)
+        read_json("".join(call.arguments), strict=False)
     except ValueError:
         return False
     return True
@@ -130,7 +130,7 @@ def cut_off(assistant: Assistant) -> str:
         return ""
     last = assistant.calls[-1]
     try:
-        json.loads(last.arguments)
+        read_json(last.arguments)
     except ValueError:
         return last.id
     return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kcode.agent.reviewing import Review, ReviewFinding
+from kcode.config.jsontext import read_json
 from kcode.errors import EnvironmentProblem, NotAchieved, UsageError
 from kcode.workspace import repo
 from kcode.workspace.change import FileEdit
@@ -28,7 +29,7 @@ def keep(root: Path, result: Review) -> None:
 def kept(root: Path) -> list[ReviewFinding]:
     """The findings of the last review here. Raises UsageError where there was none."""
     try:
-        rows: list[dict[str, Any]] = json.loads(_file(root).read_text(encoding="utf-8"))
+        rows: list[dict[str, Any]] = read_json(_file(root).read_text(encoding="utf-8"))
         return [ReviewFinding(**row) for row in rows]
     except (FileNotFoundError, ValueError, TypeError):
         raise UsageError(

@@ -3,7 +3,6 @@ each was found. Read from files alone; nothing is run."""
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections import Counter
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.workspace import listing
 
 LARGEST_FILE = 200_000  # characters of one read
@@ -211,7 +211,7 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(_text(path))
+        value = read_json(_text(path))
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

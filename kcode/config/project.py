@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import state_dir
 
 _MARK = "project.json"
@@ -111,7 +112,7 @@ def _others(sessions: Path) -> Iterator[Path]:
 
 
 def _read_mark(folder: Path) -> Any:
-    return json.loads((folder / _MARK).read_text("utf-8"))
+    return read_json((folder / _MARK).read_text("utf-8"))
 
 
 def _recognised(one: set[str], other: set[str]) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import state_dir
 from kcode.errors import EnvironmentProblem
 
@@ -29,7 +29,7 @@ def folder_key(root: Path) -> str:
 def read_trusted() -> set[str]:
     """Real paths. Raises EnvironmentProblem where the list is there and cannot be read."""
     try:
-        value = json.loads(trusted_file().read_text("utf-8"))
+        value = read_json(trusted_file().read_text("utf-8"))
     except FileNotFoundError:
         return set()
     except (OSError, ValueError) as error:

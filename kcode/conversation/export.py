@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.conversation.cost import SessionCost
 from kcode.conversation.ledger import (
     Approval,
@@ -137,7 +138,7 @@ def _blocks(records: Sequence[Record], redact: Redact) -> Iterator[tuple[str, st
 
 def _call(call: Call) -> str:
     try:
-        given = json.loads(call.arguments or "{}")
+        given = read_json(call.arguments or "{}")
     except ValueError:
         return call.name
     if not isinstance(given, dict):
@@ -181,7 +182,7 @@ def _redacted(value: Any, redact: Redact) -> Any:
 def _arguments(text: Any, redact: Redact) -> Any:
     """A call's arguments are JSON in a string: a quoted key in them is found only when it is read."""
     try:
-        plain = json.loads(text)
+        plain = read_json(text)
     except (ValueError, TypeError):
         return _redacted(text, redact)
     masked = _redacted(plain, redact)

@@ -8,7 +8,6 @@ error that names it, and the file is left as it is.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import time
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import make_private
 from kcode.config.project import remember, session_folders, sessions_dir
 from kcode.conversation.ledger import Entry
@@ -78,7 +78,7 @@ def _of_workspace(path: Path, root: Path) -> bool:
 def _head_of(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            head = json.loads(file.readline(65_536))
+            head = read_json(file.readline(65_536))
     except (OSError, ValueError):
         return {}
     return head if isinstance(head, dict) else {}

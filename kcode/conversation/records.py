@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.conversation import ledger
 from kcode.conversation.ledger import Call, Entry
 from kcode.errors import EnvironmentProblem
@@ -152,7 +153,7 @@ def line_of(record: dict[str, Any]) -> bytes:
 
 def _json_line(line: bytes, name: str, number: int) -> dict[str, Any]:
     try:
-        record = json.loads(line.decode("utf-8", "surrogatepass"))
+        record = read_json(line.decode("utf-8", "surrogatepass"))
     except ValueError as error:
         raise _corrupt(name, number) from error
     if not isinstance(record, dict):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import state_dir
 from kcode.conversation.journal import SessionBusy, find_session, held, session_files
 from kcode.conversation.records import KINDS, TOGETHER
@@ -69,9 +69,9 @@ def summary(path: Path) -> Summary:
                     break  # torn, or being written
                 try:
                     if number == 1:
-                        head = dict(json.loads(line))
+                        head = dict(read_json(line))
                     elif line.startswith(_STARTS):
-                        record = json.loads(line.decode("utf-8", "surrogatepass"))
+                        record = read_json(line.decode("utf-8", "surrogatepass"))
                         for each in record["entries"] if record["t"] == TOGETHER else [record]:
                             facts.take(each)
                     elif not line.startswith(_KINDS) or not line.endswith(b"}\n"):

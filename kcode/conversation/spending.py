@@ -7,7 +7,6 @@ session carries its parent's entries: each is counted once, by what it says and 
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import state_dir
 from kcode.conversation.ledger import Entry, Fee, UsageEntry
 from kcode.conversation.records import decode
@@ -69,7 +69,7 @@ class Reading:
 
     def _line(self, line: bytes, path: Path, number: int, head: dict[str, Any]) -> Iterator[Spent]:
         try:
-            entries = list(_money_of(json.loads(line)))
+            entries = list(_money_of(read_json(line)))
         except (ValueError, TypeError, KeyError, ArithmeticError):
             if line.endswith(b"\n"):  # a line without its end is being written, or was torn: no damage
                 self.damaged.append(f"{path}, line {number}: damaged, left out")
@@ -143,7 +143,7 @@ def _amount(entry: UsageEntry | Fee) -> Decimal:
 
 def _header(line: bytes) -> dict[str, Any] | None:
     try:
-        head = json.loads(line)
+        head = read_json(line)
     except ValueError:
         return None
     return head if isinstance(head, dict) and "kcode_journal" in head else None

@@ -103,7 +103,7 @@ def go_vet(output: str, tool: str) -> Iterator[Problem]:
     while at >= 0:
         try:
             value, end = decoder.raw_decode(output, at)
-        except ValueError:
+        except (ValueError, RecursionError):
             at = output.find("{", at + 1)
             continue
         for analyzers in _map(value).values():

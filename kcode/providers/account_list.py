@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import cache_dir, make_private
 from kcode.providers.base import ModelNotFound, ProviderError, WrongAddress
 from kcode.providers.endpoint import Endpoint
@@ -153,7 +154,7 @@ def _run(endpoint: Endpoint, talk: Callable[[ChatProvider], Coroutine[Any, Any, 
 def kept(endpoint: Endpoint) -> Listing | None:
     """The list of this address and key as it was kept last; None for none or a damaged one."""
     try:
-        data = json.loads(_file(endpoint).read_bytes())
+        data = read_json(_file(endpoint).read_bytes())
         rows = tuple(row for row in data["rows"] if isinstance(row, dict) and isinstance(row["id"], str))
         probes = {str(name): bool(answers) for name, answers in data["probes"].items()}
         return Listing(rows, float(data["asked_at"]), bool(data["absent"]), probes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
@@ -165,7 +166,7 @@ def _within(usage: Payload, outer: str, inner: str) -> object:
 
 
 def _count(value: object) -> int:
-    return int(value) if isinstance(value, (int, float)) and value > 0 else 0
+    return int(value) if isinstance(value, (int, float)) and 0 < value < math.inf else 0
 
 
 def _word(value: object) -> str:

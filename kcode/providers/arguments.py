@@ -214,6 +214,8 @@ def _why(text: str) -> str:
         return f"not valid JSON: {problem.msg} at character {problem.pos}, near {near!r}"
     except RecursionError:
         return "not valid JSON: nested too deeply"
+    except ValueError:
+        return "not valid JSON: a number of thousands of digits"
     return "not valid JSON: NaN and Infinity are no JSON numbers"
 
 

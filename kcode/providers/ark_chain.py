@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from kcode.config.jsontext import read_json
 from kcode.providers.ark_items import Message, plain_text
 from kcode.providers.ark_storage import REMEMBERED_GAPS
 
@@ -118,6 +119,6 @@ def server_ids(link: Link, messages: Sequence[Message]) -> dict[str, str]:
 
 def _canonical(arguments: str) -> object:
     try:
-        return json.loads(arguments)
+        return read_json(arguments)
     except ValueError:
         return arguments

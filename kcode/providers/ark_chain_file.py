@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import make_private, state_dir
 from kcode.providers.ark_chain import Chain, Link
 
@@ -31,7 +32,7 @@ def owner(*facts: str) -> str:
 def load(session_id: str, owned_by: str) -> Chain:
     """The session's chain; an empty one where there is none, or it is another owner's."""
     try:
-        data = json.loads(_path(session_id).read_text("utf-8"))
+        data = read_json(_path(session_id).read_text("utf-8"))
         if data["version"] == _VERSION and data["owner"] == owned_by:
             return _chain(data)
     except (OSError, ValueError, KeyError, TypeError):

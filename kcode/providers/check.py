@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kcode.config.jsontext import read_json
 from kcode.config.prompts import load_prompt
 from kcode.errors import ExitCode, KcodeError
 from kcode.providers.base import (
@@ -254,7 +255,7 @@ def _tools(heard: _Heard) -> tuple[Status, str]:
     if heard.names != [_TOOL_NAME]:
         return "not", f"one call of {_TOOL_NAME} was asked for; called: {', '.join(heard.names)}"
     try:
-        given = json.loads(heard.arguments)
+        given = read_json(heard.arguments)
     except ValueError:
         return "not", f"the call's arguments are not JSON: {heard.arguments[:60]!r}"
     if not isinstance(given, dict) or type(given.get("number")) is not int:

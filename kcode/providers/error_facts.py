@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.providers.base import HttpFacts
 
 _ID_HEADERS = ("x-request-id", "x-trace-id", "x-tt-logid", "x-msh-request-id", "request-id")
 _KEPT_HEADERS = (*_ID_HEADERS, "x-should-retry", "location", "content-type")
+_LOOKED_AT = 20_000  # characters of an error's body
 _SHOWN = 400  # characters of a server's own words in a message
 
 
@@ -27,13 +29,13 @@ def read_facts(status: int, headers: Mapping[str, str], body: bytes, key: str = 
     )
     text = body.decode("utf-8", "replace").strip()
     try:
-        payload = json.loads(text) if text else None
+        payload = read_json(text) if text else None
     except ValueError:
         payload = None
     if isinstance(payload, dict):
         facts = _with_error(facts, payload)
     elif text:
-        facts = replace(facts, message=_page_title(text))
+        facts = replace(facts, message=_page_title(text[:_LOOKED_AT]))
     if facts.retry_after_s is None:
         facts = replace(facts, retry_after_s=_wait_in_text(facts.message))
     return _clean(facts, key)
@@ -121,8 +123,12 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     try:
         return max(0.0, float(value))
     except ValueError:
+        pass
+    try:
         date = email.utils.parsedate_tz(value)
         return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
+    except (ValueError, OverflowError):  # a day that no calendar has
+        return None
 
 
 def _wait_in_text(message: str) -> float | None:

@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import make_private, state_dir
 from kcode.providers.error_facts import without_login
 
@@ -39,7 +40,7 @@ def _path() -> Path:
 
 def _read() -> dict[str, str]:
     try:
-        known = json.loads(_path().read_text("utf-8"))
+        known = read_json(_path().read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return {k: v for k, v in known.items() if isinstance(v, str)} if isinstance(known, dict) else {}

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.errors import ConfigError
 from kcode.providers.base import Request
 from kcode.providers.body import answer_room, temperature
@@ -239,7 +240,7 @@ def _object(arguments: object) -> bytes:
     """Arguments as a JSON object; what is none is kept as the value of ``malformed``."""
     text = arguments if isinstance(arguments, str) else ""
     try:
-        if isinstance(json.loads(text), dict):
+        if isinstance(read_json(text), dict):
             return text.encode("utf-8", "replace")
     except ValueError:
         pass

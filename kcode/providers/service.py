@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx2
 
+from kcode.config.jsontext import read_json
 from kcode.providers import account_list, catalog
 from kcode.providers.account_list import LIST_TIMEOUT_S, window
 from kcode.providers.base import (
@@ -282,7 +283,7 @@ class HttpProvider(ABC):
 
     def payload(self, data: str, event_type: str, headers: Mapping[str, str]) -> dict[str, Any]:
         try:
-            payload = json.loads(data)
+            payload = read_json(data)
         except ValueError:
             payload = None
         if not isinstance(payload, dict):

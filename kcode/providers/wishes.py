@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 import shlex
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from kcode.config.jsontext import read_json
 from kcode.config.settings import ProviderSettings
 from kcode.errors import ConfigError
 from kcode.providers import catalog
@@ -170,7 +170,7 @@ def _one_of(name: str, value: str, allowed: dict[str, Any]) -> Any:
 
 def _extra_body(value: str) -> tuple[tuple[str, object], ...]:
     try:
-        fields = json.loads(value)
+        fields = read_json(value)
     except ValueError:
         fields = None
     if not isinstance(fields, dict):

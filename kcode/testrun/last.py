@@ -9,6 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import state_dir
 from kcode.testrun.report import TestReport
 
@@ -18,7 +19,7 @@ _KEPT = 2_000  # ids
 def last_failed(root: Path) -> list[str]:
     """Ids in the order in which they failed; none where nothing failed or nothing ran yet."""
     try:
-        found = json.loads(_file(root).read_text(encoding="utf-8"))["failed"]
+        found = read_json(_file(root).read_text(encoding="utf-8"))["failed"]
     except (OSError, ValueError, KeyError, TypeError):
         return []
     return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []

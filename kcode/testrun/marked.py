@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.testrun.adapter import Signs
 
 REPORTERS = Path(__file__).parent / "reporters"
@@ -26,7 +26,7 @@ def events(text: str) -> Iterator[tuple[dict[str, Any], str]]:
     for match in _LINE.finditer(text):
         printed, at = text[at : match.start()], match.end()
         try:
-            event = json.loads(match["event"])
+            event = read_json(match["event"])
         except ValueError:
             continue
         if isinstance(event, dict):

@@ -7,9 +7,10 @@ the edit that nobody asked for.
 from __future__ import annotations
 
 import ast
-import json
 import re
 from typing import Any
+
+from kcode.config.jsontext import read_json
 
 _OTHER_NAMES = {
     "old_text": ("old_string", "old_str", "old", "search", "old_content", "old_code"),
@@ -79,7 +80,7 @@ def _one(item: Any) -> Any:
 
 def _read(text: str) -> Any:
     try:
-        return json.loads(text, strict=False)
+        return read_json(text, strict=False)
     except ValueError:
         pass
     try:

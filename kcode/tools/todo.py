@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from kcode.config.jsontext import read_json
 from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome
 
 _MARKS = {"pending": "[ ]", "in_progress": "[>]", "done": "[x]"}
@@ -25,7 +25,7 @@ class UpdateTodoArguments(Arguments):
     def _from_text(cls, value: Any) -> Any:
         if isinstance(value, str):
             try:
-                value = json.loads(value, strict=False)
+                value = read_json(value, strict=False)
             except ValueError:
                 return value
         if isinstance(value, list):

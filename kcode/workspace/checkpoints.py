@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import make_private, state_dir
 from kcode.config.project import workspace_key
 from kcode.errors import EnvironmentProblem
@@ -106,7 +107,7 @@ class CheckpointStore:
         if not re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{6}", identity):
             raise NotThere(f"there is no checkpoint {identity!r}")
         try:
-            raw = json.loads((self.folder / identity / "meta.json").read_bytes())
+            raw = read_json((self.folder / identity / "meta.json").read_bytes())
             entries = tuple(Entry(**entry) for entry in raw.pop("entries"))
             folders, emptied = (tuple(raw.pop(name, ())) for name in ("folders", "emptied"))
             return CheckpointRecord(entries=entries, folders=folders, emptied=emptied, **raw)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kcode.config.jsontext import read_json
 from kcode.workspace.snapshots import SnapshotStore
 
 
@@ -45,7 +46,7 @@ def note_modes(store: SnapshotStore) -> str:
 def noted_modes(store: SnapshotStore, name: str) -> Modes | None:
     """What :func:`note_modes` kept; None where nothing was."""
     try:
-        kept = json.loads((store.folder / "modes" / f"{name}.json").read_bytes())
+        kept = read_json((store.folder / "modes" / f"{name}.json").read_bytes())
         by_path = {path: int(mode, 8) for mode, paths in kept["rest"].items() for path in paths}
         return Modes(int(kept["common"] or "644", 8), by_path)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

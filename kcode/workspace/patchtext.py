@@ -7,12 +7,12 @@ lines are found in a file is the matter of :mod:`kcode.workspace.edits`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from kcode.config.jsontext import read_json
 from kcode.workspace.edits import Replacement
 from kcode.workspace.errors import BadPatch
 
@@ -56,7 +56,7 @@ def as_text(value: object) -> object:
     """A patch that was sent as a list: its lines, or the words of a command whose last one it is."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            words = json.loads(value, strict=False)
+            words = read_json(value, strict=False)
         except ValueError:
             return value
         return as_text(words)

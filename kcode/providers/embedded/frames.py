@@ -37,7 +37,7 @@ def read_frame(stream: BinaryIO) -> dict[str, Any] | None:
         raise BrokenFrame("the stream ended inside a frame")
     try:
         message = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BrokenFrame(f"a frame that is not JSON: {error}") from error
     if not isinstance(message, dict):
         raise BrokenFrame("a frame that is not an object")

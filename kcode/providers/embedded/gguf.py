@@ -26,6 +26,7 @@ _SCALARS = {
     12: "<d",
 }
 _STRING, _ARRAY = 8, 9
+_DEEPEST = 4  # lists in lists
 _LONGEST = 1 << 20  # bytes of one metadata string; more means a corrupt file
 DEFAULT_CONTEXT = 8192  # tokens, where the file does not say what the model was trained for
 
@@ -90,14 +91,16 @@ def _metadata(file: BinaryIO) -> dict[str, Any]:
     return values
 
 
-def _value(file: BinaryIO, kind: int) -> Any:
+def _value(file: BinaryIO, kind: int, depth: int = 0) -> Any:
     if kind == _STRING:
         return _text(file)
     if kind == _ARRAY:
+        if depth > _DEEPEST:
+            raise ValueError("lists in lists in its metadata")
         inner, length = struct.unpack("<IQ", _exactly(file, 12))
         if length > _LONGEST:
             raise ValueError("an array that is too long")
-        return [_value(file, inner) for _ in range(length)]
+        return [_value(file, inner, depth + 1) for _ in range(length)]
     if kind not in _SCALARS:
         raise ValueError(f"an unknown type {kind} in its metadata")
     shape = _SCALARS[kind]

@@ -13,6 +13,7 @@ import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
+from kcode.config.jsontext import read_json
 from kcode.providers.embedded.runtime import Emit, RuntimeProblem, Stopped
 
 FIM_TOKENS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
@@ -137,7 +138,7 @@ class XllamacppRuntime:
             headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
             connection.request("POST", path, json.dumps(body), headers)
             answer = connection.getresponse()
-            data = json.loads(answer.read() or b"{}")
+            data = read_json(answer.read() or b"{}")
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise RuntimeProblem("request", f"{path}: {error}") from error
         finally:

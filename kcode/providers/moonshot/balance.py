@@ -15,6 +15,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.config.paths import cache_dir, make_private
 from kcode.config.settings import Settings
 from kcode.errors import KcodeError, UsageError
@@ -138,7 +139,7 @@ def _file(endpoint: Endpoint) -> Path:
 def _recall(endpoint: Endpoint) -> tuple[bool, Balance | None]:
     """Whether the account was asked within the hour, and what it said (None: it did not)."""
     try:
-        record = json.loads(_file(endpoint).read_bytes())
+        record = read_json(_file(endpoint).read_bytes())
         age = time.time() - record["asked"]
         if not 0 <= age < HINT_EVERY_S:
             return False, None

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import mimetypes
 from typing import TYPE_CHECKING, Any
 
+from kcode.config.jsontext import read_json
 from kcode.errors import UsageError
 from kcode.providers.base import InvalidRequest, ModelNotFound, Provider, ProviderError, ServerFailed
 from kcode.providers.moonshot.platform import PROFILES_THAT_CAN, site
@@ -98,7 +98,7 @@ async def _upload(service: HttpProvider, name: str, data: bytes) -> str:
 async def _forget(service: HttpProvider, upload: asyncio.Future[Any]) -> None:
     with contextlib.suppress(ProviderError, asyncio.TimeoutError, ValueError):
         response = await asyncio.wait_for(upload, _LAST_CHANCE_S)
-        payload = json.loads(response.text)
+        payload = read_json(response.text)
         if isinstance(payload, dict) and payload.get("id"):
             await _delete(service, str(payload["id"]))
 
@@ -134,7 +134,7 @@ def _plain(text: str) -> str:
     """The text itself: some answers wrap it as ``{"content": …, "file_type": …}``."""
     if text.startswith("{"):
         try:
-            wrapped = json.loads(text)
+            wrapped = read_json(text)
         except ValueError:
             return text
         if isinstance(wrapped, dict) and "file_type" in wrapped and isinstance(wrapped.get("content"), str):

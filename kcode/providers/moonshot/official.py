@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from kcode.config.jsontext import read_json
 from kcode.config.settings import Settings
 from kcode.errors import ConfigError
 from kcode.providers.base import (
@@ -75,7 +76,7 @@ def wanted(setting: str) -> tuple[str, ...]:
 def search_tokens(arguments: str) -> int:
     """How many tokens the search of this call adds to the next prompt, 0 where it does not say."""
     try:
-        total = json.loads(arguments)["usage"]["total_tokens"]
+        total = read_json(arguments)["usage"]["total_tokens"]
     except (ValueError, TypeError, KeyError):
         return 0
     return total if isinstance(total, int) and not isinstance(total, bool) and total > 0 else 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from kcode.config.jsontext import read_json
 from kcode.config.settings import Settings
 from kcode.errors import EnvironmentProblem
 from kcode.safety.process import Finished
@@ -103,7 +103,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
     for pattern in ("build*", "build/*", "out/*", "out/build/*", "cmake-build-*", "_build"):
         yield from sorted(one for one in folder.glob(pattern) if one.is_dir())
     try:
-        presets = json.loads(text_of(folder / "CMakePresets.json") or "{}").get("configurePresets", [])
+        presets = read_json(text_of(folder / "CMakePresets.json") or "{}").get("configurePresets", [])
     except (ValueError, AttributeError):
         presets = []
     for preset in presets:

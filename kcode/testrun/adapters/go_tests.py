@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.config.settings import Settings
 from kcode.safety.process import Finished
 from kcode.testrun.adapter import Launch, Reading, Signs, Suite, Target, Tools, has_file, text_of
@@ -149,7 +149,7 @@ def _event(line: str) -> dict[str, Any] | None:
     if not line.startswith("{"):
         return None
     try:
-        found = json.loads(line)
+        found = read_json(line)
     except ValueError:
         return None
     return found if isinstance(found, dict) and "Action" in found else None

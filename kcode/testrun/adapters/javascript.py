@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.errors import EnvironmentProblem
 from kcode.testrun.adapter import Suite, Tools, path_with, text_of, upwards
 from kcode.testrun.frames import stack_of
@@ -18,6 +19,7 @@ from kcode.testrun.report import Frame, Status, TestCase, bounded
 from kcode.testrun.toolversions import find_tool
 
 SUFFIXES = (".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".mts", ".cts")
+_RUNNERS = {"jest", "vitest", "mocha"}
 _SPECIAL = re.compile(r"[.*+?^${}()|\[\]\\/]")
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _SYNTAX = re.compile(r"^(\w*Error: )(/[^\n]*?):( [^\n]*) \((\d+):\d+\)$", re.M)
@@ -29,23 +31,31 @@ _PLUS = re.compile(r"^\s*\+ (?!Received|Actual)(.*)$", re.M)
 def package(folder: Path) -> dict[str, Any]:
     """package.json as data; empty where there is none that can be read."""
     try:
-        found = json.loads(text_of(folder / "package.json") or "{}")
+        found = read_json(text_of(folder / "package.json") or "{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def depends(folder: Path, name: str) -> str:
-    """Where package.json names ``name``: in its dependencies, or in the script ``test``."""
+    """Where package.json names ``name``: in its dependencies, or in the script ``test``. A dependency says
+    nothing where the script starts another runner: it serves benchmarks, or a part of the tests."""
     data = package(folder)
+    scripts = data.get("scripts")
+    script = str(scripts.get("test", "")) if isinstance(scripts, dict) else ""
+    started = {one for one in _RUNNERS if _starts(script, one)}
+    if name in started:
+        return f'{name} in package.json\'s script "test"'
+    if started:
+        return ""
     for section in ("devDependencies", "dependencies"):
         if isinstance(data.get(section), dict) and name in data[section]:
             return f"{name} in package.json"
-    scripts = data.get("scripts")
-    script = scripts.get("test", "") if isinstance(scripts, dict) else ""
-    if isinstance(script, str) and re.search(rf"(?:^|[\s/&;]){re.escape(name)}(?:\s|$)", script):
-        return f'{name} in package.json\'s script "test"'
-    return ""
+    return f'{name} in package.json\'s script "test"' if _starts(script, name) else ""
+
+
+def _starts(script: str, name: str) -> bool:
+    return bool(re.search(rf"(?:^|[\s/&;]){re.escape(name)}(?:\s|$)", script))
 
 
 def node_tools(suite: Suite, program: str, environ: Mapping[str, str]) -> Tools:
@@ -81,7 +91,7 @@ def read_jest(path: Path, folder: Path, printed: str = "") -> list[TestCase] | N
     """The cases of jest's (or vitest's) JSON file; None where it is missing or torn. ``printed`` is what
     stood on the terminal: jest tells there, with its place, what a test wrote to the console."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+        data = read_json(path.read_text(encoding="utf-8", errors="replace"))
         files = data["testResults"]
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from kcode.config.jsontext import read_json
 from kcode.config.settings import Settings
 from kcode.safety.process import Finished
 from kcode.testrun.adapter import Launch, Reading, Suite, Target, Tools, has_file, text_of
@@ -52,7 +52,7 @@ class RSpec:
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
         try:
-            data = json.loads((report / "rspec.json").read_text(encoding="utf-8", errors="replace"))
+            data = read_json((report / "rspec.json").read_text(encoding="utf-8", errors="replace"))
             cases = [_case(example, suite.folder) for example in data["examples"]]
         except (OSError, ValueError, KeyError, TypeError):
             return Reading(_begun(done.stdout))
