@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kcode.codemap.standby import Standby
 
 FEW = 60  # files: fewer are parsed right here, where starting a process would take longer
+AT_ONCE, AT_ONCE_S = 2_000, 0.5  # files that are recorded at once, and how long they wait for it, in seconds
 KEPT_DAYS = 14  # how long contents of other branches are kept
 
 
@@ -130,9 +131,9 @@ def _record(
     workers: int,
     apart: bool,
 ) -> int:
-    recorder = _Recorder(connection)
     if not changed:
         return 0
+    recorder = _Recorder(connection, all_known=len(changed) > FEW)
     if len(changed) <= FEW and not apart:
         known = known_digests(path)
         found = [result for each in changed if (result := read_in_time(str(root), each, known)) is not None]
@@ -141,37 +142,59 @@ def _record(
         return recorder.new
     from kcode.codemap.crew import results
 
-    for found in results(path, root, changed, workers):
+    for found in _gathered(results(path, root, changed, workers)):
         with store.transaction(connection):
             recorder.take(found)
     return recorder.new
 
 
-class _Recorder:
-    """Records what workers found. Contents get ascending ids; one that is known is not recorded twice."""
+def _gathered(parts: Iterable[list[Result]]) -> Iterator[list[Result]]:
+    """The parts in larger ones: a transaction costs as much as a hundred files."""
+    together: list[Result] = []
+    since = time.monotonic()
+    for part in parts:
+        together += part
+        if len(together) >= AT_ONCE or time.monotonic() - since > AT_ONCE_S:
+            yield together
+            together, since = [], time.monotonic()
+    if together:
+        yield together
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+
+class _Recorder:
+    """Records what workers found. Contents get ascending ids; one that is known is not recorded twice.
+
+    ``all_known``: so much is to be recorded that all known contents are read first.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, all_known: bool = False) -> None:
         self.new = 0
         self._connection = connection
         self._now = int(time.time())
         row = connection.execute("SELECT coalesce(max(id), 0) FROM contents").fetchone()
         self._last = int(row[0])
+        self._known = store.contents(connection) if all_known else None
 
     def take(self, results: Iterable[Result]) -> None:
         files, contents = [], []
         here: dict[bytes, int] = {}
         for path, size, mtime_ns, digest, entry in results:
-            content = here.get(digest) or store.content_of(self._connection, digest)
+            content = here.get(digest) or self._content_of(digest)
             if content is None and entry is not None:
                 self._last += 1
                 content = self._last
                 contents.append((content, digest, entry))
             if content is not None:
                 here[digest] = content
-                files.append((path, store.Known(size, mtime_ns, content)))
+                files.append((path, size, mtime_ns, content))
         store.put_contents(self._connection, contents, self._now)
         store.put_files(self._connection, files)
         self.new += len(contents)
+        if self._known is not None:
+            self._known.update(here)
+
+    def _content_of(self, digest: bytes) -> int | None:
+        return store.content_of(self._connection, digest) if self._known is None else self._known.get(digest)
 
 
 def _connects(connection: sqlite3.Connection, known: Iterable[store.Known]) -> list[tuple[bytes, bytes]]:

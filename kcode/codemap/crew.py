@@ -8,17 +8,19 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
-from kcode.codemap.worker import FRAME, Result, at_path, unreadable, write_frame
+from kcode.codemap.languages import language_for
+from kcode.codemap.worker import FRAME, Result, at_path, chunk_of, unreadable, write_frame
 from kcode.safety.process import child_environment, run_sync
 
 WORKER_S = 1_800.0  # longest time for a worker's share
 FEWEST = 150  # files that are worth another process
-MOST_CRASHES = 20  # of one worker
+MOST_CRASHES = 5  # of one worker in one language: the grammar does for no file
 _LOOK_S = 0.03
 
 
@@ -31,6 +33,7 @@ def crashed(code: int) -> bool:
 def results(index: Path, root: Path, paths: Sequence[str], workers: int) -> Iterator[list[Result]]:
     """What workers find in ``paths``, as it comes. Raises OSError where they cannot write it down."""
     workers = max(1, min(workers, len(paths) // FEWEST))
+    paths = sorted(paths, key=_language)  # each worker loads few grammars: some take a quarter of a second
     with (
         tempfile.TemporaryDirectory(prefix="kcode-map-") as folder,
         ThreadPoolExecutor(workers) as pool,
@@ -38,7 +41,10 @@ def results(index: Path, root: Path, paths: Sequence[str], workers: int) -> Iter
         outs = [Path(folder) / str(n) for n in range(workers)]
         for out in outs:
             out.touch()
-        running = [pool.submit(_work, index, root, paths[n::workers], out) for n, out in enumerate(outs)]
+        running = [
+            pool.submit(_work, index, root, paths, _order(-(-len(paths) // FRAME), n, workers), out)
+            for n, out in enumerate(outs)
+        ]
         streams = [out.open("rb") for out in outs]
         try:
             done = False
@@ -56,28 +62,54 @@ def results(index: Path, root: Path, paths: Sequence[str], workers: int) -> Iter
                 stream.close()
 
 
-def _work(index: Path, root: Path, paths: Sequence[str], out: Path) -> None:
+def _language(path: str) -> tuple[str, str]:
+    language = language_for(path)
+    return language.name if language else "", path
+
+
+def _order(chunks: int, worker: int, workers: int) -> list[int]:
+    """The chunks in the order in which a worker takes those that are free: its own share from the front, then
+    the shares of the others from behind."""
+    starts = [chunks * n // workers for n in range(workers + 1)]
+    found = list(range(starts[worker], starts[worker + 1]))
+    for other in range(worker + 1, worker + workers):
+        start = other % workers
+        found += reversed(range(starts[start], starts[start + 1]))
+    return found
+
+
+def _work(index: Path, root: Path, paths: Sequence[str], chunks: Sequence[int], out: Path) -> None:
     """One worker's share. A file that crashes it is left out; raises OSError where the worker cannot work."""
-    left = list(paths)
-    for _ in range(MOST_CRASHES):
+    left: list[int] = []  # of the chunk in which it crashed
+    faults: Counter[str] = Counter()
+    while True:
+        task = {
+            "root": str(root),
+            "paths": paths,
+            "index": str(index),
+            "chunks": chunks,
+            "left": left,
+            "without": [name for name, count in faults.items() if count >= MOST_CRASHES],
+        }
         done = run_sync(
             [sys.executable, "-m", "kcode.codemap.worker", str(out)],
             cwd=root,
             env=child_environment({"PYTHONSAFEPATH": "1"}),  # the workspace is no place to import from
             timeout_s=WORKER_S,
-            input=json.dumps({"root": str(root), "paths": left, "index": str(index)}).encode("ascii"),
+            input=json.dumps(task).encode("ascii"),
         )
         if done.code == 0:
             return
         if not crashed(done.code):
             raise OSError((done.stderr.strip().splitlines() or [f"a worker ended with {done.code}"])[-1])
         at = int(at_path(out).read_text() or 0)
+        faults[_language(paths[at])[0]] += 1
+        if max(faults.values()) > MOST_CRASHES:
+            raise OSError("a worker crashes before it reads a file")
         with out.open("ab") as stream:
-            write_frame(stream, [unreadable(str(root), left[at])])
-        del left[at]
-        left = left[at // FRAME * FRAME :]  # what came before is written
-        if not left:
-            return
+            missing = unreadable(str(root), paths[at])
+            write_frame(stream, [missing])
+        left = [each for each in (left if at in left else chunk_of(paths, at // FRAME)) if each != at]
 
 
 def _frames(stream: BinaryIO) -> Iterator[Result]:

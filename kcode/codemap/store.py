@@ -160,6 +160,11 @@ def content_of(connection: sqlite3.Connection, digest: bytes) -> int | None:
     return int(row[0]) if row else None
 
 
+def contents(connection: sqlite3.Connection) -> dict[bytes, int]:
+    """The contents that are known, by digest."""
+    return dict(connection.execute("SELECT digest, id FROM contents"))
+
+
 def put_contents(
     connection: sqlite3.Connection, rows: Sequence[tuple[int, bytes, Entry]], now_s: int
 ) -> None:
@@ -176,11 +181,12 @@ def put_contents(
     )
 
 
-def put_files(connection: sqlite3.Connection, files: Iterable[tuple[str, Known]]) -> None:
+def put_files(connection: sqlite3.Connection, files: Iterable[tuple[str, int, int, int]]) -> None:
+    """Files by path, size in bytes, time in ns and content."""
     connection.executemany(
         "INSERT INTO files (path, size, mtime_ns, content) VALUES (?, ?, ?, ?) ON CONFLICT (path) DO UPDATE"
         " SET size = excluded.size, mtime_ns = excluded.mtime_ns, content = excluded.content",
-        [(path, known.size, known.mtime_ns, known.content) for path, known in files],
+        files,
     )
 
 

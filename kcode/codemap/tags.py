@@ -24,7 +24,7 @@ OUTER = frozenset({"class", "struct", "interface", "trait", "enum", "module", "e
 _MOST_COUNTED = 255  # uses of one name in one file
 _ONCE = frozenset({"constant", "variable"})  # assigned again is not defined again
 _WITHIN = OUTER | {"function", "method"}  # whose names stand before those of what is in them
-_BYTES, _PLACE = attrgetter("text"), itemgetter(0, 1)
+_SPAN, _PLACE = attrgetter("byte_range"), itemgetter(0, 1)
 
 
 class Definition(NamedTuple):
@@ -71,7 +71,8 @@ def tags_of(source: bytes, language: Language) -> Tags | None:
     source = _utf8(source)
     captures = QueryCursor(tools.query).captures(tools.parser.parse(source).root_node)
     uses: dict[int, int] = {}
-    for name, count in Counter(map(_BYTES, captures.get("ref", ()))).items():
+    used = [source[start:end] for start, end in map(_SPAN, captures.get("ref", ()))]  # faster than Node.text
+    for name, count in Counter(used).items():
         if name:
             key = zlib.crc32(name)
             uses[key] = min(uses.get(key, 0) + count, _MOST_COUNTED)
@@ -108,10 +109,11 @@ def _definitions(
     signature = Signatures(source, tools, language)
     open_: list[_Body] = []
     once: set[str] = set()
-    at = told = line = counted = 0
+    at = told = 0
+    count = len(bodies)
     last = (-1, -1)
     for start, is_name, node in _marks(captures):
-        while at < len(bodies) and bodies[at].start <= start:
+        while at < count and bodies[at].start <= start:
             while open_ and open_[-1].end <= bodies[at].start:
                 open_.pop()
             open_.append(bodies[at])
@@ -121,7 +123,8 @@ def _definitions(
         if not open_ or (start, is_name) == last:
             continue
         last = (start, is_name)
-        text = _text(node)
+        name_end = node.end_byte
+        text = _text(source[start:name_end])
         body = open_[-1]
         if not is_name:
             body.outer = text
@@ -131,8 +134,7 @@ def _definitions(
         once.add(text)
         outer = body.outer or _around(open_)
         body.path = f"{outer}.{text}" if outer and body.kind in _WITHIN else text
-        line += source.count(b"\n", counted, start)
-        counted = start
+        line = node.start_point[0]
         row, column = body.node.end_point  # a node that takes its line's end with it ends on the line before
         end = max(row - 1 if column == 0 and row > body.node.start_point[0] else row, line)
         yield Definition(
@@ -140,7 +142,7 @@ def _definitions(
             _kind(body, text, language),
             line + 1,
             end + 1,
-            signature.of(start, node.end_byte, body),
+            signature.of(start, name_end, body),
             outer[:NAME],
         )
         told += 1
@@ -167,8 +169,8 @@ def _bodies(captures: Mapping[str, list[Node]], kinds: Sequence[str]) -> list[_B
     return [found[key] for key in sorted(found)]
 
 
-def _text(node: Node) -> str:
-    text = (node.text or b"").decode("utf-8", "replace")
+def _text(written: bytes) -> str:
+    text = written.decode("utf-8", "replace")
     if not text.isidentifier() or len(text) > NAME:
         text = " ".join(text.split())[:NAME]
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`":

@@ -35,10 +35,11 @@ AIDER_CPU_S, AIDER_GB = 900, 12  # where it needs more, it is ended, and that is
 ROUNDS = 5
 _FLOOR = """
 import sys
-from kcode.codemap.files import listing
-from kcode.codemap.languages import grammar, language_for
+from kcode.codemap.languages import language_for
 from kcode.codemap.tags import LARGEST
+from kcode.workspace.grammars import parser
 from pathlib import Path
+parsers = {}
 root, part, of = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 for path in Path(sys.argv[4]).read_text().split("\\n")[part::of]:
     try:
@@ -46,7 +47,8 @@ for path in Path(sys.argv[4]).read_text().split("\\n")[part::of]:
     except OSError:
         continue
     if len(source) <= LARGEST:
-        grammar(language_for(path)).parser.parse(source)
+        name = language_for(path).grammar
+        (parsers.get(name) or parsers.setdefault(name, parser(name))).parse(source)
 """
 Took = tuple[float, float]  # seconds of the wall, of the processors
 

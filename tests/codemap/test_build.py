@@ -331,6 +331,23 @@ def test_a_file_on_which_a_grammar_fails_is_left_out_and_the_others_are_read(
     ), "what fails is not tried again"
 
 
+def test_a_grammar_that_fails_on_every_file_costs_its_own_language_only(
+    repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tree_sitter_kotlin.py").write_text(FAULTS["faults"])
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    write(repo, {f"m{number}.py": f"def f{number}(): pass\n" for number in range(130)})
+    write(repo, {f"a{number}.kt": f"class A{number}\n" for number in range(40)})
+    write(repo, {"z.rs": "fn last() {}\n"})
+    build(repo, workers=1)
+    index = store.open_for_reading(store.index_path(repo))
+    assert index is not None
+    assert store.count_files(index) == len(listing(repo).paths)
+    assert all(asking.find_symbol(index, name) for name in ("f0", "f129", "last"))
+    assert not asking.find_symbol(index, "A7")
+    index.close()
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_grammar_that_fails_on_a_changed_file_does_not_take_the_session(
     repo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
