@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kcode.agent import narrow
 from kcode.agent.aside import ask_text, room_for_text
 from kcode.agent.excerpt import Withheld, excerpt
+from kcode.agent.grouping import Logged
+from kcode.agent.narrow import is_narrow, whole_sentences
 from kcode.config.prompts import load_prompt
 from kcode.errors import UsageError
 from kcode.safety.sanitize import clean
@@ -24,8 +28,8 @@ if TYPE_CHECKING:
 ANSWER_TOKENS = 1_500
 LARGEST = 24_000  # characters of material
 _AROUND = 60  # lines before and after the one that is asked about
-_LINE = re.compile(r"^(?P<path>.+?):(?P<first>\d+)(?:-(?P<last>\d+))?$")
-_COMMIT_FORMAT = "--format=%h %s%n%b%x01"
+_LINE = re.compile(r"^(?P<path>.+?):(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?$")
+_COMMIT_FORMAT = "--format=%H%x00%h%x00%s%x00%b%x01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,11 @@ class Material:
 async def ask_about(session: Session, purpose: str, material: Material) -> str:
     """The answer to the prompt ``purpose`` about ``material``. Raises ProviderError, LimitReached."""
     part = f"{material.what}:\n\n{material.text}"
+    if is_narrow(session):
+        short = await ask_text(
+            session, purpose, load_prompt(f"{purpose}_short"), part, reserve=narrow.ANSWER_TOKENS
+        )
+        return whole_sentences(clean(short).strip())
     answer = await ask_text(session, purpose, load_prompt(purpose), part, reserve=ANSWER_TOKENS)
     return clean(answer).strip()
 
@@ -49,8 +58,8 @@ def room(session: Session) -> int:
     return room_for_text(session, ANSWER_TOKENS, LARGEST)
 
 
-def commits(root: Path, revisions: str, limit: int) -> Material:
-    """The commits of a range, newest first; empty: since the last tag, or all of them.
+def logged(root: Path, revisions: str) -> tuple[str, list[Logged]]:
+    """The range meant and its commits without merges, newest first; empty: since the last tag, or all.
 
     Raises UsageError for a range that git does not know or that holds no commit.
     """
@@ -65,12 +74,23 @@ def commits(root: Path, revisions: str, limit: int) -> Material:
         raise UsageError(
             f"git does not know {wanted!r}, or there are no commits yet", "git log shows revisions"
         )
-    found = [redact(clean(each.strip())) for each in done.stdout.split("\x01") if each.strip()]
+    rows = [row.strip("\n").split("\0") for row in done.stdout.split("\x01")]
+    found = [
+        Logged(row[0], row[1], redact(clean(row[2])).strip(), redact(clean(row[3])).strip())
+        for row in rows
+        if len(row) == 4
+    ]
     if not found:
         raise UsageError(f"there is no commit in {wanted}", "name another range, such as v1.2..HEAD")
-    text = "\n".join(found)
+    return wanted, found
+
+
+def commits(root: Path, revisions: str, limit: int) -> Material:
+    """The commits of a range as a question carries them, bodies first to go. Raises as :func:`logged`."""
+    wanted, found = logged(root, revisions)
+    text = "\n".join(f"{each.short} {each.subject}\n{each.body}".strip() for each in found)
     if len(text) > limit:
-        text = "\n".join(each.partition("\n")[0] for each in found)  # bodies go first
+        text = "\n".join(f"{each.short} {each.subject}" for each in found)
     kept = text if len(text) <= limit else text[:limit].rpartition("\n")[0]
     return Material(f"The commits of {wanted}, newest first", kept, len(kept) == len(text))
 
@@ -98,7 +118,7 @@ def _file(workspace: Workspace, path: Path, first: int, last: int, limit: int) -
     lines = workspace.read(name).text.split("\n")
     if first > len(lines):
         raise UsageError(f"{name} has only {len(lines)} lines")
-    start, end = (max(0, first - 1 - _AROUND), min(len(lines), last + _AROUND)) if first else (0, len(lines))
+    start, end = _around(lines, first, last, limit) if first else (0, len(lines))
     rows = [f"{number:>5} {lines[number - 1]}" for number in range(start + 1, end + 1)]
     text = redact("\n".join(rows))
     if first:
@@ -109,6 +129,19 @@ def _file(workspace: Workspace, path: Path, first: int, last: int, limit: int) -
         what = f"Explain the file {name}"
     kept = text if len(text) <= limit else text[:limit].rpartition("\n")[0]
     return Material(what, kept, len(kept) == len(text))
+
+
+def _around(lines: Sequence[str], first: int, last: int, limit: int) -> tuple[int, int]:
+    """Where what is shown begins and ends: on both sides as many lines as fit into ``limit`` characters."""
+    start, end = first - 1, min(len(lines), last)
+    room = limit * 3 // 4 - sum(len(line) + 7 for line in lines[start:end])
+    for _ in range(_AROUND):
+        before = len(lines[start - 1]) + 7 if start else 0
+        after = len(lines[end]) + 7 if end < len(lines) else 0
+        if not before + after or (room := room - before - after) < 0:
+            break
+        start, end = start - (start > 0), end + (end < len(lines))
+    return start, end
 
 
 def _last_change(workspace: Workspace, name: str, first: int, last: int) -> str:

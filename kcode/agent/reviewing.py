@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from kcode.agent.aside import ask_object, filled, room_for_text
 from kcode.agent.excerpt import Withheld, excerpt, head, made_by_a_program, shortened
+from kcode.agent.narrow import TooSmall, is_narrow
 from kcode.config.prompts import load_prompt
 from kcode.safety.sanitize import clean
 from kcode.workspace.unidiff import DiffFile, DiffHunk, DiffLine
@@ -79,7 +80,8 @@ class ReviewFinding:
 @dataclass(frozen=True, slots=True)
 class Review:
     """``findings`` are the worst first. ``dropped`` named no file of the diff. ``seen`` of ``lines`` changed
-    lines were looked at; ``apart`` are files whose content was not, with why: their lines do not count."""
+    lines were looked at; ``apart`` are files whose content was not, with why: their lines do not count.
+    ``checks_only``: no model was asked."""
 
     findings: tuple[ReviewFinding, ...] = ()
     files: tuple[str, ...] = ()
@@ -88,6 +90,7 @@ class Review:
     lines: int = 0
     apart: tuple[tuple[str, str], ...] = ()
     requests: int = 0
+    checks_only: bool = False
 
     def at_least(self, severity: Severity) -> list[ReviewFinding]:
         """The findings of this severity or worse."""
@@ -112,8 +115,13 @@ async def review(
     """Findings on ``files``; ``what`` names the change in words, ``wish`` is what the user asks to look at.
 
     A change that does not fit one request is asked about in several, which begin alike; ``on_progress`` gets
-    how many of how many are done. Raises ProviderError, LimitReached, NoStructuredAnswer.
+    how many of how many are done. Raises ProviderError, LimitReached, NoStructuredAnswer, and TooSmall for an
+    embedded model.
     """
+    if is_narrow(session):
+        raise TooSmall(
+            "the embedded model is too small to review a change", "kcode login, for a K2 model; or --provider"
+        )
     room = room_for_text(session, ANSWER_TOKENS, LARGEST_PART)
     shared = _shared(files, what, wish, room // 5)
     parts = _parts(files, room - len(shared), withheld)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kcode.agent.aside import ask_object, filled, room_for_text
 from kcode.agent.committing import LARGEST_CHANGE, message_of
 from kcode.agent.excerpt import Withheld, made_by_a_program, shortened
+from kcode.agent.narrow import TooSmall, is_narrow
 from kcode.config.prompts import load_prompt
 from kcode.errors import UsageError
 from kcode.safety.secrets import redact
@@ -68,7 +69,13 @@ async def plan(
     hint: str = "",
     withheld: Withheld = lambda path: "",
 ) -> Plan:
-    """One model request. Raises UsageError for too many files, ProviderError, NoStructuredAnswer."""
+    """One model request. Raises UsageError for too many files, ProviderError, NoStructuredAnswer, and
+    TooSmall for an embedded model."""
+    if is_narrow(session):
+        raise TooSmall(
+            "the embedded model is too small to divide a change",
+            "git add what belongs together, then kcode commit; or kcode login, for a K2 model",
+        )
     if len(found.parts) > MOST_PARTS:
         raise UsageError(
             f"{len(found.parts)} files are too many to be divided at once", "stage a part of them first"

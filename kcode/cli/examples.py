@@ -44,6 +44,7 @@ EXAMPLES: dict[str, tuple[Example, ...]] = {
     "changelog": (
         ("kcode changelog", "Since the last tag, for users."),
         ("kcode changelog v1.2..HEAD > NEWS.md", "A range, into a file."),
+        ("kcode changelog --no-model", "The subjects themselves, sorted; offline."),
     ),
     "map": (
         ("kcode map --tokens 4000", "The files that matter most, and what they define."),

@@ -83,7 +83,9 @@ async def _run(flags: Flags, wanted: Wanted, as_json: bool) -> int:
 
         async def session() -> Session:
             if not opened:
-                opened.append(await stack.enter_async_context(errand(flags, "resolve", workspace.root)))
+                opened.append(
+                    await stack.enter_async_context(errand(flags, "resolve", workspace.root, settings))
+                )
             return opened[0]
 
         outcome = await resolve_(desk, workspace, settings, session, wanted)

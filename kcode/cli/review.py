@@ -107,6 +107,8 @@ async def _run(flags: Flags, wanted: Wanted) -> int:
     from kcode.agent.reviewing import review as review_
     from kcode.agent.suggested import keep
     from kcode.cli.errand import errand
+    from kcode.cli.start import begin, endpoint_of
+    from kcode.githooks.offline import checks_only
     from kcode.i18n import _
     from kcode.ui.desk import ConsoleDesk
     from kcode.ui.reviewing import offer
@@ -124,7 +126,13 @@ async def _run(flags: Flags, wanted: Wanted) -> int:
         if done < all_ and not desk.look.plain:
             desk.say(_("{done} of {all} parts looked at").format(done=done, all=all_), "dim")
 
-    async with errand(flags, "review", workspace.root) as session:
+    settings = begin(flags).settings
+    if endpoint_of(settings).profile.embedded:
+        result = checks_only(files)  # certain without a model: none is needed on this machine
+        if workspace.is_git:
+            keep(workspace.root, result)
+        return _conclude(result, wanted, change.what, change.whole, "", workspace)
+    async with errand(flags, "review", workspace.root, settings) as session:
         work = review_(
             session,
             files,
@@ -132,8 +140,9 @@ async def _run(flags: Flags, wanted: Wanted) -> int:
             withheld=session.workspace.withheld,
             on_progress=progress,
         )
-        result = await desk.during(_("reviewing…"), work)
-        assert result is not None  # interrupted, it raises
+        reviewed = await desk.during(_("reviewing…"), work)
+        assert reviewed is not None  # interrupted, it raises
+        result = reviewed
         if workspace.is_git:
             keep(workspace.root, result)
         code = _conclude(result, wanted, change.what, change.whole, session.cost.text(), workspace)

@@ -207,17 +207,10 @@ async def _checked(desk: Desk, change: Draftable, wanted: Wanted) -> None:
 def findings(diff: str) -> list[Finding]:
     """What the pre-commit hook would say to the added lines of ``diff``."""
     from kcode.githooks.checks import all_checks
-    from kcode.githooks.staged import Added
+    from kcode.githooks.offline import added
     from kcode.workspace.unidiff import parse
 
-    files = [
-        Added(
-            file.path,
-            tuple((line.new, line.text) for hunk in file.hunks for line in hunk.lines if line.sign == "+"),
-        )
-        for file in parse(diff)
-    ]
-    return all_checks(files)
+    return all_checks(added(parse(diff)))
 
 
 class _Dialogue:

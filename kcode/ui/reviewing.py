@@ -34,7 +34,7 @@ def findings(result: Review) -> list[RenderableType]:
         )
         if each.place == "file":
             title.append("  " + _("(this line is not in the diff: look twice)"), "dim")
-        body = Text(figures.one_line(each.problem))
+        body = Text(figures.one_line(from_below(each.problem)))
         if each.scenario:
             body.append("\n" + _("fails when: {what}").format(what=figures.one_line(each.scenario)), "dim")
         blocks += [title, Padding(body, (0, 0, 0, 4))]
@@ -88,7 +88,9 @@ def plain(result: Review) -> str:
     for number, each in enumerate(result.findings, 1):
         doubt = _(" (this line is not in the diff: look twice)") if each.place == "file" else ""
         file = figures.one_line(each.file)
-        lines.append(f"{file}:{each.line}: {each.severity}: {figures.one_line(each.problem)}{doubt}")
+        lines.append(
+            f"{file}:{each.line}: {each.severity}: {figures.one_line(from_below(each.problem))}{doubt}"
+        )
         if each.scenario:
             lines.append("    " + _("fails when: {what}").format(what=figures.one_line(each.scenario)))
         lines += [f"    {line}" for line in each.suggestion.split("\n") if line.strip()]
@@ -112,6 +114,13 @@ def summary(result: Review, what: str, whole: bool) -> list[str]:
         else _("nothing was found")
     )
     lines = [f"{looked.format(what=figures.one_line(what), count=files)}, {found}"]
+    if result.checks_only:
+        lines.append(
+            _(
+                "no model was asked: the embedded one is too small for a review; looked for were keys, "
+                "conflict markers and debugging leftovers (kcode login, for a review by a K2 model)"
+            )
+        )
     if result.seen < result.lines or not whole:
         lines.append(
             _("the change is large: {seen} of {lines} changed lines were looked at").format(

@@ -28,9 +28,11 @@ async def _commit(sitting: Sitting, session: Session, argument: str) -> None:
 
 async def _review(sitting: Sitting, session: Session, argument: str) -> None:
     from kcode.agent.memory import ACT
-    from kcode.agent.reviewing import review, told
+    from kcode.agent.narrow import is_narrow
+    from kcode.agent.reviewing import Review, review, told
     from kcode.agent.told import news
     from kcode.conversation.ledger import Note
+    from kcode.githooks.offline import checks_only
     from kcode.ui import reviewing
     from kcode.ui.committing import no_repository
     from kcode.ui.desk import SessionDesk
@@ -56,8 +58,12 @@ async def _review(sitting: Sitting, session: Session, argument: str) -> None:
         if done < all_:
             sitting.say(_("{done} of {all} parts looked at").format(done=done, all=all_), "dim")
 
-    work = review(session, files, change.what, withheld=session.workspace.withheld, on_progress=progress)
-    result = await desk.during(_("reviewing…"), work)
+    result: Review | None
+    if is_narrow(session):
+        result = checks_only(files)
+    else:
+        work = review(session, files, change.what, withheld=session.workspace.withheld, on_progress=progress)
+        result = await desk.during(_("reviewing…"), work)
     if result is None:
         sitting.say(_("interrupted: nothing came of the review"), "yellow")
         return
