@@ -39,6 +39,12 @@ PROJECTS: dict[str, dict[str, str]] = {
 }
 
 
+def test_the_runner_that_the_script_starts_comes_before_one_that_only_lies_there(project: Project) -> None:
+    data = {"scripts": {"test": "mocha test/"}, "devDependencies": {"mocha": "11", "vitest": "3"}}
+    found = suites(project({"package.json": json.dumps(data), "test/a.js": ""}))
+    assert [one.name for one in found if one.name in ("mocha", "vitest", "jest")] == ["mocha"]
+
+
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_projects_files_say_which_runner_it_has(name: str, project: Project) -> None:
     found = suites(project(PROJECTS[name]))

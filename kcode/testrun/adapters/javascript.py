@@ -22,7 +22,7 @@ SUFFIXES = (".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".mts", ".cts")
 _RUNNERS = {"jest", "vitest", "mocha"}
 _SPECIAL = re.compile(r"[.*+?^${}()|\[\]\\/]")
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
-_SYNTAX = re.compile(r"^(\w*Error: )(/[^\n]*?):( [^\n]*) \((\d+):\d+\)$", re.M)
+_SYNTAX = re.compile(r"^(\w*Error: )(/[^\n]*?):( [^\n]*) \((\d{1,9}):\d+\)$", re.M)
 _VALUE = re.compile(r"^\s*(?P<which>Expected|Received)(?: \w+)?:\s+(?P<value>\S.*)$", re.M)
 _MINUS = re.compile(r"^\s*- (?!Expected)(.*)$", re.M)
 _PLUS = re.compile(r"^\s*\+ (?!Received|Actual)(.*)$", re.M)
@@ -137,7 +137,7 @@ def _jest_case(test: Mapping[str, Any], named: str, folder: Path) -> TestCase:
 
 
 _CONSOLE = re.compile(
-    r"^ {2}console\.\w+\n(?P<said>(?: {4}.*\n|\n)+?) {6}at (?:.*\()?(?P<path>[^()\n]+):(?P<line>\d+):\d+\)?$",
+    r"^ {2}console\.\w+\n(?P<said>(?: {4}.*\n|\n)+?) {6}at (?:.*\()?(?P<path>[^()\n]+):(?P<line>\d{1,9}):\d+\)?$",
     re.M,
 )
 
