@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Verdict = Literal["yes", "no", "all"]
 Scope = Literal["session", "folder"]
+INTERRUPTED = "interrupted by the user"  # the reason of a "no" that was Ctrl-C
 
 
 @dataclass(frozen=True, slots=True)

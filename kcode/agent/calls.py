@@ -6,7 +6,6 @@ Results enter the ledger in call order, whatever finished first.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
@@ -19,6 +18,7 @@ from kcode.agent.events import CallFinished, CallProgress, CallStarted, Event, T
 from kcode.agent.outside import once_outside
 from kcode.agent.putback import put_back
 from kcode.agent.told import with_result
+from kcode.config.jsontext import read_json
 from kcode.conversation.accuracy import calls_note
 from kcode.conversation.journal import JournalProblem
 from kcode.conversation.ledger import Assistant, Call, Fee, ToolResult, User
@@ -156,7 +156,8 @@ async def _outcome(session: Session, job: _Job, title: str, emit: Emit) -> ToolO
         if job.alone:
             session.context.progress = lambda so_far: emit(CallProgress(job.call.id, *astuple(so_far)))
         session.context.always_confined = session.mode == "auto"
-        outcome = await tool.run(back.args, session.context)
+        running = tool.run(back.args, session.context)
+        outcome = await session.reaching.around(job.call, title, leave, running)
         if outcome.confined:
             return await once_outside(session, job.call, tool, back.args, leave.intent, title, outcome)
         return outcome
@@ -200,7 +201,7 @@ def _refusal(text: str) -> ToolOutcome:
 
 def _shown(arguments: str) -> dict[str, Any]:
     try:
-        value = json.loads(arguments or "{}")
+        value = read_json(arguments or "{}")
     except ValueError:
         return {"malformed": arguments}
     return value if isinstance(value, dict) else {"malformed": arguments}

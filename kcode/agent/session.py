@@ -25,6 +25,7 @@ from kcode.agent.housekeeping import tidy_daily
 from kcode.agent.loop import run_turn
 from kcode.agent.problems import Problems, servers_of
 from kcode.agent.prompt import system_text
+from kcode.agent.reaching import Reaching
 from kcode.agent.rewind import standing
 from kcode.agent.steering import Steering
 from kcode.agent.told import with_message
@@ -85,6 +86,7 @@ class Session(Dialogue):
         self.map = CodeMap(workspace.root)
         self.problems = Problems(self)
         self.context = ToolContext(workspace, settings, map=self.map, servers=servers_of(workspace, settings))
+        self.reaching = self.context.gate = Reaching(self)
         self._running: asyncio.Task[None] | None = None
         self._shell: asyncio.Task[ShellRun] | None = None
         self.attachments: list[Attachment] = []  # go with the next message

@@ -11,9 +11,10 @@ import re
 import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from kcode.safety.rules import Rule, Subject, deciding
+if TYPE_CHECKING:
+    from kcode.safety.rules import Rule
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?")
@@ -34,6 +35,9 @@ class Gate(Protocol):
     """Decides over a host, by its plain name; may ask a person, on the thread it is called from."""
 
     def __call__(self, host: str, port: int) -> Passage: ...
+
+    def waited_s(self) -> float:
+        """Seconds for which a person was asked so far, an open question's included: no command's own time."""
 
 
 class NoWay(Exception):
@@ -87,6 +91,8 @@ def is_near(address: Address) -> bool:
 def by_rules(host: str, rules: Iterable[Rule]) -> tuple[Literal["allow", "ask", "deny"], Passage]:
     """What the rules over hosts say of a connection to ``host``: an allowing one that names it without a
     ``*`` opens private networks too."""
+    from kcode.safety.rules import Subject, deciding
+
     rule = deciding([rule for rule in rules if rule.kind == "host"], Subject(hosts=(host,)))
     if rule is None:
         return "ask", Passage(False, "no rule allows it")

@@ -241,7 +241,7 @@ class _Job:
             threading.Thread(target=feed, args=(process.stdin, self.input or b""), daemon=True).start()
         threading.Thread(target=self._watch, args=(process,), daemon=True).start()
 
-        timed_out = not self._wake.wait(self.timeout_s)
+        timed_out = not self._ends_in_time()
         if not self._exited.is_set():
             self._stop(process)
         drain(pumps, DRAIN_S)
@@ -257,6 +257,16 @@ class _Job:
             signal=-code if code < 0 else None,
             notes=notes,
         )
+
+    def _ends_in_time(self) -> bool:
+        """Wait for its end as long as it may take; the time in which a person is asked is not its own."""
+        gate = self.confine.gate if self.confine is not None else None
+        end = time.monotonic() + self.timeout_s
+        asked = gate.waited_s() if gate else 0.0
+        while (left := end - time.monotonic() + (gate.waited_s() - asked if gate else 0.0)) > 0:
+            if self._wake.wait(left):
+                return True
+        return self._wake.is_set()
 
     def _heard(self, chunk: bytes) -> None:
         if self._oversight is not None:

@@ -125,9 +125,7 @@ _lock = threading.Lock()
 def room_for(temporary: Path | None, writable: Sequence[Path]) -> Room | None:
     """The room of the commands that write below ``writable`` and have ``temporary`` as their /tmp; None where
     this machine allows no such namespaces. Made when it is first asked for."""
-    places = tuple(
-        path for path in writable if path.is_relative_to(_SHARED) and path not in (_SHARED, temporary)
-    )
+    places = tuple(path for path in writable if path.is_relative_to(_SHARED) and path != _SHARED)
     key = (temporary, places if temporary is not None else ())
     with _lock:
         if key not in _rooms:

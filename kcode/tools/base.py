@@ -39,7 +39,8 @@ class Intent:
     choosing; ``test`` runs the project's tests; ``note`` changes only kcode's own state.
     ``sensitive`` names why a yes is needed in every mode (a key file, ``.git/config``), or is empty.
     ``moves`` are the pairs (from, to) among the edits that are one file moved; ``partly`` tells that a part
-    of the edits may be made instead of all. ``paths`` are what a read looks at, for rules over paths.
+    of the edits may be made instead of all. ``paths`` are what a read looks at, for rules over paths;
+    ``hosts`` the machines that it reaches.
     """
 
     kind: Literal["read", "edit", "command", "test", "note"]
@@ -49,6 +50,7 @@ class Intent:
     moves: tuple[tuple[str, str], ...] = ()
     partly: bool = False
     paths: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,24 @@ def confined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
     """Each kind of sandbox that works on this machine, as if it were the strongest there is; in a room of its
     own too, for which there is a folder beside the workspace."""
     kind, _, room = request.param.partition(" ")
+    _use(kind, monkeypatch)
+    if room:
+        (tmp_path / "private").mkdir()
+        (tmp_path / "inside").mkdir(exist_ok=True)
+        confine = confinement((tmp_path / "inside", tmp_path / "outside"))
+        if rooms.room_for(confine.temporary, confine.writable) is None:
+            pytest.skip("no namespaces can be made here")
+    return str(kind)
+
+
+@pytest.fixture(params=list(_STARTERS))
+def plainly_confined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each kind of sandbox that works on this machine, without a room."""
+    _use(request.param, monkeypatch)
+    return str(request.param)
+
+
+def _use(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if kind == "landlock" and not landlock.version():
         pytest.skip("no Landlock in this kernel")
     if kind == "bubblewrap" and not bwrap.program():
@@ -23,13 +41,6 @@ def confined(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
     if found is None:
         pytest.skip(f"{kind} is not allowed to work here")
     monkeypatch.setattr(sandbox, "status", lambda: found)
-    if room:
-        (tmp_path / "private").mkdir()
-        confine = confinement((tmp_path / "inside", tmp_path / "outside"))
-        (tmp_path / "inside").mkdir()
-        if rooms.room_for(confine.temporary, confine.writable) is None:
-            pytest.skip("no namespaces can be made here")
-    return kind
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TextIO
 
+from kcode.agent import approval
 from kcode.agent.approval import Answer, Question
 from kcode.i18n import _, from_below, n_
 from kcode.ui.approval.ask import INTERRUPTED, PAUSE_S, choose_key, drop_unread
@@ -115,7 +116,7 @@ class _Asking:
                 self._print(_help(options))
             if answer == INTERRUPTED:
                 on_interrupt()
-                return Answer("no", "interrupted by the user")
+                return Answer("no", approval.INTERRUPTED)
             if isinstance(answer, Answer):
                 return self._conclude(question, answer)
 

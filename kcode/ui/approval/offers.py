@@ -59,6 +59,10 @@ def offers_for(question: Question) -> list[Offer]:
         found = list(_for_edits(intent))
     elif intent.kind == "command":
         found = list(_for_command(question))
+    elif intent.hosts:
+        named = ", ".join(intent.hosts)
+        rules: list[tuple[Kind, str]] = [("host", _plain(host)) for host in intent.hosts]
+        found = list(_both(_("connections to {hosts}").format(hosts=named), rules))
     else:
         found = list(_both(_("the tool {tool}").format(tool=question.tool), [("tool", question.tool)]))
     return [offer for offer in found if _decides(offer, question)]
