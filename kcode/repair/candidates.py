@@ -1,7 +1,9 @@
 """Candidates for a repair, from a model that fills in the middle: cheap and likely ones first.
 
 The order was measured on small programs: each suspicious line hidden and filled greedily finds nine in
-ten of what is found at all; a missing line comes next; then sampling; whole functions come last.
+ten of what is found at all; a missing line comes next; then sampling; whole functions come last. In a large
+program hundreds of lines are suspicious, so the most suspicious ones go through the first stages before
+the others are looked at.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from kcode.providers.base import Completion, Infiller, Weigher
 from kcode.repair.fim import Hole, header, prompt
@@ -17,6 +20,7 @@ from kcode.repair.source import Scope, Source, physical_lines
 
 _LINES, _INSERTIONS, _PAIRS, _WHOLE = 60, 40, 12, 3  # how many holes a stage tries at most
 _LINE_TOKENS, _BLOCK_TOKENS, _WHOLE_TOKENS = 64, 128, 400
+_NEAR = 16  # of these the most suspicious ones, which are looked at from all sides before the others
 _FRONT, _CLOSE = 6, 0.2  # lines that stand out: at most so many, and so near to the first one's score
 _UNWEIGHED = 16  # lines that are filled before any is weighed: most functions have no more
 _CREATIVE = 0.8  # temperature of the sampled stages
@@ -50,19 +54,26 @@ class _Stage:
     tokens: int
     stop: tuple[str, ...]
     kind: str  # which holes
+    start: int = 0  # how many of these were filled by an earlier stage
+    end: int | None = None
 
 
 _STAGES = (
-    _Stage("a line replaced", 1, 0.0, _LINE_TOKENS, ("\n",), "line"),
-    _Stage("a statement replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "statement"),
-    _Stage("a line added", 1, 0.0, _LINE_TOKENS, ("\n",), "insertion"),
+    _Stage("a line replaced", 1, 0.0, _LINE_TOKENS, ("\n",), "line", end=_NEAR),
+    _Stage("a statement replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "statement", end=_NEAR // 4),
+    _Stage("a line added", 1, 0.0, _LINE_TOKENS, ("\n",), "insertion", end=_NEAR),
     _Stage("the likeliest lines replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "front"),
+    _Stage("a line replaced", 1, 0.0, _LINE_TOKENS, ("\n",), "line", start=_NEAR),
+    _Stage("a statement replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "statement", start=_NEAR // 4),
+    _Stage("a line added", 1, 0.0, _LINE_TOKENS, ("\n",), "insertion", start=_NEAR),
     _Stage("a line replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "rest"),
     _Stage("a line added, sampled", 4, _CREATIVE, _LINE_TOKENS, ("\n",), "insertion"),
     _Stage("two lines replaced", 3, 0.6, _BLOCK_TOKENS, ("\n\n",), "pair"),
     _Stage("a function rewritten", 6, 0.7, _WHOLE_TOKENS, ("\ndef ", "\nclass ", '\n"""', "\n\n\n"), "whole"),
 )
 
+
+_FIRST_STAGES = 3  # the ones with one proposal for each of the most suspicious places
 
 _Place = tuple[Source, Scope, Hole]
 
@@ -85,7 +96,7 @@ class Generator:
     asked: int = 0
     where: str = ""
     stage: str = ""
-    greedy: bool = True  # one proposal for each place: the stages that find most
+    greedy: bool = True  # one proposal for each of the nearest places: the stages that find most
     confirmed: dict[str, float] = field(
         default_factory=dict
     )  # what was known already -> mean log-probability
@@ -99,18 +110,18 @@ class Generator:
         """All stages in order, the most suspicious holes first. Ends when there is nothing left to ask."""
         filled: list[_Place] = []
         for number, stage in enumerate(_STAGES):
-            self.stage, self.line_by_line, self.greedy = stage.name, number == 0, stage.n == 1
-            for source, scope, hole in self._holes(stage.kind):
+            self.stage, self.line_by_line, self.greedy = stage.name, number == 0, number < _FIRST_STAGES
+            for source, scope, hole in islice(self._holes(stage.kind), stage.start, stage.end):
                 self.where = f"{source.path}:{hole.first}"
                 for completion in await self._ask(stage, source, scope, hole):
                     self.asked += 1
-                    if number == 0:
+                    if stage.kind == "line":
                         self._sure[source.path, hole.first] = completion.logprob or 0.0
                     for place, new in _readings(completion.text, source, hole):
                         candidate = self._candidate(source, scope, place, new, number, completion)
                         if candidate:
                             yield candidate
-                if number == 0:
+                if stage.kind == "line":
                     filled.append((source, scope, hole))
                 if len(self._sure) >= _UNWEIGHED:
                     await self._weigh_all(filled)
@@ -276,15 +287,28 @@ def key_of(source: Source, text: str, line: int) -> str | None:
 
 def changed_lines(source: Source, text: str) -> tuple[Hole, tuple[str, ...]]:
     """The lines of ``source`` that ``text`` changes, and what stands there instead."""
-    old, new = source.lines, [line.rstrip("\r\n") for line in physical_lines(text)]
+    most = min(len(source.text), len(text))
+    same = _longest(most, lambda count: source.text.startswith(text[:count]))
+    above = max(0, min(source.line_at(same), len(source.lines)) - 1)
+    same = _longest(most - source.offset(above + 1), lambda count: source.text.endswith(text[-count:]))
+    below = source.line_at(len(source.text) - same) + 1  # the line's end before it is the same, too
+    kept = len(source.text) - source.offset(below)
+    old = source.lines[above : below - 1]
+    lines = physical_lines(text[source.offset(above + 1) : len(text) - kept])
+    new = [line.rstrip("\r\n") for line in lines]
     first = 0
     while first < min(len(old), len(new)) and old[first] == new[first]:
         first += 1
     last = 0
     while last < min(len(old), len(new)) - first and old[-1 - last] == new[-1 - last]:
         last += 1
-    return Hole(first + 1, len(old) - last), tuple(new[first : len(new) - last])
+    return Hole(above + first + 1, above + len(old) - last), tuple(new[first : len(new) - last])
 
 
-def _with_ends(text: str) -> list[str]:
-    return physical_lines(text)
+def _longest(most: int, holds: Callable[[int], bool]) -> int:
+    """The largest count up to ``most`` for which ``holds``, which holds for all smaller ones too."""
+    low = 0
+    while low < most:
+        middle = (low + most + 1) // 2
+        low, most = (middle, most) if holds(middle) else (low, middle - 1)
+    return low

@@ -12,7 +12,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
@@ -71,6 +71,18 @@ class Observed:
     inputs: tuple[str, ...]
     module: str
     path: tuple[str, ...]  # sys.path of the tests
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A function's new text: what it takes to exchange it in a program that runs already."""
+
+    path: str
+    name: str
+    owners: tuple[str, ...]  # the classes that it is defined in, the outermost first
+    first: int
+    last: int  # of the old text
+    text: str
 
 
 class JudgeFailed(EnvironmentProblem):
@@ -175,6 +187,16 @@ class Judge:
             except asyncio.CancelledError:
                 await self.close()
                 raise
+
+    async def exchanged(
+        self, targets: Sequence[str], limits: Limits, swap: Swap, first: Sequence[str]
+    ) -> Verdict | None:
+        """What the tests ``first`` say of a function exchanged in a program that has collected ``targets``
+        once: a tenth of the time of :meth:`run`. None where that cannot be told, and ``run`` has to."""
+        change = {**asdict(swap), "path": str(self._scratch / swap.path)}
+        answer = await self._asked(self._request(targets, limits, swap=change, first=list(first), stop=True))
+        useless = answer.get("refused") or answer["ended"] == "crashed"
+        return None if useless else _verdict(answer)
 
     async def observe(self, targets: Sequence[str], limits: Limits, path: str, line: int) -> Observed:
         """Run ``targets`` and keep what the function at ``line`` of ``path`` is called with."""

@@ -200,7 +200,8 @@ def _name(place: Place, node: ast.Name) -> Iterator[Edit]:
         return
     store = isinstance(node.ctx, ast.Store)
     for number, other in enumerate(place.vocabulary.others(node.id)):
-        yield place.instead(other, "name", (3.0 if store else 1.8) + 0.12 * number)
+        unread = 0.8 if other in place.vocabulary.unused and not store else 0.0
+        yield place.instead(other, "name", (3.0 if store else 1.8) + 0.12 * number - unread)
     if not store and node.id not in _KEYWORDS:
         for number, member in enumerate(place.vocabulary.attributes.get(node.id, ())[:5]):
             yield place.instead(f"{node.id}.{member}", "name", 3.2 + 0.1 * number)
@@ -299,7 +300,10 @@ def _anywhere(place: Place) -> Iterator[Edit]:
         yield from _condition(place, node, text)
     callee = isinstance(parent, ast.Call) and parent.func is node
     object_of = isinstance(parent, ast.Attribute)
-    if callee or object_of or isinstance(parent, ast.comprehension | ast.keyword) or "\n" in text:
+    if callee or "\n" in text:
+        return
+    yield from _called(place, node, text)
+    if object_of or isinstance(parent, ast.comprehension | ast.keyword):
         return
     if isinstance(parent, _OFF_BY_ONE) and isinstance(node, ast.Name | ast.Call | ast.Subscript | ast.BinOp):
         yield place.instead(f"{text} + 1", "one more", 2.0)
@@ -313,15 +317,36 @@ def _anywhere(place: Place) -> Iterator[Edit]:
             )
         if isinstance(node, ast.Name | ast.BinOp | ast.Call | ast.Attribute | ast.Subscript):
             yield place.instead(f"-{text}" if not isinstance(node, ast.BinOp) else f"-({text})", "unary", 3.2)
-            for number, name in enumerate(WRAPPERS[:-1]):
-                yield place.instead(f"{name}({text})", "wrap", 3.3 + 0.1 * number)
-            for number, name in enumerate(sorted(place.vocabulary.callables - set(WRAPPERS))[:6]):
-                yield place.instead(f"{name}({text})", "wrap", 3.6 + 0.1 * number)
     if isinstance(parent, ast.Return):
         yield place.instead(f"[{text}]", "wrap", 3.5)
         yield place.instead("None", "drop", 3.5)
     if isinstance(node, ast.List) and not node.elts:
         yield place.instead("[[]]", "wrap", 2.5)
+
+
+def _called(place: Place, node: ast.expr, text: str) -> Iterator[Edit]:
+    """A call that is missing: of what the neighbour is called with, of what the function calls elsewhere, of
+    a common built-in, of another function of the module. A statement without an effect lost one surely."""
+    if not isinstance(node, ast.Name | ast.BinOp | ast.Call | ast.Attribute | ast.Subscript):
+        return
+    parent = place.parent
+    idle = 1.5 if isinstance(parent, ast.Expr) else 0.0
+    beside = [one for one in ast.iter_child_nodes(parent) if isinstance(one, ast.Call)] if parent else []
+    for one in beside:
+        if isinstance(parent, ast.BinOp | ast.Compare | ast.Tuple) and one is not node and len(one.args) == 1:
+            yield place.instead(f"{place.text(one.func)}({text})", "wrap", 1.8)
+    for number, name in enumerate(sorted(place.vocabulary.callables - set(WRAPPERS))[:6]):
+        yield place.instead(f"{name}({text})", "wrap", 3.2 + 0.1 * number - idle)
+    for number, name in enumerate(WRAPPERS[:-1]):
+        yield place.instead(f"{name}({text})", "wrap", 3.3 + 0.1 * number)
+    for number, name in enumerate(place.vocabulary.defined):
+        yield place.instead(f"{name}({text})", "wrap", 4.0 + 0.1 * number - idle)
+    if isinstance(parent, ast.Expr):
+        names = [name for name in place.vocabulary.names if name not in ("self", "cls")]
+        for number, name in enumerate([*names, "self"]):
+            yield place.instead(f"{name}({text})", "wrap", 2.0 + 0.1 * number)
+            for count, member in enumerate(place.vocabulary.attributes.get(name, ())[:12]):
+                yield place.instead(f"{name}.{member}({text})", "wrap", 2.2 + 0.1 * (number + count))
 
 
 def _condition(place: Place, node: ast.expr, text: str) -> Iterator[Edit]:
@@ -331,6 +356,10 @@ def _condition(place: Place, node: ast.expr, text: str) -> Iterator[Edit]:
         yield place.instead(f"not ({text})", "negate", 1.6)
     narrowed = f"({text})" if _needs_brackets(node, ast.Or) else text
     widened = f"({text})" if _needs_brackets(node, ast.And) else text
+    for number, other in enumerate(place.vocabulary.conditions):
+        if other not in text:
+            yield place.instead(f"{narrowed} and {other}", "condition", 3.0 + 0.15 * number)
+            yield place.instead(f"{widened} or {other}", "condition", 3.1 + 0.15 * number)
     for number, term in enumerate(terms(place.vocabulary, text)):
         yield place.instead(f"{widened} or {term}", "condition", 2.6 + 0.12 * number)
         yield place.instead(f"{narrowed} and {term}", "condition", 2.8 + 0.12 * number)

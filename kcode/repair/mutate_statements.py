@@ -49,8 +49,10 @@ def _of_its_kind(place: Place, node: ast.stmt) -> Iterator[Edit]:
     elif isinstance(node, ast.Pass):
         for number, text in enumerate(("continue", "break", "return", "raise", "return None")):
             yield place.instead(text, "jump", 1.6 + 0.1 * number)
-        for number, name in enumerate(place.vocabulary.names[:6]):
+        for number, name in enumerate([*place.vocabulary.names[:6], "True", "False"]):
             yield place.instead(f"return {name}", "jump", 2.6 + 0.1 * number)
+        for number, text in enumerate(place.vocabulary.statements):
+            yield place.instead(text, "repeated", 2.8 + 0.1 * number)
     elif isinstance(node, ast.Return):
         yield from _return(place, node)
     elif isinstance(node, ast.AugAssign):

@@ -14,6 +14,7 @@ _LAST_LOOK_S = 20.0  # CPU time for the last look, when no patch was found
 _TRACED_S = 2.0  # CPU time of one traced test; tracing makes it some ten times slower
 _TRACED_FAILING, _TRACED_PASSING = 6, 60
 _QUICK_S = 3.0  # test files that take less are run whole for every candidate
+_WIDER_S = 10.0  # what the tests of other files may take that every passing patch is shown
 _LEAST_S, _MOST_S = 1.0, 20.0  # bounds of a candidate's time limit per test
 
 
@@ -108,6 +109,7 @@ def goal_of(found: Reproduction, traced: Verdict) -> Goal:
     failed = [found.baseline.seconds.get(test, 0.0) for test in found.failing if not found.baseline.hung]
     slowest = max(10 * max(durations, default=0.0), 1.5 * max(failed, default=0.0))
     per_test = min(_MOST_S, max(_LEAST_S, slowest))
+    wider = _wider(found, files)
     return Goal(
         targets=files if quick else found.failing,
         required=frozenset(found.failing) | (frozenset(passing) if quick else frozenset()),
@@ -115,4 +117,26 @@ def goal_of(found: Reproduction, traced: Verdict) -> Goal:
         tolerated=frozenset(found.others),
         limits=Limits(per_test, 10.0 + 2 * per_test + 3 * sum(durations)),
         failures=tuple(traced.failures[test] for test in found.failing if test in traced.failures),
+        wider=wider,
+        wider_s=sum(found.baseline.seconds.get(test, 0.0) for test in wider),
     )
+
+
+def _wider(found: Reproduction, files: Sequence[str]) -> tuple[str, ...]:
+    """The passing tests of as many other files as can be run for each patch, the quick ones first."""
+    by_file: dict[str, list[str]] = {}
+    for test in found.baseline.passing() if found.whole_suite else ():
+        by_file.setdefault(test.partition("::")[0], []).append(test)
+    taken = {
+        file: sum(found.baseline.seconds.get(test, 0.0) for test in tests)
+        for file, tests in by_file.items()
+        if file not in files
+    }
+    chosen: list[str] = []
+    left = _WIDER_S
+    for file in sorted(taken, key=lambda one: (taken[one], one)):
+        left -= taken[file]
+        if left < 0:
+            break
+        chosen.extend(by_file[file])
+    return tuple(chosen)

@@ -14,10 +14,11 @@ from kcode.repair.combine import Partial, progress_of
 from kcode.repair.events import CandidatePassed, CandidatesTried, Listener
 from kcode.repair.fim import claims_of
 from kcode.repair.interleave import Sources
-from kcode.repair.judge import Judging, Limits, TracedFailure, Verdict
+from kcode.repair.judge import Judge, Judging, Limits, TracedFailure, Verdict
 from kcode.repair.likelihood import weighed
 from kcode.repair.localise import Localisation
 from kcode.repair.rank import special_case, takes_away
+from kcode.repair.swap import swap_of
 
 _AHEAD = 24  # candidates the model may be ahead of the judge
 _GRACE_S = 3.0  # after a patch passed: how long others are looked for
@@ -32,6 +33,7 @@ _RESTING = 2.0  # how long the judge rests beside the model's first proposals: t
 _LONGEST_REST_S = 3.0
 _ODD = 0.5  # mutations that cost so much more than one that passed are not tried any more
 _COMPARING_S = 10.0  # time that must be left for calling them with further inputs
+_WIDER_S = 10.0  # CPU time of one test of another file
 _WEIGHING_S = 8.0  # how long the model may weigh several patches that pass
 _BRIEF_S = 0.4  # CPU time of one test for a mutation, where the tests are quick: most that hang, hang forever
 _PATIENCE = 6.0  # factor on the time limit when slow candidates are tried again
@@ -48,7 +50,8 @@ class Goal:
 
     ``targets`` are given to pytest; ``required`` must pass, the
     ``failing`` ones among them do not yet; other failures count unless ``tolerated``.
-    ``seconds`` is how long each test took before, where that is known.
+    ``seconds`` is how long each test took before, where that is known. ``wider`` are further tests that
+    pass, which no patch may break, and ``wider_s`` is what they take together.
     """
 
     targets: tuple[str, ...]
@@ -58,6 +61,8 @@ class Goal:
     limits: Limits
     failures: tuple[TracedFailure, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    wider: tuple[str, ...] = ()
+    wider_s: float = 0.0
 
     def met_by(self, verdict: Verdict) -> bool:
         """Every required test passed; a test that did not report did not pass."""
@@ -85,7 +90,8 @@ class Goal:
 class Search:
     """One run of the search. ``passing`` fills while it runs; ``tried`` counts judged candidates.
 
-    ``imitating`` pass only because they decide by the values of the tests: they are no repairs.
+    ``imitating`` pass only because they decide by the values of the tests, and ``breaking`` make other tests
+    of the suite fail: they are no repairs.
     """
 
     judge: Judging
@@ -96,6 +102,7 @@ class Search:
     ready: Callable[[], bool] = lambda: True  # whether the model is loaded
     passing: list[Candidate] = field(default_factory=list)
     imitating: list[Candidate] = field(default_factory=list)
+    breaking: list[Candidate] = field(default_factory=list)
     tried: int = 0
     exhausted: bool = False
     _slow: list[Candidate] = field(default_factory=list)
@@ -259,6 +266,13 @@ class Search:
         return Limits(limits.per_test_s * _PATIENCE, limits.wall_s * _PATIENCE)
 
     async def _judged(self, candidate: Candidate, limits: Limits) -> Verdict:
+        """A change of a function's body meets the deciding tests in a program that runs already; only what
+        passes them there is put into the file and started anew."""
+        swap = swap_of(candidate, self.found) if self._deciding and isinstance(self.judge, Judge) else None
+        if swap is not None and isinstance(self.judge, Judge):
+            quick = await self.judge.exchanged(self.goal.targets, limits, swap, self._deciding)
+            if quick is not None and not quick.passing().issuperset(self._deciding):
+                return quick
         data = self.found.sources[candidate.path].file.encode(candidate.text)
         return await self._run({candidate.path: data}, limits)
 
@@ -278,6 +292,9 @@ class Search:
         if special or source.singles_out(candidate.text):
             self.imitating.append(candidate)
             return
+        if await self._breaks(candidate):
+            self.breaking.append(candidate)
+            return
         candidate = replace(candidate, also=await self._also(candidate))
         self.passing.append(candidate)
         old = source.lines[candidate.hole.first - 1 : candidate.hole.last]
@@ -293,6 +310,26 @@ class Search:
             grace = max(grace, _OTHERS_S)
         if candidate.logprob is not None or not self._doubted:
             self._enough_at = min(self._enough_at, time.monotonic() + grace)
+
+    async def _breaks(self, candidate: Candidate) -> bool:
+        """Whether a test of another file fails with it, and fails again."""
+        if not self.goal.wider:
+            return False
+        data = self.found.sources[candidate.path].file.encode(candidate.text)
+        limits = Limits(_WIDER_S, _WIDER_S + 5 * self.goal.wider_s)
+        targets: Sequence[str] = narrowed(self.goal.wider)
+        for _ in range(2):
+            verdict = await self.judge.run(
+                targets,
+                limits,
+                files={candidate.path: data},
+                tolerated=sorted(self.goal.tolerated),
+                stop=True,
+            )
+            targets = sorted(verdict.failing().intersection(self.goal.wider))
+            if not targets:
+                return False
+        return True
 
     async def _also(self, candidate: Candidate) -> float:
         """Which share of the failing tests that were not asked for the patch repairs as well."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -80,6 +81,11 @@ class Source:
         """How many characters stand before ``line``; one line past the end is the length of the text."""
         return self._offsets[min(line, len(self._offsets)) - 1]
 
+    def line_at(self, offset: int) -> int:
+        """The line that the character at ``offset`` stands in; the text's end counts as one line more where
+        the last line has an end."""
+        return bisect_right(self._offsets, offset)
+
     def span(self, node: ast.AST) -> tuple[int, int]:
         """The characters of ``node``. The tree counts columns in UTF-8 bytes."""
         first, last = getattr(node, "lineno", 1), getattr(node, "end_lineno", 1)
@@ -119,9 +125,8 @@ class Source:
         The change lies in the function at ``line``; only that one is parsed.
         """
         scope = self.scope_at(line)
-        lines = physical_lines(text)
-        grown = len(lines) - len(self.lines)
-        part = "".join(lines[scope.first - 1 : scope.last + grown])
+        after = len(self.text) - self.offset(scope.last + 1)
+        part = text[self.offset(scope.first) : len(text) - after]
         indented = part[:1] in (" ", "\t")
         try:
             self.file.encode(part)

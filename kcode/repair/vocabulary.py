@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 _MANY = 8  # names offered for one place
+_DEFINED = 12  # functions of the module that may have been meant
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _GROUPS: tuple[tuple[str, ...], ...] = (
     ("append", "extend", "add", "insert"),
     ("remove", "discard", "pop"),
@@ -71,6 +73,10 @@ class Vocabulary:
     strings: tuple[str, ...]  # string literals of the function, as written
     numbers: tuple[str, ...]
     callables: frozenset[str]  # names that are called
+    unused: frozenset[str] = frozenset()  # parameters and variables that nothing reads: one may be missing
+    defined: tuple[str, ...] = ()  # functions and classes of the module
+    conditions: tuple[str, ...] = ()  # what the function tests, as it is written
+    statements: tuple[str, ...] = ()  # its simple statements of one line
 
     def others(self, name: str) -> Iterator[str]:
         """Names that may have been meant instead of ``name``, likely ones first."""
@@ -118,7 +124,34 @@ def vocabulary_of(function: ast.AST, module: ast.Module) -> Vocabulary:
         strings=tuple(text for text, _ in strings.most_common(_MANY)),
         numbers=tuple(text for text, _ in numbers.most_common(_MANY)),
         callables=frozenset(called),
+        unused=frozenset(_unused(function)),
+        defined=tuple(one.name for one in module.body if isinstance(one, _DEFINITIONS))[:_DEFINED],
+        conditions=tuple(dict.fromkeys(_conditions(function)))[:_MANY],
+        statements=tuple(dict.fromkeys(_statements(function)))[:_MANY],
     )
+
+
+def _unused(function: ast.AST) -> set[str]:
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+        return set()
+    bound = {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
+    names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+    bound |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    return bound - {node.id for node in names if isinstance(node.ctx, ast.Load)} - {"self", "cls", "_"}
+
+
+def _conditions(function: ast.AST) -> Iterator[str]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.If | ast.While | ast.IfExp):
+            parts = node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]
+            yield from (ast.unparse(part) for part in parts if not isinstance(part, ast.Constant))
+
+
+def _statements(function: ast.AST) -> Iterator[str]:
+    for node in ast.walk(function):
+        does = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Yield | ast.YieldFrom)
+        if does or isinstance(node, ast.Assign | ast.AugAssign | ast.Return | ast.Raise):
+            yield ast.unparse(node)
 
 
 def _attributes(module: ast.Module) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Measure ``kcode fix`` on fresh defects: mutants of real libraries, whose own test suites notice them.
 
     python -m tests.bench.mutants CLONE... --model FILE.gguf [--single 60] [--double 20] [--limit 90]
+                                  [--results FILE.jsonl] [--minutes 15] [--shuffle]
 
 No text of a library is kept here: mutants are made from given clones, the same ones for the same seed and
 commits. A mutant counts where the suite, green before, fails with it. In a repository that holds the mutant
@@ -8,6 +9,10 @@ alone, the real ``kcode fix --yes --json`` runs without a target, so the defect 
 library. Then the suite runs again, and the mutated function is compared with the original on the inputs
 that the suite calls it with and on variations of these. Exit code 0 where 75 % of the single and 30 % of
 the double mutants are truly repaired and no wrong patch was presented as a fix.
+
+With ``--results`` what was measured is kept, and the same command goes on from there; ``--minutes`` ends it
+between two repairs. ``--shuffle`` measures in an order that the seed decides, so that what was measured so
+far is a random part of the whole.
 """
 
 from __future__ import annotations
@@ -23,10 +28,12 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.bench.mutants_made import Change, changes_in, matter, mutated
+from tests.bench.mutants_record import Record
 
 BARS = {1: 0.75, 2: 0.30}
 _SUITE_S = 90
@@ -61,15 +68,26 @@ class Row:
 
 def main() -> int:
     wanted = _arguments()
+    record = Record(wanted.results)
+    until = time.monotonic() + 60 * wanted.minutes if wanted.minutes else float("inf")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="mutants-") as temp:
         libraries = [_library(clone.resolve(), Path(temp) / "original") for clone in wanted.clones]
+        mutants: list[Mutant] = []
         for lines, count in ((1, wanted.single), (2, wanted.double)):
-            found = [_mutants(root, lines, wanted.seed) for root in libraries]
-            for mutant in _in_turn(found, count):
-                row = measure(mutant, Path(temp), wanted)
-                rows.append(row)
-                print(f"{lines}  {row}", flush=True)
+            mutants += _in_turn([_mutants(root, lines, wanted.seed, record) for root in libraries], count)
+        if wanted.shuffle:
+            random.Random(wanted.seed).shuffle(mutants)
+        for mutant in mutants:
+            known = record.rows.get(str(mutant))
+            if known is None and time.monotonic() > until:
+                continue
+            row = Row(mutant, **known) if known else measure(mutant, Path(temp), wanted)
+            if known is None:
+                told = {key: value for key, value in asdict(row).items() if key != "mutant"}
+                record.measured(str(mutant), told)
+            rows.append(row)
+            print(f"{len(mutant.changes)}  {row}", flush=True)
     return _summary(rows)
 
 
@@ -81,6 +99,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--double", type=int, default=20, help="how many mutants of two lines")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--limit", type=float, default=90.0, help="seconds for each repair")
+    parser.add_argument("--results", type=Path, help="a file that keeps what was measured")
+    parser.add_argument("--minutes", type=float, default=0.0, help="end after about so many; 0: never")
+    parser.add_argument("--shuffle", action="store_true", help="measure in a random order")
     parser.add_argument("--kcode", default=str(Path(sys.executable).parent / "kcode"), help="the program")
     return parser.parse_args()
 
@@ -125,7 +146,7 @@ def _in_turn(found: list[Iterator[Mutant]], count: int) -> Iterator[Mutant]:
                 yield mutant
 
 
-def _mutants(root: Path, lines: int, seed: int) -> Iterator[Mutant]:
+def _mutants(root: Path, lines: int, seed: int, record: Record) -> Iterator[Mutant]:
     """Mutants that the suite kills, in an order that only the seed decides."""
     chance = random.Random(f"{seed} {root.name} {lines}")
     places: list[tuple[str, str, list[Change]]] = []
@@ -138,8 +159,10 @@ def _mutants(root: Path, lines: int, seed: int) -> Iterator[Mutant]:
         name, function, made = chance.choice(places)
         chosen = sorted(chance.sample(made, min(lines, len(made))), key=lambda one: one.line)
         mutant = Mutant(root.name, name, function, tuple(chosen))
-        if len({one.line for one in chosen}) == lines and _killed(root, mutant):
-            yield mutant
+        if len({one.line for one in chosen}) == lines:
+            told = f"{mutant} {[one.new for one in chosen]}"
+            if record.noticed(told, partial(_killed, root, mutant)):
+                yield mutant
 
 
 def _killed(root: Path, mutant: Mutant) -> bool:

@@ -43,6 +43,10 @@ def run(request: Note, tell: Tell) -> None:
         tell({"finished": 0, "modules": []})
         return
     tracer = observer = None
+    if "serve" in request:
+        import kcode_swap  # type: ignore[import-not-found]
+
+        plugins.append(kcode_swap.Server(reporter, *request["serve"]))
     if "observe" in request:
         observer = kcode_observe.Observer(os.path.join(root, request["observe"][0]), request["observe"][1])
         plugins.append(observer)
@@ -169,6 +173,10 @@ class Reporter:
     """Tells each test's outcome, limits its CPU time, and stops the run where that was asked."""
 
     def __init__(self, request: Note, tell: Tell) -> None:
+        self.session: Any = None
+        self.begin(request, tell)
+
+    def begin(self, request: Note, tell: Tell) -> None:
         self.tell = tell
         self.limit = request["per_test_s"]
         self.tolerated = set(request.get("tolerated", ()))
@@ -178,7 +186,6 @@ class Reporter:
         self.first = list(request.get("first", ()))
         self.failures: Dict[str, Note] = {}
         self.seen: Dict[str, str] = {}
-        self.session: Any = None
         self.hung = 0
         self.running = ""
 

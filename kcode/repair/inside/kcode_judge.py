@@ -10,6 +10,8 @@ another one is tolerated where ``tolerated`` names it), ``stop`` (end at the fir
 ``first`` (ids that run before the others, all of them unless one runs out of time; the run ends after
 them unless all passed), ``per_test_s`` (CPU seconds), ``wall_s``, ``memory_mb``, ``trace``,
 ``roots`` ([user's root, scratch root]).
+``swap`` (a function's new text, see kcode_swap: only ``first`` is run, in a program that is imported already;
+the answer is ``refused`` where that cannot be),
 ``observe`` ([path, line of a function]: keep what it is called with), ``probe`` (call it with that and
 run no test).
 Answer: ``outcomes`` (id -> passed, failed, skipped), ``seconds`` (id -> s), ``problem`` (collection error),
@@ -27,14 +29,18 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple
 
 Note = Dict[str, Any]
+Work = Callable[[Callable[[Note], None]], None]
 Child = Optional["subprocess.Popen[bytes]"]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CAN_FORK = hasattr(os, "fork") and sys.platform != "darwin"  # Apple's frameworks abort after a fork
 CHUNK = 65536
+OPENING_S = 60.0  # for collecting the tests once
+LASTING_S = 100000.0
+SPARE_S = 5.0
 SOON_S = 0.002  # between two looks at a child that has closed its pipe
 
 
@@ -48,21 +54,25 @@ def main() -> None:
         import kcode_child  # type: ignore[import-not-found]
 
         del sys.path[0]
-        child(request, answers)
+        child(request, lambda note: write(answers, note))
         return
     fork = CAN_FORK and "--no-fork" not in sys.argv
     if fork:
         import kcode_child  # warm: the children inherit it and pytest
+        import kcode_swap  # type: ignore[import-not-found]  # noqa: F401
 
         kcode_child.warm_plugins()
     if os.path.abspath(sys.path[0]) == HERE:
         del sys.path[0]
     write(answers, {"ready": True, "fork": fork})
-    while True:
-        line = requests.readline()
-        if not line:
-            return
-        request = json.loads(line)
+    collected = Collected()
+    for request in lines_of(requests.fileno()):
+        if "swap" in request:
+            told = collected.serve(request, requests.fileno()) if fork else {"refused": True}
+            if told is None:
+                return
+            write(answers, told)
+            continue
         saved = put(request.get("files", {}))
         try:
             answer = serve(request, requests.fileno(), fork)
@@ -89,6 +99,19 @@ def write(fd: int, data: Note) -> None:
         left = left[os.write(fd, left) :]
 
 
+def lines_of(fd: int) -> Iterator[Note]:
+    """Requests, one a line; the other side waits for the answer to each."""
+    data = bytearray()
+    while True:
+        chunk = os.read(fd, CHUNK)
+        if not chunk:
+            return
+        data += chunk
+        if data.endswith(b"\n"):
+            yield json.loads(data)
+            data.clear()
+
+
 def put(files: Dict[str, str]) -> Dict[str, bytes]:
     saved: Dict[str, bytes] = {}
     for path, text in files.items():
@@ -109,39 +132,106 @@ def restore(saved: Dict[str, bytes]) -> None:
 
 
 def serve(request: Note, control: int, fork: bool) -> Optional[Note]:
-    began = time.monotonic()
     if fork:
-        reading, writing = os.pipe()
-        pid = os.fork()
-        if pid == 0:
+        return forked(request, control, lambda tell: child(request, tell))
+    began = time.monotonic()
+    process = subprocess.Popen(  # noqa: S603 - this file itself, by the same interpreter
+        [sys.executable, os.path.abspath(__file__), "--once"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
+    process.stdin.close()
+    until = began + request["wall_s"]
+    collected, ended = collect(process.pid, process.stdout.fileno(), control, until, process)
+    process.stdout.close()
+    return None if ended == "abandoned" else compose(collected, ended, time.monotonic() - began)
+
+
+class Collected:
+    """A process that has collected the tests and waits for candidates (see kcode_swap). There is one at a
+    time, for the targets that were asked for last; where it broke down these are refused from then on."""
+
+    def __init__(self) -> None:
+        self.pid, self.targets, self.asking, self.hearing = 0, "", -1, -1
+
+    def serve(self, request: Note, control: int) -> Optional[Note]:
+        """The verdict on a candidate, or ``refused``; None where the client is gone."""
+        targets = json.dumps([request["args"], request["roots"]])
+        if targets != self.targets:
+            self.close()
+            self.targets = targets
+            self.open(request)
+            if self.heard(control, OPENING_S) is None:
+                return None
+        if not self.pid:
+            return {"refused": True}
+        try:
+            write(self.asking, request)
+        except OSError:
+            self.close()
+            return {"refused": True}
+        return self.heard(control, request["wall_s"] + SPARE_S)
+
+    def open(self, request: Note) -> None:
+        import kcode_child
+
+        requests, self.asking = os.pipe()
+        self.hearing, answers = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
             try:
                 os.setpgid(0, 0)
-                os.close(reading)
+                os.close(self.asking)
+                os.close(self.hearing)
                 die_with_parent()
-                child(request, writing)
+                lasting = {**request, "serve": (requests, answers), "wall_s": LASTING_S}
+                kcode_child.run(lasting, lambda note: None)
             finally:
                 os._exit(0)
-        os.close(writing)
-        process: Child = None
-    else:
-        process = subprocess.Popen(  # noqa: S603 - this file itself, by the same interpreter
-            [sys.executable, os.path.abspath(__file__), "--once"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert process.stdin is not None and process.stdout is not None
-        process.stdin.write(json.dumps(request).encode("utf-8") + b"\n")
-        process.stdin.close()
-        pid, reading = process.pid, process.stdout.fileno()
-    collected, ended = collect(pid, reading, control, began + request["wall_s"], process)
-    if process is None:
-        os.close(reading)
-    elif process.stdout is not None:
-        process.stdout.close()
-    if ended == "abandoned":
-        return None
-    return compose(collected, ended, time.monotonic() - began)
+        os.close(requests)
+        os.close(answers)
+
+    def heard(self, control: int, seconds: float) -> Optional[Note]:
+        """What it says next; ``refused`` where it is gone or late, and None where the client is gone."""
+        data, until = bytearray(), time.monotonic() + seconds
+        while not data.endswith(b"\n"):
+            ready, _, _ = select.select([self.hearing, control], [], [], max(0.0, until - time.monotonic()))
+            chunk = os.read(self.hearing, CHUNK) if self.hearing in ready else b""
+            if not chunk:
+                self.close()
+                return None if control in ready else {"refused": True}
+            data += chunk
+        said: Note = json.loads(data)
+        return said
+
+    def close(self) -> None:
+        if self.pid:
+            kill(self.pid, None)
+            os.close(self.asking)
+            os.close(self.hearing)
+            self.pid = 0
+
+
+def forked(request: Note, control: int, work: Work) -> Optional[Note]:
+    """The answer that ``work`` tells in a child of its own; None where the client is gone."""
+    began = time.monotonic()
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setpgid(0, 0)
+            os.close(reading)
+            die_with_parent()
+            work(lambda note: write(writing, note))
+        finally:
+            os._exit(0)
+    os.close(writing)
+    collected, ended = collect(pid, reading, control, began + request["wall_s"], None)
+    os.close(reading)
+    return None if ended == "abandoned" else compose(collected, ended, time.monotonic() - began)
 
 
 def collect(pid: int, reading: int, control: int, until: float, process: Child) -> Tuple[bytearray, str]:
@@ -227,6 +317,8 @@ def compose(data: bytearray, ended: str, seconds: float) -> Note:
             answer["reached"].setdefault(note["of"], note["at"])
         elif "hung" in note:
             answer["hung"] = note["hung"]
+        elif "refused" in note:
+            answer["refused"] = True
         elif "problem" in note:
             answer["problem"] = answer["problem"] or note["problem"]
         elif "trace" in note:
@@ -252,13 +344,13 @@ def die_with_parent() -> None:
         pass
 
 
-def child(request: Note, fd: int) -> None:
+def child(request: Note, tell: Callable[[Note], None]) -> None:
     import kcode_child
 
     try:
-        kcode_child.run(request, lambda note: write(fd, note))
+        kcode_child.run(request, tell)
     except BaseException as error:  # outer door: told instead of lost with the process
-        write(fd, {"problem": "%s: %s" % (type(error).__name__, error)})
+        tell({"problem": "%s: %s" % (type(error).__name__, error)})
         raise
 
 
