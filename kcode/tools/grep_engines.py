@@ -187,9 +187,10 @@ async def with_git(workspace: Workspace, query: Query) -> Found | None:
     options += ["-i"] * query.ignore_case + ["-w"] * query.word + ["-F" if query.fixed else "-P"]
     pattern = query.pattern if query.fixed else "(*UCP)(*ANYCRLF)" + query.pattern  # $ stands before \r\n too
     asked = [*options, "-e", pattern, "--", query.path]
-    done, odd = await asyncio.gather(
+    done, odd, tracked = await asyncio.gather(
         git(workspace.root, "grep", *asked, timeout_s=TIMEOUT_S, max_output=_WORDS, enough=collector.take),
         _git_odd_encodings(workspace, query),
+        asyncio.to_thread(scope.tracked_though_ignored),  # with new files asked for, its index does not count
     )
     if done.code > 1 and not collector.lines:
         if "-e option" in done.stderr or "command line" in done.stderr:
@@ -198,8 +199,8 @@ async def with_git(workspace: Workspace, query: Query) -> Found | None:
             return None
     costly = done.timed_out or "limit" in done.stderr
     found = await asyncio.to_thread(collector.found, workspace.root, "git grep", costly, query)
-    if odd := [path for path in odd if scope.has(path)]:
-        found = merged(found, await _by_python(workspace, query, scope, odd))
+    if others := [*(path for path in odd if scope.has(path)), *tracked]:
+        found = merged(found, await _by_python(workspace, query, scope, others))
     if found.more and query.show == "lines":
         near = await _by_python(workspace, query, scope, [path for path in query.near if scope.has(path)])
         found = merged(found, near, more=True)  # git grep goes by path

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 Kind = Literal["lines", "files", "counts"]
 Split = Callable[[bytes], tuple[bytes, bytes, bytes] | None]  # path, line number or count, text
 _CUT = re.compile(rb" \[\.\.\. (?:\d+ more match(?:es)?|omitted end of long line)\]$")
+_RIPGREP_SEES = 60_000  # bytes that it reads, and looks for a NUL in, before it prints the first match
 _LARGEST = 50_000_000  # bytes of a file that is looked at again
 
 
@@ -81,7 +84,8 @@ class Collector:
         """What was found. Binary files are left out, lines that could not be printed are read again."""
         self._add(self._rest)
         paths = dict.fromkeys(path for path, _, _ in self.lines) if engine != "python" else ()
-        texts = {path: _Again(root / path, query) for path in paths}
+        sees_all = _RIPGREP_SEES if engine == "ripgrep" and not query.multiline else 0
+        texts = {path: _Again(f"{root}{os.sep}{path}", query, sees_all) for path in paths}
         counts: dict[str, int] = {}
         matches = []
         for path, number, line in self.lines:
@@ -103,16 +107,29 @@ class Collector:
 class _Again:
     """A file in which an engine found something, looked at where its output does not tell enough."""
 
-    def __init__(self, path: Path, query: Query) -> None:
+    def __init__(self, path: str, query: Query, sees_all: int) -> None:
+        self._path = path
         self._lines: list[str] | None = None
         self._query = query
+        self.binary = self._is_binary(sees_all)
+
+    def _is_binary(self, sees_all: int) -> bool:
+        """``sees_all``: bytes of a file in which the engine itself has not missed a NUL."""
         try:
-            with path.open("rb") as stream:
-                self._data = stream.read(_LARGEST)
+            if os.stat(self._path).st_size <= sees_all:  # noqa: PTH116 - asked for each of thousands
+                return False
         except OSError:
-            self._data = b""
-        marked = self._data[:2] in (b"\xff\xfe", b"\xfe\xff")
-        self.binary = not marked and b"\0" in self._data
+            return False
+        data = self._data
+        return data[:2] not in (b"\xff\xfe", b"\xfe\xff") and b"\0" in data
+
+    @cached_property
+    def _data(self) -> bytes:
+        try:
+            with Path(self._path).open("rb") as stream:
+                return stream.read(_LARGEST)
+        except OSError:
+            return b""
 
     def line(self, number: int, printed: bytes) -> str | None:
         """The line's text; None where it only matched because the file's encoding was not understood."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from kcode.tools.base import ToolContext
 
 _MOST_NAMES = 40  # of a message
 _COMMON = 3  # files: a plain word that more of them define says nothing
 _SEEN = 200  # files
+_WRITTEN_LAST = 200  # files of which git is asked whether they changed
 _WORD = re.compile(r"[\w./\\-]*\w(?:\(\))?")
 _CODE = re.compile(r"_|\d|[a-z][A-Z]|[./]\w|\(\)$")
 
@@ -63,7 +67,9 @@ def _near(context: ToolContext, there: frozenset[str]) -> Near:
     named, ranked = _by_map(context, words, there)
     named = [*_named_paths(words, there), *named]
     seen = [path for path in workspace.seen_files()[:_SEEN] if path in there]
-    changed = sorted(changed_among(workspace.root, there)) if workspace.is_git else []
+    changed = (
+        sorted(changed_among(workspace.root, _newest(workspace.root, there))) if workspace.is_git else []
+    )
     reasons = [
         *(["that your question names"] if named else []),
         *(["that you have read or that git has as changed"] if seen or changed else []),
@@ -73,6 +79,17 @@ def _near(context: ToolContext, there: frozenset[str]) -> Near:
     if not because and ranked:
         because = "files that matter most in the code map"
     return Near(order, because)
+
+
+def _newest(root: Path, there: Collection[str]) -> Collection[str]:
+    """Those written last: what somebody changed is among them, as a checkout was before."""
+    if len(there) <= _WRITTEN_LAST:
+        return there
+    written = {}
+    for path in there:
+        with suppress(OSError):
+            written[path] = os.stat(f"{root}{os.sep}{path}").st_mtime_ns  # noqa: PTH116 - of thousands
+    return sorted(written, key=written.__getitem__, reverse=True)[:_WRITTEN_LAST]
 
 
 def _named_paths(words: Iterable[str], there: frozenset[str]) -> list[str]:

@@ -56,6 +56,7 @@ class Rules:
     def __init__(self, root: Path, names: Sequence[str], excludes: Sequence[Path] = (), at: str = "") -> None:
         self.root = root
         self.names = tuple(names)
+        self._base = f"{root}{os.sep}"
         self.negated: set[str] = set()  # folders with a rule, among those read so far, that is a negation
         self.excludes = tuple(excludes)
         self._at = at
@@ -92,7 +93,7 @@ class Rules:
         if folder not in self._read:
             if folder:
                 above = self.layers(folder[: folder.rfind("/", 0, -1) + 1])
-                ends = GIT in self.names and os.path.lexists(self.root / folder / ".git")
+                ends = GIT in self.names and os.path.lexists(f"{self._base}{folder}.git")
             else:
                 above, ends = tuple(() for _ in self.names), False
             self._read[folder] = tuple(
@@ -111,17 +112,25 @@ class Rules:
         return [path for path in paths if self.hiding(path) is None]
 
     def _rules(self, folder: str, name: str) -> _Layer:
-        own = self._parsed(folder, self.root / folder / name, f"{folder}{name}")
+        own = self._parsed(folder, f"{self._base}{folder}{name}", f"{folder}{name}")
         if name == GIT and folder == self._at:
             return (
                 *own,
-                *(rule for file in self.excludes for rule in self._parsed(folder, file, file.as_posix())),
+                *(
+                    rule
+                    for file in self.excludes
+                    for rule in self._parsed(folder, str(file), file.as_posix())
+                ),
             )
         return own
 
-    def _parsed(self, folder: str, file: Path, shown: str) -> _Layer:
+    def _parsed(self, folder: str, file: str, shown: str) -> _Layer:
+        try:  # asked for in every folder of a large tree, mostly in vain: the shortest way to say no
+            opened = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except OSError:
+            return ()
         try:
-            with open(file, "rb") as stream:  # noqa: PTH123 - asked for in every folder of a large tree
+            with os.fdopen(opened, "rb") as stream:
                 text = stream.read(_LARGEST).decode("utf-8", "replace")
         except OSError:
             return ()

@@ -73,6 +73,16 @@ def test_all_engines_find_the_same(tree: Bench, engine: str, asked: Query, expec
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_a_tracked_file_is_searched_although_git_ignores_it(tree: Bench, engine: str) -> None:
+    if engine == "ripgrep" and not grep_engines.ripgrep():
+        pytest.skip("no ripgrep here")
+    tree.git("add", "-f", "noise.log")
+    found = asyncio.run(ENGINES[engine](tree.workspace, query("^total$")))
+    assert found is not None
+    assert [(match.path, match.line) for match in found.matches] == [("noise.log", 1)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_wrong_pattern_is_explained(tree: Bench, engine: str) -> None:
     if engine == "ripgrep" and not grep_engines.ripgrep():
         pytest.skip("no ripgrep here")

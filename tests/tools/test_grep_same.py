@@ -29,6 +29,7 @@ CONTENTS = st.sampled_from(
         "needle 中文\n".encode("utf-16"),
         b"needle\0binary\n",
         b"x" * 9000 + b"\nneedle\n\0",
+        b"needle\n" + b"x\n" * 35_000 + b"\0",  # beyond what an engine reads at first
     ]
 )
 RULES = st.lists(
