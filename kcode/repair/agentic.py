@@ -27,6 +27,7 @@ from kcode.repair.events import AgentSaid, Listener, Stage
 from kcode.repair.evidence import Evidence, gather
 from kcode.repair.failing import Choose, Failing, Reproducer
 from kcode.repair.honesty import imitation, set_up_changed, weakened
+from kcode.repair.present import patch_of
 from kcode.repair.project_copy import Changes, Lab, ProjectCopy, with_command
 from kcode.repair.result import RepairResult
 from kcode.repair.testfiles import inline_tests, is_test_part
@@ -35,7 +36,6 @@ from kcode.safety.temporary import remove
 from kcode.testrun.report import TestReport
 from kcode.testrun.summary import headline, summarise
 from kcode.tools.base import FileEdit
-from kcode.workspace.diff import unified
 
 _ROUNDS = 3  # the first answer, and how often the proof's findings are handed back
 _REPORT_LIMIT = 6_000  # characters of test results shown to the model
@@ -248,7 +248,7 @@ class Attempting:
             passing_after=len(new.passed) if new else passed_before,
             edits=changes.edits if ok else (),
             test_edits=refused,
-            diff="".join(unified(edit.before, edit.after, edit.path) for edit in changes.edits) if ok else "",
+            diff=patch_of(changes.edits) if ok else "",
             explanation=said,
             proof=tuple(proof.lines()) if proof else ("the model changed nothing that could be tested",),
             warning="; ".join(self._warnings(changes, refused)),

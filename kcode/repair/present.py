@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 
 from kcode.repair.candidates import Candidate
 from kcode.repair.judge import TracedFailure
 from kcode.repair.localise import Localisation
-from kcode.repair.rank import special_case
+from kcode.repair.rank import rival, special_case
+from kcode.tools.base import FileEdit
 from kcode.workspace.diff import unified
 
 _ODD_GAIN = -2.0  # nats: a changed line that the model finds so much less likely than the old one is named
@@ -16,6 +18,24 @@ _SHOWN = 100  # characters of a value or a line
 
 def diff_of(candidate: Candidate, found: Localisation) -> str:
     return unified(found.sources[candidate.path].text, candidate.text, candidate.path)
+
+
+def patch_of(edits: Sequence[FileEdit]) -> str:
+    """Several files as a patch that ``git apply`` takes, permission bits too."""
+    return "".join(_file_patch(edit) for edit in edits)
+
+
+def _file_patch(edit: FileEdit) -> str:
+    text = unified(edit.before, edit.after, edit.path)
+    if edit.mode is None:
+        return text
+    kinds = ("100644", "100755") if edit.mode & stat.S_IXUSR else ("100755", "100644")
+    head = (
+        f"new file mode {kinds[1]}\n"
+        if edit.before is None
+        else f"old mode {kinds[0]}\nnew mode {kinds[1]}\n"
+    )
+    return f"diff --git a/{edit.path} b/{edit.path}\n{head}{text}"
 
 
 def explain(candidate: Candidate, found: Localisation, failures: Sequence[TracedFailure]) -> str:
@@ -52,12 +72,29 @@ def _symptom(failures: Sequence[TracedFailure]) -> str:
     return f"{subject} {what}. "
 
 
-def warning_of(candidate: Candidate, found: Localisation, failures: Sequence[TracedFailure]) -> str:
+def others_left(tests: Sequence[str]) -> str:
+    """Where nothing was asked for by name and some tests still fail: it may be one defect or two."""
+    named = tests[0] if len(tests) == 1 else f"{len(tests)} other tests, such as {tests[0]},"
+    fail = "fails" if len(tests) == 1 else "fail"
+    return f"{named} still {fail}: another defect, or this patch is not the repair"
+
+
+def warning_of(
+    candidate: Candidate,
+    found: Localisation,
+    failures: Sequence[TracedFailure],
+    passing: Sequence[Candidate] = (),
+) -> str:
+    """What to know before a yes; ``passing`` are all patches that pass, this one among them."""
     value = special_case(found.sources[candidate.path].text, candidate.text, failures)
     if not value and candidate.gain is not None and candidate.gain < _ODD_GAIN:
         return "the model finds the changed line unlikely: it passes the tests, and may still be wrong"
     if not value:
-        return ""
+        other = rival(candidate, passing, {path: one.text for path, one in found.sources.items()})
+        if other is None:
+            return ""
+        line = _short("; ".join(line.strip() for line in other.new)) or "leaving the line out"
+        return f"the tests leave open what is meant: `{line}` passes them too and does something else"
     return f"the patch decides by {_short(value)}, a value of the test itself: it may only imitate the test"
 
 

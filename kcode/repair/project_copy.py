@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from kcode.workspace.files import read_text
 from kcode.workspace.workspace import Workspace
 
 _GIT_S = 120.0
+_EXECUTABLE = stat.S_IXUSR
 _MADE = frozenset({"node_modules", "__pycache__", ".pytest_cache"})
 _PYTHONS = ("pyproject.toml", "setup.py", "setup.cfg", "requirements.txt", "pytest.ini", "tox.ini")
 # Where an interpreter finds modules under a folder: its path entries and the tables of editable finders.
@@ -133,17 +135,27 @@ class ProjectCopy:
             except WorkspaceError:
                 binary.append(path)
                 continue
-            edits.append(FileEdit(path, before, after))
+            edits.append(FileEdit(path, before, after, mode=self._new_mode(path, after)))
         return Changes(tuple(edits), tuple(binary))
 
+    def _new_mode(self, path: str, after: str | None) -> int | None:
+        """The permission bits of a file that has become executable, or is none any more; else None."""
+        if after is None:
+            return None
+        now = stat.S_IMODE((self.scratch / path).stat().st_mode)
+        was = (self.original / path).stat().st_mode if path in self._before else 0
+        return now if (now ^ was) & _EXECUTABLE else None
+
     def _digests(self) -> dict[str, str]:
-        """Files that git would not ignore, and no compiler made, with the hash of their content."""
+        """Files that git would not ignore, and no compiler made, with the hash of their content, and whether
+        they can be executed: git keeps that too."""
         found: dict[str, str] = {}
         built: dict[Path, bool] = {}
         for path in Workspace.open(self.scratch).list_files():
             file = self.scratch / path
             if file.is_file() and not self._is_built(file.parent, built):
-                found[path] = hashlib.sha256(file.read_bytes()).hexdigest()
+                runs = "+x" if file.stat().st_mode & _EXECUTABLE else ""
+                found[path] = hashlib.sha256(file.read_bytes()).hexdigest() + runs
         return found
 
     def _is_built(self, folder: Path, known: dict[Path, bool]) -> bool:

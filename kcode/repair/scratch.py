@@ -18,10 +18,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from kcode.errors import EnvironmentProblem
+from kcode.providers.process_id import this_process
 from kcode.repair.sharing import is_build_output, share_modules
 
 PREFIX = "kcode-fix-"
-_OWNER = "owner"  # a file with the process id of the kcode that works in the folder
+_OWNER = "owner"  # a file with the process id of the kcode that works in the folder, and when that started
 _STALE_S = 3600.0  # a folder without an owner's name is somebody's who was killed while making it
 _NOT_COPIED = frozenset({".git", ".hg", ".svn", "__pycache__", ".tox", ".nox", ".kcode", ".gradle"}) | {
     *(".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".idea", ".vscode")
@@ -36,7 +37,7 @@ async def scratch_folder() -> AsyncIterator[Path]:
     await asyncio.to_thread(_remove_stale)
     folder = Path(os.path.realpath(tempfile.mkdtemp(prefix=PREFIX)))  # noqa: ASYNC240
     try:
-        (folder / _OWNER).write_text(str(os.getpid()))
+        (folder / _OWNER).write_text(this_process())
         yield folder
     finally:
         await asyncio.shield(asyncio.to_thread(remove, folder))
@@ -132,7 +133,7 @@ def _remove_stale() -> None:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
             owner = (folder / _OWNER).read_text()
-            gone = not _lives(int(owner)) if owner else _is_old(folder)
+            gone = not _lives(owner) if owner else _is_old(folder)
         except FileNotFoundError:
             gone = _is_old(folder)
         except (OSError, ValueError, AttributeError):
@@ -148,14 +149,26 @@ def _is_old(folder: Path) -> bool:
         return False
 
 
-def _lives(pid: int) -> bool:
+def _lives(owner: str) -> bool:
+    """An id that another process has got since is not the owner's; one that was stopped (Ctrl-Z) goes on."""
+    pid, _, start = owner.partition(":")
     try:
-        os.kill(pid, 0)
+        os.kill(int(pid), 0)
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
-    return True
+        pass
+    now = _start(int(pid))
+    return not (start and now) or start == now
+
+
+def _start(pid: int) -> str:
+    """When a process started, in clock ticks after boot; empty where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return fields[19] if len(fields) > 19 else ""
 
 
 def _wanted(folder: Path) -> bool:

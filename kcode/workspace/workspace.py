@@ -331,18 +331,22 @@ class Workspace(Places):
         return changes
 
     def _planned(self, path: Path, edit: PlannedEdit) -> tuple[Stored | None, Stored | None]:
+        mode = edit.mode if isinstance(edit, FileEdit) else None
         if edit.before is None:
             if path.exists():
                 raise StaleFile(f"{edit.path} exists already", "read it first")
             if edit.after is None:
                 raise WorkspaceError(f"{edit.path}: nothing to do")
-            return None, Stored(TextFile("").encode(edit.after), 0o666 & ~umask())
+            usual = 0o666 & ~umask()
+            return None, Stored(TextFile("").encode(edit.after), usual if mode is None else mode)
         file = read_text(path, edit.path)
         if file.text != edit.before:
             raise StaleFile(f"{edit.path} changed on disk meanwhile", "read it again")
         check_writable(path, edit.path)
         before = Stored(file.encode(file.text), file.mode)
-        return before, None if edit.after is None else Stored(file.encode(edit.after), file.mode)
+        if edit.after is None:
+            return before, None
+        return before, Stored(file.encode(edit.after), file.mode if mode is None else mode)
 
     def _commit(
         self,

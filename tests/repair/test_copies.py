@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from kcode.config.settings import RunnerSettings, Settings
+from kcode.providers.process_id import this_process
 from kcode.repair import scratch
-from kcode.repair.project_copy import Lab
+from kcode.repair.present import patch_of
+from kcode.repair.project_copy import Lab, ProjectCopy
 from kcode.repair.scratch import copy_project, scratch_copy, scratch_folder
+from kcode.workspace.workspace import Workspace
 from tests.repair.conftest import Project
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +59,8 @@ async def test_a_copy_that_is_interrupted_half_way_leaves_nothing(project: Proje
 async def test_folders_of_repairs_that_were_killed_are_removed(temp: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])  # noqa: ASYNC220
     gone.wait()
-    for name, owner in (("left", gone.pid), ("mine", os.getpid())):
+    named = this_process()
+    for name, owner in (("left", gone.pid), ("mine", os.getpid()), ("named", named)):
         (temp / f"{scratch.PREFIX}{name}" / "sub").mkdir(parents=True)
         (temp / f"{scratch.PREFIX}{name}" / "owner").write_text(str(owner))
     (temp / f"{scratch.PREFIX}left" / "sub").chmod(0o500)
@@ -63,7 +68,39 @@ async def test_folders_of_repairs_that_were_killed_are_removed(temp: Path) -> No
     fresh.mkdir()  # somebody else's, who has not written a name into it yet
     async with scratch_folder():
         pass
-    assert _names(temp) == {f"{scratch.PREFIX}mine", fresh.name}
+    assert _names(temp) == {f"{scratch.PREFIX}mine", f"{scratch.PREFIX}named", fresh.name}
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+async def test_the_folder_of_a_killed_repair_goes_although_its_process_id_was_given_again(temp: Path) -> None:
+    left = temp / f"{scratch.PREFIX}left"
+    left.mkdir()
+    pid, _, start = this_process().partition(":")
+    (left / "owner").write_text(f"{pid}:{int(start) - 100}")  # this id, and a process that began before
+    async with scratch_folder():
+        pass
+    assert not left.exists()
+
+
+def started(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+async def test_the_folder_of_a_repair_that_was_stopped_stays(temp: Path) -> None:
+    sleeping = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])  # noqa: ASYNC220
+    try:
+        start = started(sleeping.pid)
+        sleeping.send_signal(signal.SIGSTOP)
+        left = temp / f"{scratch.PREFIX}left"
+        left.mkdir()
+        (left / "owner").write_text(f"{sleeping.pid}:{start}")
+        async with scratch_folder():
+            pass
+        assert left.exists()
+    finally:
+        sleeping.kill()
+        sleeping.wait()
 
 
 def test_a_folder_is_built_by_what_lies_beside_it_not_by_its_name(project: Project, tmp_path: Path) -> None:
@@ -131,3 +168,32 @@ async def test_imports_of_an_editable_installation_lead_to_the_copy(project: Pro
         copy = await lab.another()
         (copy.scratch / "src" / "shop.py").write_text("PRICE = 2\n")
         assert (await copy.run_tests(rerun=False)).ok
+
+
+def test_a_file_that_became_executable_is_a_change_that_git_can_apply(
+    project: Project, tmp_path: Path
+) -> None:
+    root = project({"run.sh": "echo a\n", "old.sh": "echo b\n", "keep.txt": "x\n"})
+    (root / "old.sh").chmod(0o755)
+    scratch_root = tmp_path / "scratch"
+    shutil.copytree(root, scratch_root)
+    copy = ProjectCopy(root, scratch_root, Settings())
+    copy.remember()
+    (scratch_root / "run.sh").chmod(0o755)
+    (scratch_root / "old.sh").rename(scratch_root / "moved.sh")
+    edits = asyncio.run(copy.changes()).edits
+    assert {(edit.path, edit.mode is not None) for edit in edits} == {
+        ("run.sh", True),
+        ("old.sh", False),
+        ("moved.sh", True),
+    }
+    applied = tmp_path / "applied"
+    shutil.copytree(root, applied)
+    subprocess.run(["git", "init", "-q"], cwd=applied, check=True)
+    subprocess.run(["git", "apply"], cwd=applied, input=patch_of(edits), text=True, check=True)
+    Workspace.open(root).apply(edits, label="kcode fix")
+    for folder in (root, applied):
+        assert os.access(folder / "run.sh", os.X_OK)
+        assert os.access(folder / "moved.sh", os.X_OK)
+        assert not (folder / "old.sh").exists()
+        assert not os.access(folder / "keep.txt", os.X_OK)
