@@ -8,12 +8,14 @@ with more room (facts F.9).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from kcode.agent.accounting import record_usage
+from kcode.agent.circles import DIFFERENTLY
 from kcode.agent.collect import Answer
 from kcode.agent.events import (
     AnswerDiscarded,
@@ -24,14 +26,22 @@ from kcode.agent.events import (
     RequestStarted,
     WaitingToSend,
 )
+from kcode.agent.repetition import Repetition, repeats
 from kcode.conversation.ledger import Assistant, Note
 from kcode.conversation.projection import project
-from kcode.providers.base import ReasoningDelta, Request, Retrying, TextDelta, Waiting
+from kcode.errors import LimitReached
+from kcode.providers.base import Chunk, ReasoningDelta, Request, Retrying, TextDelta, Waiting
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
 
 MAX_CONTINUATIONS = 3
+ENDLESS = "stopped: the answer repeats itself without end"
+ENDLESS_THOUGHTS = "stopped: the model's thoughts repeat themselves without end"
+
+
+class GoesRound(LimitReached):
+    """The model says the same again and again."""
 
 
 class Answering:
@@ -54,9 +64,16 @@ class Answering:
         request = session.request()
         await self._stream(request)
         for _ in range(MAX_CONTINUATIONS):
-            if self._whole.finish != "length" or not await self._go_on(request):
+            if self._whole.finish != "length" or self.repeats or not await self._go_on(request):
                 break
         return session.take_answer(self._whole)
+
+    @property
+    def repeats(self) -> bool:
+        """What has arrived only repeats itself at its end: more of it would be the same."""
+        whole = self._whole
+        begun = "".join(whole.last_call()[1].arguments) if whole.calls else whole.content
+        return repeats(begun or whole.thought or "")
 
     @property
     def so_far(self) -> Answer:
@@ -73,19 +90,25 @@ class Answering:
         session, started = self._session, time.monotonic()
         self._emit(RequestStarted(self._step, session.context_tokens()))
         self._piece, self._hidden = Answer(), hidden
-        async for chunk in session.provider.stream(request):
-            if isinstance(chunk, Waiting):
-                self._emit(WaitingToSend(chunk.wait_s, chunk.why))
-            elif isinstance(chunk, Retrying):
-                session.record(Note("retry", chunk.why))
-                self._emit(AnswerDiscarded(chunk.why, chunk.wait_s))
-                self._piece = Answer()
-            else:
-                self._piece.take(chunk)
-                if isinstance(chunk, TextDelta) and not hidden:
-                    self._emit(AnswerText(chunk.text))
-                elif isinstance(chunk, ReasoningDelta):
-                    self._emit(ReasoningText(chunk.text))
+        words, thoughts = Repetition(), Repetition()
+        async with contextlib.aclosing(_generator(session.provider.stream(request))) as chunks:
+            async for chunk in chunks:
+                if isinstance(chunk, Waiting):
+                    self._emit(WaitingToSend(chunk.wait_s, chunk.why))
+                elif isinstance(chunk, Retrying):
+                    session.record(Note("retry", chunk.why))
+                    self._emit(AnswerDiscarded(chunk.why, chunk.wait_s))
+                    self._piece, words, thoughts = Answer(), Repetition(), Repetition()
+                else:
+                    self._piece.take(chunk)
+                    if isinstance(chunk, TextDelta) and not hidden:
+                        self._emit(AnswerText(chunk.text))
+                        if words.feed(chunk.text):
+                            raise GoesRound(ENDLESS, DIFFERENTLY)
+                    elif isinstance(chunk, ReasoningDelta):
+                        self._emit(ReasoningText(chunk.text))
+                        if thoughts.feed(chunk.text):
+                            raise GoesRound(ENDLESS_THOUGHTS, DIFFERENTLY)
         self._emit(record_usage(session, self._piece, request, time.monotonic() - started))
         if not hidden:
             self._whole, self._piece = self._whole.joined(self._piece), None
@@ -151,6 +174,16 @@ class Answering:
         whole = self._whole
         data = {} if whole.thought is None else {"reasoning": whole.thought}
         self._session.record(Note("cut-off", whole.content, data))
+
+
+async def _generator(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
+    """One that can be closed: what it reads from is, too, where it can be."""
+    try:
+        async for chunk in chunks:
+            yield chunk
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
 
 
 def _completed(name: str, begun: str, piece: Answer) -> str:

@@ -168,6 +168,8 @@ def _refuse_loop(session: Session) -> None:
                     " step needs more than the window; ask for a smaller part of the work"
                 )
             return
+        if isinstance(entry, User) and entry.typed:
+            return  # the user has spoken since: what fills the window is not this turn's going round
         answers += isinstance(entry, Assistant)
 
 

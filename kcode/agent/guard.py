@@ -5,15 +5,12 @@ Limits on money are kept where requests are made: :mod:`kcode.agent.allowance`.
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections import Counter, deque
 from dataclasses import dataclass, field
 
+from kcode.agent.circles import DIFFERENTLY, Circles
 from kcode.config.settings import AgentSettings
 
-REPEATS = 5  # the fifth identical (call, result) pair within the window stops the turn
-WINDOW = 24
 _GO_ON = "go on with a new message (kcode -c), or raise the limit"
 
 
@@ -33,7 +30,7 @@ class Guard:
     settings: AgentSettings
     started: float = field(default_factory=time.monotonic)
     steps: int = 0
-    _recent: deque[str] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    circles: Circles = field(default_factory=Circles)
 
     def before_request(self, waited_s: float = 0.0) -> Stop | None:
         """Called before each request; counts it. ``waited_s``: how long the turn stood still for answers of
@@ -46,12 +43,19 @@ class Guard:
         self.steps += 1
         return None
 
-    def after_call(self, name: str, arguments: str, result: str) -> Stop | None:
-        """Called with every result; identical pairs are counted over a window, so that loops of two or
-        three alternating calls are seen as well."""
-        pair = hashlib.blake2b(f"{name}\0{arguments}\0{result}".encode("utf-8", "replace"), digest_size=16)
-        self._recent.append(pair.hexdigest())
-        if Counter(self._recent)[self._recent[-1]] >= REPEATS:
-            why = f"stopped: {name} was called {REPEATS} times with the same result"
-            return Stop("loop", why, "say what to do differently, in a new message")
-        return None
+    def after_call(
+        self,
+        name: str,
+        arguments: str,
+        result: str,
+        *,
+        ok: bool = True,
+        changed: bool = False,
+        busy: bool = False,
+    ) -> Stop | None:
+        """Called with every result: see :meth:`kcode.agent.circles.Circles.heard`."""
+        times = self.circles.heard(name, arguments, result, ok=ok, changed=changed, busy=busy)
+        if not times:
+            return None
+        why = f"stopped: {name} was called {times} times with the same result"
+        return Stop("loop", why, DIFFERENTLY)

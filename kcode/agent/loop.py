@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kcode.agent.accounting import record_unreported
-from kcode.agent.answering import MAX_CONTINUATIONS, Answering
+from kcode.agent.answering import ENDLESS, ENDLESS_THOUGHTS, MAX_CONTINUATIONS, Answering, GoesRound
 from kcode.agent.calls import run_calls
+from kcode.agent.circles import DIFFERENTLY
 from kcode.agent.collect import Answer, cut_off
 from kcode.agent.compaction import compact, worth_compacting
 from kcode.agent.events import (
@@ -25,6 +26,7 @@ from kcode.agent.events import (
 )
 from kcode.agent.guard import Guard, Stop
 from kcode.agent.official import declare
+from kcode.agent.repetition import repeats
 from kcode.config.prompts import load_prompt
 from kcode.conversation.ledger import Assistant, Note, ToolResult, User, open_calls
 from kcode.conversation.projection import NOT_RUN
@@ -48,10 +50,16 @@ async def run_turn(session: Session, text: str, emit: Emit) -> None:
         turn.finish("interrupted")
     except KcodeError as error:
         turn.close_history(error.message)
-        turn.finish("limit" if isinstance(error, LimitReached) else "error", error=error)
+        turn.finish(_reason(error), error=error)
     finally:
         session.steering.close()
         session.files.end()
+
+
+def _reason(error: KcodeError) -> FinishReason:
+    if isinstance(error, GoesRound):
+        return "loop"
+    return "limit" if isinstance(error, LimitReached) else "error"
 
 
 class _Turn:
@@ -82,6 +90,9 @@ class _Turn:
                 self.text.clear()
                 if stop := await self._run(assistant):
                     return self._stopped(stop)
+            elif assistant.finish == "length" and repeats(assistant.content or assistant.reasoning or ""):
+                why = ENDLESS if assistant.content else ENDLESS_THOUGHTS
+                return self._stopped(Stop("loop", why, DIFFERENTLY))
             elif not assistant.content.strip():
                 nudges += 1
                 if nudges > MAX_NUDGES:
@@ -136,6 +147,7 @@ class _Turn:
                 self.emit(Notice("warning", f"your message does not fit and comes back: {refused.message}"))
                 continue
             self.text.clear()
+            self.guard.circles.forget()
             self.emit(Steered(text))
         session.files.begin(self.emit)
 
@@ -175,7 +187,15 @@ class _Turn:
         stop = None
         for call, outcome in zip(assistant.calls, outcomes, strict=True):
             self.changed.update(dict.fromkeys(outcome.changed))
-            stop = self.guard.after_call(call.name, call.arguments, outcome.text) or stop
+            found = self.guard.after_call(
+                call.name,
+                call.arguments,
+                outcome.text,
+                ok=outcome.ok,
+                changed=bool(outcome.changed),
+                busy=any(task.running for task in self.session.background),
+            )
+            stop = found or stop
         return stop
 
     def _nudge(self, prompt: str) -> None:

@@ -153,6 +153,31 @@ def test_compact_read_again_compact_is_stopped(k2sim: Any, open_session: Open, r
     assert any(isinstance(e, Notice) and "without anything new" in e.text for e in events)
 
 
+def test_a_new_message_is_no_loop_even_where_the_answer_to_the_last_one_filled_the_window(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    (repo / "big.txt").write_text("filler words in a line\n" * 2_000)
+    long = " ".join(f"word{n}" for n in range(6_000))
+
+    def answer(request: ChatRequest) -> Any:
+        if ASKS in request.last_user:
+            return say("## Goal\nread")
+        if "and now" in request.last_user:
+            return say("All is well.")
+        if "<user-messages>" in str(request.body["messages"]):
+            return say(long)
+        return use(
+            call("read_file", path="big.txt", start_line=1 + 300 * request.calls_so_far, line_count=300)
+        )
+
+    sim = k2sim(answer, context={"kimi-k2-0905-preview": 24_000})
+    session = open_session(sim, provider={"context": 24_000, "max_output_tokens": 12_000})
+    run_turn(session, "read it")
+    assert len(compactions(session)) == 1
+    assert finished(run_turn(session, "and now?")).text == "All is well."
+    assert len(compactions(session)) == 2
+
+
 def test_a_task_of_600k_tokens_crosses_compactions_without_repeating_work(
     k2sim: Any, open_session: Open, repo: Path
 ) -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from kcode.agent.guard import REPEATS, Guard
+from kcode.agent.circles import REPEATS
+from kcode.agent.guard import Guard
 from kcode.config.settings import AgentSettings
 
 
