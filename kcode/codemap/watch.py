@@ -1,9 +1,10 @@
 """What has changed in a repository since the last look, told without looking at every file.
 
-git compares its own index with the disk (threads, no Python), and a folder whose time is as it was holds
-the same names. Whatever this cannot tell for certain, such as a changed git index or changed ignore rules,
-is left to a full update. Submodules and repositories within the repository are looked at by themselves.
-Of what git ignores it tells nothing: what ripgrep's rules bring back of that is looked at file by file.
+Linux tells which files were touched; elsewhere, and once a minute, git compares its own index with the disk
+(threads, no Python), and a folder whose time is as it was holds the same names. Whatever this cannot tell for
+certain, such as a changed git index or changed ignore rules, is left to a full update. Submodules and
+repositories within the repository are looked at by themselves. Of what git ignores it tells nothing: what
+ripgrep's rules bring back of that is looked at file by file.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kcode.codemap.files import MOST, reads
+from kcode.codemap.notices import Notices, Told
 from kcode.errors import KcodeError
 from kcode.workspace.ignore import SEARCH, Rules, counted, walked
 from kcode.workspace.listing import brought_back, other_trees, rules_of
@@ -26,11 +28,15 @@ MOST_APART = 20_000  # files that git ignores and a rule brings back: more are a
 RACY_NS = (
     2_000_000_000  # a folder that changed this short a time ago may change again within its clock's tick
 )
+ALL_S = 60.0  # everything is looked at after this long, whatever the system tells
+MOST_TOUCHED = 500  # files: if the system tells of more, everything is looked at
 _OUTPUT = 64_000_000  # bytes
 _SUBMODULE = "160000"  # a mode in git's index
 _RULES = (".gitignore", ".ignore", ".rgignore", ".kcodeignore")
 
 
+_Seen = tuple[dict[str, int], list[str], list[str]]
+"""Times by folder; the folders with other names in them; the files that differ from git's index."""
 _Stamp = tuple[int, ...]  # nothing is as it was where it differs; empty: there is no such file
 
 
@@ -57,6 +63,13 @@ class Watch:
         self._outer = negated
         self._state: _State | None = None
         self._begun: _State | None = None
+        self._notices: Notices | None = None
+        self._looked_at = float("-inf")  # when everything was looked at for the last time
+
+    def close(self) -> None:
+        if self._notices is not None:
+            self._notices.close()
+            self._notices = None
 
     @property
     def ready(self) -> bool:
@@ -65,6 +78,8 @@ class Watch:
     def begin(self) -> None:
         """Look at everything, before a full update; what changes from here on is told by :meth:`look`."""
         self._state = self._begun = None
+        self.close()
+        self._looked_at = float("-inf")
         if not (self._root / ".git").exists():
             return
         listed = self._names("ls-files", "-s", "-z")
@@ -91,6 +106,7 @@ class Watch:
         for folder in sorted(folders):
             folders.update(self._below(folder))
         apart = {path for path in apart if reads(path)}
+        self._listen(folders)
         self._begun = _State(
             {
                 path: self._stamp(path, follow=True)
@@ -120,18 +136,11 @@ class Watch:
             self._stamp(path, follow=True) != stamp for path, stamp in before.rules.items()
         ):
             return None
-        with ThreadPoolExecutor(1) as pool:
-            comparing = pool.submit(self._names, "diff-files", "--name-only", "-z")
-            times = dict(self._times(before.folders))
-            now = time.time_ns()
-            changed = [
-                folder
-                for folder, mtime_ns in before.folders.items()
-                if times.get(folder) != mtime_ns or now - mtime_ns < RACY_NS
-            ]
-            dirty = comparing.result()
-        if dirty is None or len(changed) > MOST_FOLDERS:
+        told = self._told()
+        seen = self._seen_all(before) if told.all else self._seen_of(told, before)
+        if seen is None or len(seen[1]) > MOST_FOLDERS:
             return None
+        times, changed, dirty = seen
         new = self._new(changed, times, before)
         if new is None or any(path.endswith(_RULES) for path in new - before.rules.keys()):
             return None
@@ -143,7 +152,62 @@ class Watch:
         apart = frozenset(path for path in before.apart | (new & asked) if stamps[path])
         known = {path: stamps[path] for path in apart.union(dirty) & asked}
         self._state = _State(before.rules, times, known, apart, before.within, before.back)
+        if times.keys() - before.folders.keys():
+            self._listen(times)
         return inner.union(path for path in asked if stamps[path] != before.stamps.get(path))
+
+    def _listen(self, folders: Iterable[str]) -> None:
+        """Ask the system to tell of changes in these folders too; after that everything is looked at once.
+        Repositories within this one are few and small: these are looked at."""
+        if self._prefix:
+            return
+        try:
+            if self._notices is None:
+                self._notices = Notices(self._root)
+            if self._notices.watch(folders):
+                self._looked_at = float("-inf")
+        except OSError:
+            self.close()
+
+    def _told(self) -> Told:
+        """What the system tells; all, where it tells nothing."""
+        told = Told(all=True) if self._notices is None else self._notices.told()
+        late = time.monotonic() - self._looked_at > ALL_S
+        return Told(all=True) if late or len(told.files) > MOST_TOUCHED else told
+
+    def _seen_all(self, before: _State) -> _Seen | None:
+        """By a look at every file and every folder."""
+        started = time.monotonic()
+        if self._notices is not None:
+            self._listen(before.folders)  # first: what changes while it is looked at is told the next time
+        with ThreadPoolExecutor(1) as pool:
+            comparing = pool.submit(self._names, "diff-files", "--name-only", "-z")
+            times = dict(self._times(before.folders))
+            now = time.time_ns()
+            changed = [
+                folder
+                for folder, mtime_ns in before.folders.items()
+                if times.get(folder) != mtime_ns or now - mtime_ns < RACY_NS
+            ]
+            dirty = comparing.result()
+        self._looked_at = started
+        return None if dirty is None else (times, changed, dirty)
+
+    def _seen_of(self, told: Told, before: _State) -> _Seen | None:
+        """By a look at what the system tells of, and at what differed at the last look."""
+        changed = sorted(told.folders & before.folders.keys())
+        times = before.folders
+        if changed:
+            times = {path: at for path, at in times.items() if path not in told.folders}
+            times.update(self._times(changed))
+        dirty = [path for path in before.stamps if path not in before.apart]
+        touched = [f":(literal){path}" for path in sorted(told.files) if reads(path)]
+        if touched:
+            found = self._names("diff-files", "--name-only", "-z", "--", *touched)
+            if found is None:
+                return None
+            dirty += found
+        return times, changed, dirty
 
     def _within(self, folders: Iterable[str], negated: frozenset[str]) -> dict[str, Watch] | None:
         """The repositories among ``folders``, each looked at; None where one of them cannot be."""

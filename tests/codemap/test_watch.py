@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from kcode.codemap import asking, service
+from kcode.codemap import asking, notices, service
+from kcode.codemap.notices import Notices
 from kcode.codemap.service import CodeMap
+from kcode.codemap.watch import Watch
 from tests.codemap.conftest import git, write
 
 Step = Callable[[Path], object]
@@ -78,9 +80,10 @@ def known(code: CodeMap) -> set[str]:
         }
 
 
+@pytest.mark.parametrize("told", [False, True], ids=["looked at", "told by the system"])
 @pytest.mark.parametrize(("step", "expected"), [each[1:] for each in STEPS], ids=[each[0] for each in STEPS])
 def test_what_happened_is_known_at_the_next_question(
-    project: Path, step: Step, expected: set[str], monkeypatch: pytest.MonkeyPatch
+    project: Path, step: Step, expected: set[str], told: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "FRESH_S", 0.0)
 
@@ -88,6 +91,8 @@ def test_what_happened_is_known_at_the_next_question(
         code = CodeMap(project)
         assert await code.refresh(60)
         assert known(code) == {"one", "two"}
+        if told:  # the first look is one at everything, the system tells of what comes after it
+            assert await code.refresh(60)
         step(project)
         assert await code.refresh(60)
         assert known(code) == expected
@@ -223,6 +228,87 @@ def test_a_few_changes_need_no_full_update(project: Path, monkeypatch: pytest.Mo
     async def session() -> None:
         code = CodeMap(project)
         assert await code.refresh(60)
+        monkeypatch.setattr(service, "run", None)  # whoever begins a full update from here on fails
+        write(project, {"a.py": "def edited(): pass\n", "new.py": "def new(): pass\n"})
+        assert await code.refresh(60)
+        assert known(code) == {"edited", "two", "new"}
+        await code.close()
+
+    asyncio.run(session())
+
+
+def telling(root: Path) -> None:
+    try:
+        Notices(root)
+    except OSError as problem:
+        pytest.skip(f"the system does not tell of changes here: {problem}")
+
+
+def test_where_the_system_tells_of_changes_not_every_file_is_looked_at(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telling(project)
+    monkeypatch.setattr(service, "FRESH_S", 0.0)
+
+    async def session() -> None:
+        code = CodeMap(project)
+        assert await code.refresh(60)
+        assert await code.refresh(60)
+        monkeypatch.setattr(service, "run", None)  # whoever begins a full update from here on fails
+        monkeypatch.setattr(Watch, "_seen_all", None)  # so does whoever looks at everything
+        write(project, {"a.py": "def edited(): pass\n", "new.py": "def new(): pass\n"})
+        write(project, {"skipped.py": "def skipped(): pass\n"})
+        assert await code.refresh(60)
+        assert known(code) == {"edited", "two", "new"}
+        (project / "new.py").unlink()
+        write(project, {"a.py": "def st(): pass\n"})
+        assert await code.refresh(60)
+        assert known(code) == {"st", "two"}
+        git(project, "cat-file", "-p", "HEAD")
+        write(project, {"a.py": "def one(): pass\n"})  # as git has it
+        assert await code.refresh(60)
+        assert known(code) == {"one", "two"}
+        await code.close()
+
+    asyncio.run(session())
+
+
+def test_folders_that_are_moved_or_made_anew_are_told_of_under_their_names(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "FRESH_S", 0.0)
+
+    async def session() -> None:
+        code = CodeMap(project)
+        for _ in range(2):
+            assert await code.refresh(60)
+        (project / "sub").rename(project / "moved")
+        for _ in range(2):
+            assert await code.refresh(60)
+        assert known(code) == {"one", "two"}
+        write(project, {"moved/b.py": "def edited(): pass\n"})
+        write(project, {"sub/b.py": "def new(): pass\n"})
+        for _ in range(2):
+            assert await code.refresh(60)
+        assert known(code) == {"one", "edited", "new"}
+        write(project, {"sub/b.py": "def e(): pass\n", "moved/b.py": "def n(): pass\n"})
+        assert await code.refresh(60)
+        assert known(code) == {"one", "e", "n"}
+        await code.close()
+
+    asyncio.run(session())
+
+
+def test_where_the_system_does_not_tell_everything_is_looked_at(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "FRESH_S", 0.0)
+    monkeypatch.setattr(notices, "MOST", 1)  # folders
+
+    async def session() -> None:
+        code = CodeMap(project)
+        for _ in range(2):
+            assert await code.refresh(60)
         monkeypatch.setattr(service, "run", None)  # whoever begins a full update from here on fails
         write(project, {"a.py": "def edited(): pass\n", "new.py": "def new(): pass\n"})
         assert await code.refresh(60)
