@@ -66,16 +66,16 @@ def main() -> int:
     wanted = _arguments()
     known = _known(wanted.log)
     with tempfile.TemporaryDirectory(prefix="mutants-") as temp:
-        for clone in wanted.clones:
-            root = _library(clone.resolve(), Path(temp) / "original")
-            for mutant in _mutants(root, wanted.seed, wanted.count):
-                key = f"{mutant} {mutant.change.kind} {mutant.change.new.strip()}"
-                row = known.get(key) or _measured(mutant, clone.resolve(), Path(temp), wanted)
-                if key not in known:
-                    known[key] = row
-                    with wanted.log.open("a") as file:
-                        file.write(json.dumps({"key": key, **asdict(row)}) + "\n")
-                print(row, flush=True)
+        clones = {clone.name: clone.resolve() for clone in wanted.clones}
+        roots = [_library(clone, Path(temp) / "original") for clone in clones.values()]
+        for mutant in _in_turn([_mutants(root, wanted.seed, wanted.count) for root in roots]):
+            key = f"{mutant} {mutant.change.kind} {mutant.change.new.strip()}"
+            row = known.get(key) or _measured(mutant, clones[mutant.library], Path(temp), wanted)
+            if key not in known:
+                known[key] = row
+                with wanted.log.open("a") as file:
+                    file.write(json.dumps({"key": key, **asdict(row)}) + "\n")
+            print(row, flush=True)
     _summary(list(known.values()))
     return 0
 
@@ -112,6 +112,17 @@ def _summary(rows: list[Row]) -> None:
         )
         print(f"\n{language}: repaired {repaired} of {len(ours)} ({repaired / len(ours):.0%}); {told}")
         print(f"  seconds: median {times[len(times) // 2]:.1f}, longest {times[-1]:.1f}")
+
+
+def _in_turn(found: list[Iterator[Mutant]]) -> Iterator[Mutant]:
+    """One of each library after the other."""
+    while found:
+        for source in list(found):
+            mutant = next(source, None)
+            if mutant is None:
+                found.remove(source)
+            else:
+                yield mutant
 
 
 # --- the mutants ----------------------------------------------------------------------------------
