@@ -26,7 +26,7 @@ _LINES = 400  # of one file, as read_file shows at first
 _LARGEST = 2_000_000  # bytes; of a larger file only its size is told
 _ENTRIES = 200  # of a folder
 _MENTION = re.compile(r'(?<![A-Za-z0-9._%+\-@/])@(?:"(?P<quoted>(?:[^"\n\\]|\\.)+)"|(?P<plain>[^\s"@]+))')
-_LINE_RANGE = re.compile(r"L(\d+)(?:-L?(\d+))?")
+_LINE_RANGE = re.compile(r"L(\d{1,9})(?:-L?(\d{1,9}))?")
 _OUTSIDE_PLAIN = re.compile(r"[^\w./+,:%=~#\[\]{}-]|\.$")
 _ENDS = ".,;:!?)]}>'、。，；：！？）】》”’"
 
@@ -179,9 +179,14 @@ def _range(mention: Mention, text: str, count: int) -> tuple[int, int]:
         first = min(max(int(found[1]), 1), max(count, 1))
         return first, min(int(found[2] or found[1]), count)
     if mention.part:
-        from kcode.codemap.asking import outline_of
+        from kcode.codemap.asking import outline_apart
+        from kcode.workspace.apart import NoAnswerError
 
-        for each in outline_of(mention.path, text.encode("utf-8", "replace")) or ():
+        try:
+            defined = outline_apart(mention.path, text.encode("utf-8", "replace")) or ()
+        except NoAnswerError:  # its grammar fails: the whole file is shown
+            defined = ()
+        for each in defined:
             if each.full == mention.part:
                 return _with_decorators(text, each.line), each.end
     return 1, count

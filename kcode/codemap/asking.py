@@ -14,11 +14,12 @@ from pathlib import Path
 from kcode.codemap import names, store
 from kcode.codemap.focus import near
 from kcode.codemap.languages import language_for
-from kcode.codemap.pack import unpacked_definitions
+from kcode.codemap.pack import entry_of, unpacked_definitions
 from kcode.codemap.rank import UNRANKED
 from kcode.codemap.ranking import UseCounts, in_order, ranking, use_counts
 from kcode.codemap.store import Place
-from kcode.codemap.tags import LARGEST, OUTER, Definition, nested, tags_of
+from kcode.codemap.tags import LARGEST, OUTER, Definition, Tags, nested, tags_of
+from kcode.workspace import apart
 
 READ_FILES = 2_000  # files that are looked into for the uses of one name
 LINE = 200  # characters of a line that is shown
@@ -110,16 +111,32 @@ def references(
 def outline(root: Path, path: str) -> list[tuple[int, Definition]] | None:
     """What the file defines now, with the depth of each; None where the map does not read such files.
 
-    Raises OSError. The file itself is parsed, so that the answer is true while the index is behind.
+    Raises OSError, and apart.NoAnswerError where the grammar fails. The file itself is parsed, so that the
+    answer is true while the index is behind.
     """
     if language_for(path) is None:
         return None
-    found = outline_of(path, (root / path).read_bytes())
+    found = outline_apart(path, (root / path).read_bytes())
     return None if found is None else list(nested(found))
 
 
+def outline_apart(path: str, source: bytes) -> tuple[Definition, ...] | None:
+    """What a file of this name and content defines; None where the map does not read such files. It is parsed
+    in a process of its own. Raises apart.NoAnswerError where the grammar fails."""
+    if language_for(path) is None or len(source) > 8 * LARGEST:
+        return None
+    found = apart.ask("kcode.codemap.asking:packed_outline", path, source)
+    return None if not isinstance(found, str) else tuple(unpacked_definitions(found))
+
+
+def packed_outline(path: str, source: bytes) -> str | None:
+    """What :func:`outline_apart` asks for, as text."""
+    found = outline_of(path, source)
+    return None if found is None else entry_of(Tags(found, ()))[0]
+
+
 def outline_of(path: str, source: bytes) -> tuple[Definition, ...] | None:
-    """What a file of this name and content defines; None where the map does not read such files."""
+    """As :func:`outline_apart`, parsed in this process."""
     language = language_for(path)
     tags = tags_of(source, language) if language is not None and len(source) <= 8 * LARGEST else None
     return None if tags is None else tags.definitions

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,10 +101,9 @@ def query_text(language: Language) -> str:
     return "\n".join((QUERIES / f"{name}.scm").read_text("utf-8") for name in names)
 
 
-@cache
 def installed(language: Language) -> bool:
     """Whether the grammar's package is there; it is not loaded."""
-    return find_spec(f"tree_sitter_{language.grammar.partition(':')[0]}") is not None
+    return grammars.installed(language.grammar)
 
 
 def missing() -> list[Language]:

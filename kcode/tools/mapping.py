@@ -14,6 +14,7 @@ from kcode.codemap.store import Place
 from kcode.codemap.tags import Definition
 from kcode.tools.base import Arguments, Intent, Tool, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded, plural
+from kcode.workspace.apart import NoAnswerError
 from kcode.workspace.ignore import kept_out
 from kcode.workspace.workspace import Workspace
 
@@ -112,6 +113,8 @@ class Outline(Tool[OutlineArguments]):
             found = await asyncio.to_thread(asking.outline, context.workspace.root, str(target))
         except OSError as problem:
             raise ToolRefused(f"{args.path} cannot be read: {problem.strerror}") from None
+        except NoAnswerError:
+            raise ToolRefused(f"the grammar fails on {args.path}: read_file shows it") from None
         if found is None:
             raise ToolRefused(f"no outline for files like {args.path}: read_file shows it")
         lines = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +61,12 @@ def source_of(path: str) -> Source | None:
     """The language of a file by its name; None where no grammar is known."""
     name = path.rpartition("/")[2]
     return _BY_FILE.get(name) or _BY_SUFFIX.get(PurePosixPath(name).suffix[1:].lower())
+
+
+@cache
+def installed(grammar: str) -> bool:
+    """Whether the grammar's package is there; it is not loaded."""
+    return find_spec(f"tree_sitter_{grammar.partition(':')[0]}") is not None
 
 
 @cache

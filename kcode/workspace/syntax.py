@@ -6,7 +6,7 @@ import ast
 import warnings
 from typing import TYPE_CHECKING
 
-from kcode.workspace import grammars
+from kcode.workspace import apart, grammars
 
 if TYPE_CHECKING:
     from tree_sitter import Parser, Tree
@@ -29,20 +29,35 @@ def newly_broken(edit: FileEdit) -> str:
     source = grammars.source_of(edit.path)
     if after is None or source is None or source.name in _FREE or max(len(after), len(before)) > _LARGEST:
         return ""
-    if source.name == "python" and not _python_error(before):
+    if source.name == "python":
         found = _python_error(after)
-        if found:
+        if not found:
+            return ""
+        if not _python_error(before):
             return f"the file no longer parses as Python: {found}"
-    parser = grammars.parser(source.grammar)
-    if parser is None:
+    if not grammars.installed(source.grammar):
         return ""
-    was, now = _tree(parser, before), _tree(parser, after)
-    wrong = _errors(now)
-    if len(wrong) <= len(_errors(was)) or (source.name in _PREPROCESSED and _open(now) == _open(was)):
+    try:
+        line = apart.ask("kcode.workspace.syntax:wrong_line", source.grammar, before, after)
+    except apart.NoAnswerError:  # the grammar fails: nobody can tell
         return ""
-    line = wrong[0]
+    if not isinstance(line, int) or not line:
+        return ""
     shown = after.split("\n")[line - 1].strip()[:100]
     return f"the file no longer parses: a syntax error near line {line} ({shown})"
+
+
+def wrong_line(grammar: str, before: str, after: str) -> int:
+    """The first line (from 1) of ``after`` that is wrong where ``before`` had fewer errors, else 0. It parses
+    both, and is asked in a process apart."""
+    parser = grammars.parser(grammar)
+    if parser is None:
+        return 0
+    was, now = _tree(parser, before), _tree(parser, after)
+    wrong = _errors(now)
+    if len(wrong) <= len(_errors(was)) or (grammar in _PREPROCESSED and _open(now) == _open(was)):
+        return 0
+    return wrong[0]
 
 
 def _python_error(source: str) -> str:
