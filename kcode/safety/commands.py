@@ -148,6 +148,8 @@ def _variable(name: str, word: Word, before_command: bool, shown: str) -> Iterat
         yield Finding("read", why, shown, sensitive=why, target="variable")
     if name in programs.HARMLESS_VARIABLES:
         return
+    if name in programs.MODULE_VARIABLES and word.known and re.fullmatch(r"[\w.]+", word.text):
+        return
     if name == "PYTHONPATH" and word.known and not any(leads_away(part) for part in word.text.split(":")):
         yield Finding("test", "runs the project's own modules", f"{name}={word.text}", target="variable")
     elif name in programs.DANGEROUS_VARIABLES or name.startswith(programs.DANGEROUS_BEGINNINGS):

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from kcode.safety import programs
 from kcode.safety.findings import Finding, leads_away
 from kcode.safety.gitcommands import judge_git
-from kcode.safety.options import has, options_of, positionals
+from kcode.safety.options import has, options_of, plain_words, positionals
 from kcode.safety.outreach import curl, docker, kill, ps
+from kcode.safety.runtimes import cmake, node, only_checks, php, suites, terraform
 from kcode.safety.shell_builtins import Said, dangerous_name, declares, says_where, sets, sources
 from kcode.safety.shell_words import Simple, Word, names
 
 _SYSTEM_FOLDERS = re.compile(r"/(usr/(local/)?)?s?bin/([^/]+)")
-_OWN_FOLDERS = re.compile(r"(?:\./)?(?:\.?venv/bin|node_modules/\.bin|vendor/bin)/([^/]+)")
+_OWN_FOLDERS = re.compile(r"(?:\./)?(?:\.?venv/bin|node_modules/\.bin|vendor/bin|bin)/([^/]+)")
 _RUIN = re.compile(
     r"(/|/\*|~|~/|~/\*"
     r"|/(bin|boot|dev|etc|home|lib|lib64|opt|root|sbin|srv|sys|usr|var"
@@ -32,6 +33,12 @@ _FIND_FLAGS = names(
     "-prune -depth -xdev -mount -H -P -L -follow -ls -printf -quit -readable -writable -executable "
     "-E -true -false -d"
 )
+_VALUED = {
+    "gradle": ("--tests", "-x"),
+    "mvn": ("-pl", "--projects", "-rf", "--resume-from"),
+    "pnpm": ("--filter", "-F"),
+    "meson": ("-C",),
+}
 _MILD_SETTING = re.compile(r"-Dtest=|(?:V|VERBOSE|Q)=\d?$|--[a-z-]+=[\w.,-]+$")
 _UNPACKS = names("tar bsdtar gtar unzip zip 7z cpio patch git pip pip3")
 
@@ -55,9 +62,7 @@ def judge_program(name: str, simple: Simple) -> Iterator[Finding]:
     words = simple.words[1:]
     shown = simple.shown
     texts = [word.text for word in words]
-    if texts in (["--version"], ["--help"], ["-V"]) and (
-        name in programs.VERSIONED or name in programs.READS or name in programs.TESTS
-    ):
+    if _shows_version(name, texts):
         yield Finding("read", "shows a version", shown)
         return
     if why := _publishes(name, texts):
@@ -92,6 +97,13 @@ def judge_program(name: str, simple: Simple) -> Iterator[Finding]:
     yield Finding(effect, why, shown, paths=paths)
 
 
+def _shows_version(name: str, texts: list[str]) -> bool:
+    if texts in (["--version"], ["--help"], ["-V"]):
+        return any(name in table for table in (programs.VERSIONED, programs.READS, programs.TESTS))
+    ways = {"java": ["-version"], "javac": ["-version"], "mvn": ["-v"], "dotnet": ["--info"], "ruby": ["-v"]}
+    return texts == ways.get(name)
+
+
 def _reads_program(name: str, words: tuple[Word, ...]) -> bool:
     """Whether an interpreter takes its program from its input."""
     known = re.fullmatch(r"(python|perl|ruby|php|lua|node|nodejs|deno|bun)[\d.]*", name)
@@ -108,7 +120,7 @@ def _publishes(name: str, texts: list[str]) -> str:
 def _reads(name: str, words: tuple[Word, ...], dangerous: frozenset[str]) -> Said:
     if name in programs.COUNTS:
         words = tuple(word for word in words if word.known)
-    if name not in programs.ANYTHING and (said := _plain_words(words)):
+    if name not in programs.ANYTHING and (said := plain_words(words)):
         return said
     if name == "printf" and any(word.text.startswith("-v") or not word.known for word in words[:1]):
         return "unknown", "printf sets a variable"
@@ -116,23 +128,16 @@ def _reads(name: str, words: tuple[Word, ...], dangerous: frozenset[str]) -> Sai
         return "unknown", "a test that can run commands"
     if name == "read" and any(dangerous_name(word.text) for word in words):
         return "danger", "sets a variable that changes what programs run"
-    if name == "jq" and any(re.search(r"\benv\b|\$ENV|\$__prog", word.text) for word in words):
-        return "write", "shows the environment"
+    if name == "read" and any("[" in word.text for word in words):
+        return "unknown", "a subscript can run commands"
+    runs = {"jq": r"\benv\b|\$ENV|\$__prog", "yq": r"\b(?:str)?env|\bload|\bsystem\b|\beval\b"}.get(name)
+    if runs and any(re.search(runs, word.text) for word in words):
+        return "write", "shows the environment or other files"
     if found := has(words, dangerous):
         return "write", f"{name} {found} writes, runs or reads a list of files"
     if name == "cd" and (not words or words[0].text == "-"):
         return "write", "leaves the workspace"
     return "read", "only reads"
-
-
-def _plain_words(words: tuple[Word, ...]) -> Said | None:
-    """What speaks against words that are names of files and options: unknown, or outside the workspace."""
-    if any(not word.known for word in words):
-        return "write", "what the words stand for cannot be seen"
-    if any(word.globs and word.text.startswith(("*", "?", "[")) and _option_like(word) for word in words):
-        return "write", "a pattern may stand for an option"
-    away = next((word.text for word in words if leads_away(word.text)), "")
-    return ("write", f"{away} is outside the workspace") if away else None
 
 
 def _elsewhere(words: tuple[Word, ...]) -> Said | None:
@@ -141,12 +146,8 @@ def _elsewhere(words: tuple[Word, ...]) -> Said | None:
     return ("write", f"{found} is another machine") if found else None
 
 
-def _option_like(word: Word) -> bool:
-    return bool(re.match(r"[\[?]", word.text))
-
-
 def _tests(name: str, words: tuple[Word, ...]) -> Said:
-    if said := _plain_words(words) or _elsewhere(words):
+    if said := plain_words(words) or _elsewhere(words):
         return said
     if name in ("pytest", "py.test") and any(word.text.startswith("@") for word in words):
         return "write", f"{name} with words from a file"
@@ -154,8 +155,14 @@ def _tests(name: str, words: tuple[Word, ...]) -> Said:
         return "write", "installs what was built"
     if name in ("pytest", "py.test"):
         words = tuple(word for word in words if word.text not in ("--co", "--collect-only"))
-    harmless = name in ("pytest", "py.test") and any(word.text.startswith("no:") for word in words)
-    if (found := has(words, programs.TESTS[name], clusters=False)) and not (harmless and found == "-p"):
+        plugins = options_of(words, ("-p",))
+        if plugins and all(plugin.startswith("no:") for plugin in plugins):
+            words = tuple(word for word in words if word.text != "-p")
+    if name in ("tox", "nox") and (said := suites(name, words)):
+        return said
+    if name == "jest":
+        words = tuple(word for word in words if word.text != "--coverage")
+    if found := has(words, programs.TESTS[name], clusters=False):
         return "write", f"{name} {found} writes files or runs something else"
     wanted = programs.CHECK_ONLY.get(name)
     if wanted is not None and not any(word.text in wanted for word in words):
@@ -164,7 +171,9 @@ def _tests(name: str, words: tuple[Word, ...]) -> Said:
 
 
 def _subcommand(name: str, words: tuple[Word, ...]) -> Said:
-    if said := _plain_words(words) or _elsewhere(words):
+    if name == "bazel":  # //… is the workspace's root
+        words = tuple(word for word in words if not re.match(r"-?//", word.text))
+    if said := plain_words(words) or _elsewhere(words):
         return said
     texts = [word.text for word in words]
     settings = [text for text in texts if "=" in text and not _MILD_SETTING.match(text)]
@@ -174,13 +183,11 @@ def _subcommand(name: str, words: tuple[Word, ...]) -> Said:
     exact = next((text for text in texts if text.partition("=")[0].replace("--", "-") in dangerous), "")
     if found := exact if name == "go" else has(words, dangerous, clusters=False):
         return "write", f"{name} {found} writes files or runs something else"
-    given = positionals(words, ("--tests", "-x") if name in ("gradle", "gradlew") else ())
+    given = positionals(words, _VALUED.get(name.removesuffix("w"), ()))
     if name in ("npm", "yarn", "pnpm", "bun") and given[:1] in (["run"], ["run-script"]):
         return _script(name, given[1] if len(given) > 1 else "")
-    if name == "ruff" and given[:1] == ["format"] and has(words, names("--check --diff")):
-        return "test", "checks the project"
-    if name == "cargo" and given[:1] == ["fmt"] and "--check" in texts:
-        return "test", "checks the project"
+    if said := only_checks(name, given, words):
+        return said
     if name == "coverage" and given[:2] == ["run", "pytest"] and texts[1:2] == ["-m"]:
         return "test", "tests the project"
     every = name in ("make", "just", "gradle", "gradlew", "mvn", "mvnw", "rake")
@@ -247,7 +254,7 @@ def _sed(simple: Simple) -> Said:
         return "danger", "sed outside the workspace"
     if found := has(words, names("-i --in-place -f --file -s --separate --follow-symlinks")):
         return "write", f"sed {found} changes files or runs a script"
-    if said := _plain_words(tuple(word for word in words if not word.text.startswith("/"))):
+    if said := plain_words(tuple(word for word in words if not word.text.startswith("/"))):
         return said
     scripts = options_of(words, ("-e", "--expression"))
     given = positionals(words, ("-e", "--expression", "-l", "--line-length"))
@@ -271,7 +278,7 @@ def _awk(simple: Simple) -> Said:
     words = simple.words[1:]
     if found := has(
         words,
-        names("-f --file -i --include -l --load -E --exec -o --pretty-print -d -p -D -e"),
+        names("-f --file -i --include -l --load -E --exec -o --pretty-print -d -p -D -e -W"),
         clusters=False,
     ):
         return "write", f"awk {found} runs another program"
@@ -287,7 +294,7 @@ def _awk(simple: Simple) -> Said:
 
 def _two_files(simple: Simple) -> Said:
     words = simple.words[1:]
-    if said := _plain_words(words):
+    if said := plain_words(words):
         return said
     given = positionals(words, ("-f", "-s", "-w", "-l", "-c", "-g", "-o"))
     if len(given) > 1 or has(words, names("-r -revert")):
@@ -309,14 +316,14 @@ def _tar(simple: Simple) -> Said:
         return "danger", "an archive on another machine"
     first = words[0].text if words else ""
     listing = re.fullmatch(r"-?[tvzjJf]*t[vzjJf]*", first) or first == "--list"
-    if listing and not any(word.text.startswith("-") for word in words[1:]) and not _plain_words(words):
+    if listing and not any(word.text.startswith("-") for word in words[1:]) and not plain_words(words):
         return "read", "only lists"
     return "write", "tar changes files"
 
 
 def _archive_list(simple: Simple) -> Said:
     words = simple.words[1:]
-    if words and words[0].text in ("-l", "-Z", "-Z1", "-v") and not _plain_words(words):
+    if words and words[0].text in ("-l", "-Z", "-Z1", "-v") and not plain_words(words):
         return "read", "only lists"
     return "write", "changes files"
 
@@ -332,33 +339,22 @@ def _python(simple: Simple) -> Said:
         if module in programs.SUBCOMMANDS:
             return _subcommand(module, rest)
         if module in programs.PYTHON_MODULES:
-            return _plain_words(rest) or ("test", "builds, tests or checks the project")
+            return plain_words(rest) or ("test", "builds, tests or checks the project")
         if module == "json.tool" and len(positionals(tuple(rest))) < 2:
-            return _plain_words(rest) or ("read", "only reads")
+            return plain_words(rest) or ("read", "only reads")
         return "write", f"runs the module {module}"
+    if words and words[0].text in ("manage.py", "./manage.py") and not plain_words(tuple(words)):
+        texts = [word.text for word in words[1:]]
+        if texts[:1] in (["test"], ["check"], ["showmigrations"]) or texts[:2] == [
+            "makemigrations",
+            "--check",
+        ]:
+            return "test", "tests or checks the project"
     return "write", "runs a program in Python"
 
 
-def _node(simple: Simple) -> Said:
-    words = simple.words[1:]
-    if [word.text for word in words] == ["-v"]:
-        return "read", "shows a version"
-    if words and words[0].text in ("--check", "-c", "--test") and not _plain_words(words):
-        risky = any(word.text.startswith("-") for word in words[1:])
-        return ("write", "runs a program in Node") if risky else ("test", "tests or checks the project")
-    return "write", "runs a program in Node"
-
-
-def _cmake(simple: Simple) -> Said:
-    words = simple.words[1:]
-    installs = any("install" in word.text for word in words)
-    if words and words[0].text == "--build" and not installs and not _plain_words(words):
-        return "test", "builds the project"
-    return "write", "sets up a build"
-
-
 def _git(simple: Simple) -> Said:
-    return judge_git(simple.words[1:], _plain_words)
+    return judge_git(simple.words[1:], plain_words)
 
 
 _SPECIAL: dict[str, Callable[[Simple], Said]] = {
@@ -370,14 +366,16 @@ _SPECIAL: dict[str, Callable[[Simple], Said]] = {
     **dict.fromkeys(("tar", "bsdtar", "gtar"), _tar),
     **dict.fromkeys(("unzip", "zipinfo"), _archive_list),
     **dict.fromkeys(("curl", "wget", "http", "https"), curl),
-    **dict.fromkeys(("node", "nodejs"), _node),
+    **dict.fromkeys(("node", "nodejs"), node),
     **dict.fromkeys(("export", "declare", "local", "readonly", "typeset", "unset"), declares),
     **dict.fromkeys(("source", "."), sources),
     **dict.fromkeys(("docker", "podman"), docker),
-    "cmake": _cmake,
+    "cmake": cmake,
     "command": says_where,
     "git": _git,
     "kill": kill,
+    "php": php,
     "ps": ps,
     "set": sets,
+    "terraform": terraform,
 }

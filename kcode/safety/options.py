@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
+from kcode.safety.findings import Effect, leads_away
 from kcode.safety.shell_words import Word
 
 
@@ -67,3 +69,13 @@ def positionals(words: Sequence[Word], valued: tuple[str, ...] = ()) -> list[str
         else:
             found.append(text)
     return found
+
+
+def plain_words(words: tuple[Word, ...]) -> tuple[Effect, str] | None:
+    """What speaks against words that are names of files and options: unknown, or outside the workspace."""
+    if any(not word.known for word in words):
+        return "write", "what the words stand for cannot be seen"
+    if any(word.globs and re.match(r"[\[?]", word.text) for word in words):
+        return "write", "a pattern may stand for an option"
+    away = next((word.text for word in words if leads_away(word.text)), "")
+    return ("write", f"{away} is outside the workspace") if away else None

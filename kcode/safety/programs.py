@@ -6,6 +6,8 @@ files: long ones count with every beginning of theirs, as GNU's own parser takes
 
 from __future__ import annotations
 
+import re
+
 from kcode.safety.shell_words import names
 
 READS: dict[str, frozenset[str]] = {
@@ -33,6 +35,7 @@ READS: dict[str, frozenset[str]] = {
     "file": names("-C --compile -m --magic-file -f --files-from -z --uncompress -Z"),
     "jq": names("-f --from-file -L --library-path --rawfile --slurpfile --run-tests"),
     "column": names("--input-separator-file"),
+    "yq": names("-i --inplace -s --split-exp --split-exp-file --from-file -f"),
     "bat": names("--pager --paging --diff-args -m --config-file --config-dir"),
 }
 ANYTHING = names("echo true false : test [ printf basename dirname exit return seq sleep tr wait shift")
@@ -112,7 +115,7 @@ TESTS: dict[str, frozenset[str]] = {
     ),
     "vitest": names("--outputFile --config -u --update"),
     "mocha": names("--require -r --config"),
-    "rspec": names("-r --require -o --out -I"),
+    "rspec": names("-r --require -o --out -I -O --options"),
     "rubocop": names("-a -A --auto-correct --autocorrect -r --require --out -o"),
     "phpunit": names(
         "--bootstrap --configuration -c --log-junit --log-teamcity --log-events-text --testdox-html "
@@ -123,10 +126,16 @@ TESTS: dict[str, frozenset[str]] = {
     "shellcheck": frozenset(),
     "hadolint": frozenset(),
     "yamllint": frozenset(),
-    "ctest": names("-S -SP -D --build-and-test -O --output-log"),
-    "ninja": names("-C -f -t"),
+    "ctest": names(
+        "-S -SP -D --build-and-test -O --output-log --test-command --build-makeprogram --build-generator"
+    ),
+    "ninja": names("-f -t"),
     "gofmt": names("-w -cpuprofile"),
     "rustfmt": frozenset(),
+    "staticcheck": frozenset(),
+    "actionlint": names("-config-file -shellcheck -pyflakes -init-config"),
+    "tflint": names("--fix --config --chdir --init"),
+    "swiftlint": names("--fix --autocorrect --config --output --write-baseline"),
     "clang-tidy": names("--fix -fix --fix-errors --load -load --export-fixes"),
 }
 CHECK_ONLY: dict[str, frozenset[str]] = {
@@ -146,8 +155,8 @@ SUBCOMMANDS: dict[str, frozenset[str]] = {
     "cargo": names("build test check clippy doc bench tree metadata nextest verify-project"),
     "go": names("build test vet list version doc"),
     "dotnet": names("build test"),
-    "mvn": names("clean test compile verify package validate test-compile"),
-    "mvnw": names("clean test compile verify package validate test-compile"),
+    "mvn": names("clean test compile verify package validate test-compile dependency:tree"),
+    "mvnw": names("clean test compile verify package validate test-compile dependency:tree"),
     "gradle": names(
         "clean test build check assemble classes compileJava compileKotlin lint tasks dependencies"
     ),
@@ -156,7 +165,17 @@ SUBCOMMANDS: dict[str, frozenset[str]] = {
     ),
     "swift": names("build test"),
     "zig": names("build test"),
-    "mix": names("test compile"),
+    "mix": names("test compile credo"),
+    "flutter": names("test analyze"),
+    "dart": names("test analyze"),
+    "stack": names("test build"),
+    "cabal": names("test build"),
+    "meson": names("test compile"),
+    "phpstan": names("analyse analyze"),
+    "composer": names("validate show test check lint"),
+    "poetry": names("show check"),
+    "rails": names("test routes about stats notes"),
+    "playwright": names("test"),
     "sbt": names("test compile"),
     "bazel": names("build test query"),
     "deno": names("test check lint"),
@@ -168,6 +187,7 @@ SUBCOMMANDS: dict[str, frozenset[str]] = {
     "yarn": names("test lint build list why"),
     "pnpm": names("test lint build list ls why"),
     "hatch": names("test"),
+    "uv": names("tree"),
     "coverage": names("report"),
     "pip": names("list show freeze check"),
     "pip3": names("list show freeze check"),
@@ -181,7 +201,8 @@ SUBCOMMAND_DANGER: dict[str, frozenset[str]] = {
     ),
     "go": names(
         "-o -toolexec -exec -vettool -overlay -modfile -w -c -C -ldflags -gcflags -gccgoflags -asmflags "
-        "-i -cpuprofile -memprofile -blockprofile -mutexprofile -coverprofile -trace -outputdir -pkgdir "
+        "-i -fuzzcachedir "
+        "-cpuprofile -memprofile -blockprofile -mutexprofile -coverprofile -trace -outputdir -pkgdir "
         "-compiler"
     ),
     "make": names("-f --file --makefile -C --directory -E --eval -I --include-dir -o -W"),
@@ -201,6 +222,16 @@ SUBCOMMAND_DANGER: dict[str, frozenset[str]] = {
         "-o --output --logger -l --results-directory -r --settings -s --test-adapter-path --artifacts-path"
     ),
     "hatch": names("--config"),
+    "uv": names("-p --python --config-file --directory --project"),
+    "bun": names("--preload -r --require --config -c --cwd -e --eval -p --print"),
+    "mix": names("-r --require -e --eval"),
+    "meson": names("--wrap --wrapper"),
+    "phpstan": names("-c --configuration -a --autoload-file -b --generate-baseline"),
+    "composer": names("-d --working-dir"),
+    "poetry": names("-C --directory -P --project"),
+    "playwright": names("-c --config -u --update-snapshots --ui --tsconfig --output"),
+    "stack": names("--exec --stack-yaml --docker"),
+    "cabal": names("--project-file --with-compiler -w"),
 }
 SUBCOMMAND_DANGER["mvnw"] = SUBCOMMAND_DANGER["mvn"]
 SUBCOMMAND_DANGER["gradlew"] = SUBCOMMAND_DANGER["gradle"]
@@ -210,11 +241,16 @@ SCRIPT_NAMES = names("test tests lint build check typecheck type-check unit cove
 PYTHON_MODULES = names(
     "pytest unittest mypy ruff black isort flake8 pylint pyright compileall tabnanny doctest"
 )
-NPX_TOOLS = names("tsc eslint jest vitest prettier mocha")
+NPX_TOOLS = names("tsc eslint jest vitest prettier mocha playwright")
+SUITES = re.compile(
+    r"(py|pypy)[\d.-]*|(test|tests|lint|type|types|typing|mypy|style|flake8|check|cov)\w*([-:].*)?"
+)
+"""Names of suites that only test and check, for `tox -e` and `nox -s`."""
 VERSIONED = names(
     "python python3 pip pip3 node npm npx yarn pnpm go cargo rustc rustup gcc g++ clang make cmake java "
     "javac "
-    "ruby gem git pytest ruff mypy uv docker kubectl terraform deno bun php perl bash zsh tsc gh"
+    "ruby ghc stack cabal flutter dart swift zig "
+    "gem git pytest ruff mypy uv docker kubectl terraform deno bun php perl bash zsh tsc gh"
 )
 DANGEROUS: dict[str, str] = {
     **dict.fromkeys(names("sudo su doas pkexec runuser chroot unshare nsenter"), "runs with other rights"),
@@ -272,8 +308,11 @@ HARMLESS_VARIABLES = names(
     "COLUMNS LINES "
     "TERM RUST_BACKTRACE RUST_LOG NODE_ENV CGO_ENABLED GOOS GOARCH PYTHONUNBUFFERED "
     "PYTHONDONTWRITEBYTECODE PYTHONHASHSEED PYTHONUTF8 CARGO_TERM_COLOR DEBUG VERBOSE "
-    "PY_COLORS GIT_TERMINAL_PROMPT RAILS_ENV RACK_ENV"
+    "PY_COLORS GIT_TERMINAL_PROMPT RAILS_ENV RACK_ENV APP_ENV MIX_ENV"
 )
+MODULE_VARIABLES = names("DJANGO_SETTINGS_MODULE FLASK_APP")
+"""Variables that name a module of the project."""
+
 DANGEROUS_VARIABLES = names(
     "PATH IFS BASH_ENV ENV SHELLOPTS BASHOPTS PS4 PROMPT_COMMAND CDPATH SHELL HOME PAGER EDITOR VISUAL "
     "BROWSER "

@@ -17,6 +17,8 @@ def declares(simple: Simple) -> Said:
         text = word.text
         if text.startswith("-") and not re.fullmatch(r"-[rxaAg]+", text):
             return "unknown", f"{simple.words[0].text} {text} changes how a name is read"
+        if "[" in text.partition("=")[0]:
+            return "unknown", "a subscript can run commands"
         if not word.known or dangerous_name(text.partition("=")[0]):
             return "danger", "changes a variable that says what programs run or do"
     if not simple.assignments and all(word.text.startswith("-") for word in simple.words[1:]):

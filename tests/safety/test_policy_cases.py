@@ -76,3 +76,17 @@ def test_one_bad_part_spoils_a_long_everyday_command() -> None:
     everyday = " && ".join(EVERYDAY[:10])
     assert verdict(everyday, "ask") == "allow"
     assert verdict(f"{everyday} && rm a", "ask") == "ask"
+
+
+def test_what_was_tried_in_a_second_session_is_asked_about() -> None:
+    tried = cases("second_session", "asked", "every_mode")
+    assert len(set(tried)) > 450
+    assert [one for one in tried for mode in ("ask", "edits") if verdict(one, mode) == "allow"] == []
+    everywhere = cases("second_session", "every_mode")
+    assert [one for one in everywhere if verdict(one, "auto", frozenset({"command"})) == "allow"] == []
+
+
+def test_the_everyday_commands_of_many_languages_are_not_asked_about() -> None:
+    everyday = cases("second_session", "free")
+    assert len(set(everyday)) > 180
+    assert [one for one in everyday for mode in FREE if verdict(one, mode) != "allow"] == []
