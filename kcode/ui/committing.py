@@ -299,16 +299,31 @@ class _Dialogue:
         if done is not None and done.output.strip():
             self._desk.say(clean(done.output.rstrip()))
         if done is not None and not done.commit:
-            raise NotAchieved(
-                _("git or a hook refused the commit (exit code {code})").format(code=done.code),
-                _("the message is kept: git commit -F {file}").format(file=_shortest(kept, root)),
-            )
+            raise refusal(done.output, done.code, _shortest(kept, root))
         short = done.commit if done is not None else staging.head(root)[:9]
         changed = done is not None and done.tree != self._change.tree
         self._desk.say(f"[{branch_of(root) or 'HEAD'} {short}] {drafted.subject}", "green")
         if changed:
             self._desk.say(_("a hook changed what was committed: git show"), "yellow")
         return Outcome(short, message, self._files, changed)
+
+
+def refusal(output: str, code: int, kept: str) -> NotAchieved:
+    """What became of a commit that git did not make; ``kept`` is the file of its message, ``""`` for none."""
+    from kcode.workspace.staging import could_not_sign
+
+    if could_not_sign(output):
+        return NotAchieved(
+            _("the commit could not be signed, so it was not made; what was staged is as before"),
+            _(
+                "git config user.signingKey names the key (with a passphrase: gpg-agent or ssh-add has to "
+                "know it); then git commit -F {file}, or without one: git commit --no-gpg-sign -F {file}"
+            ).format(file=kept),
+        )
+    return NotAchieved(
+        _("git or a hook refused the commit (exit code {code})").format(code=code),
+        _("the message is kept: git commit -F {file}").format(file=kept),
+    )
 
 
 def _indented(line: str, look: Look, style: str) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,6 +23,9 @@ from kcode.workspace.repo import NO_PROGRAMS, Changed
 LARGEST_DIFF = 8_000_000  # bytes read of one diff; beyond that its middle is left out
 HOOKS_TIMEOUT_S = 1_800.0  # a pre-commit hook may run a whole test suite
 KEPT_MESSAGE = "KCODE_EDITMSG"
+_SIGNING = re.compile(
+    r"failed to sign|signature|signing|(public|private|secret) key|passphrase|gpg|ssh-keygen", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,11 @@ async def commit(root: Path, wanted: Draftable, message: str) -> Committed:
     short = (await _git(root, "rev-parse", "--short", "HEAD")).stdout.strip()
     tree = (await _git(root, "rev-parse", "HEAD^{tree}")).stdout.strip()
     return Committed(short, done.stdout, done.code, tree)
+
+
+def could_not_sign(output: str) -> bool:
+    """Whether what git printed says that a signature failed: its key, its program or its passphrase."""
+    return "failed to write commit object" in output and _SIGNING.search(output) is not None
 
 
 def head(root: Path) -> str:
