@@ -6,6 +6,7 @@ for are likelier right than one that stands alone.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +22,8 @@ _LIMITS = Limits(per_test_s=5.0, wall_s=10.0)
 async def compared_on_inputs(
     judge: Judging, found: Localisation, targets: Sequence[str], passing: Sequence[Candidate]
 ) -> list[Candidate]:
-    """``passing`` with ``agreeing``: the share of the compared patches that answer alike, from 0 to 1.
+    """``passing`` with ``agreeing``: the share of the compared patches that answer alike, from 0 to 1; and
+    with ``behaviour``, equal for those that do.
 
     The inputs are the ones that the tests ``targets`` call the changed function with, and variations of
     them. Without such inputs nothing is said of a patch.
@@ -41,6 +43,12 @@ async def compared_on_inputs(
                 answers[number] = await judge.probe(observed, scope.name, _LIMITS, files)
     votes = Counter(given for given in answers.values() if given)
     return [
-        replace(one, agreeing=votes[answers[number]] / votes.total()) if answers.get(number) else one
+        replace(
+            one,
+            agreeing=votes[answers[number]] / votes.total(),
+            behaviour=hashlib.sha256("\0".join(answers[number]).encode()).hexdigest(),
+        )
+        if answers.get(number)
+        else one
         for number, one in enumerate(passing)
     ]

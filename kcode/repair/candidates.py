@@ -31,7 +31,8 @@ class Candidate:
     """A changed file. ``stage`` counts from 0, ``logprob`` is the model's mean per token, where known,
     ``cost`` what a mutation's kind and place speak against it, ``gain`` how much likelier the model finds
     the new line than the old one, where it was asked, ``agreeing`` the share of passing patches that behave
-    like this one on further inputs, ``also`` the share of other failing tests that it repairs too."""
+    like this one on further inputs, ``behaviour`` what it does there (a digest, empty where nobody asked),
+    ``also`` the share of other failing tests that it repairs too."""
 
     path: str
     text: str  # of the whole file
@@ -43,6 +44,7 @@ class Candidate:
     cost: float = 0.0
     gain: float | None = None
     agreeing: float = 0.0
+    behaviour: str = ""
     also: float = 0.0
 
 
@@ -63,6 +65,7 @@ _STAGES = (
     _Stage("a statement replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "statement", end=_NEAR // 4),
     _Stage("a line added", 1, 0.0, _LINE_TOKENS, ("\n",), "insertion", end=_NEAR),
     _Stage("the likeliest lines replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "front"),
+    _Stage("two lines replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "pair", end=_NEAR // 2),
     _Stage("a line replaced", 1, 0.0, _LINE_TOKENS, ("\n",), "line", start=_NEAR),
     _Stage("a statement replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "statement", start=_NEAR // 4),
     _Stage("a line added", 1, 0.0, _LINE_TOKENS, ("\n",), "insertion", start=_NEAR),

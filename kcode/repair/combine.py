@@ -11,6 +11,9 @@ from kcode.repair.localise import Localisation, Suspect
 from kcode.repair.source import Source, physical_lines
 
 TWO = "two places"
+_CROSSED_SCOPES = 4  # functions in which any two changes are put together
+_CROSSED = 60  # of each the likeliest changes
+_WRITTEN = 0.5  # what a line that the model is sure of costs beside small changes
 _COST = 2.0  # what a second change speaks against a patch
 
 
@@ -80,6 +83,38 @@ def pairs(
         if both and key and key not in seen:
             seen.add(key)
             yield both
+
+
+def crossed(tried: Sequence[Candidate], found: Localisation, seen: set[str]) -> Iterator[Candidate]:
+    """Any two of the likeliest changes of one function, the most suspicious function first: where no test
+    shows that half a repair is one. What the model wrote is taken for as likely as a usual small change."""
+    by_scope: dict[tuple[str, int], list[Candidate]] = {}
+    for suspect in found.suspects:
+        by_scope.setdefault((suspect.path, found.scope_of(suspect).first), [])
+    for candidate in tried:
+        place = (candidate.path, found.sources[candidate.path].scope_at(candidate.hole.first).first)
+        if place in by_scope and candidate.stage_name != TWO:
+            by_scope[place].append(candidate)
+    for singles in list(by_scope.values())[:_CROSSED_SCOPES]:
+        singles.sort(key=_unlikelihood)
+        for one, other in _diagonally(singles[:_CROSSED]):
+            source = found.sources[one.path]
+            both = combined(one, other, source)
+            key = both and key_of(source, both.text, both.hole.first)
+            if both and key and key not in seen:
+                seen.add(key)
+                yield both
+
+
+def _unlikelihood(candidate: Candidate) -> float:
+    return candidate.cost if candidate.logprob is None else _WRITTEN - candidate.logprob
+
+
+def _diagonally(singles: Sequence[Candidate]) -> Iterator[tuple[Candidate, Candidate]]:
+    """All pairs, those of the first ones first."""
+    for total in range(1, 2 * len(singles) - 2):
+        for number in range(max(0, total - len(singles) + 1), (total + 1) // 2):
+            yield singles[number], singles[total - number]
 
 
 def localised_anew(half: Candidate, found: Localisation) -> Localisation | None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from kcode.repair.candidates import Candidate, key_of
-from kcode.repair.combine import Partial, localised_anew, pairs, rebased
+from kcode.repair.combine import Partial, crossed, localised_anew, pairs, rebased
 from kcode.repair.localise import Localisation
 from kcode.repair.mutations import Mutations
 
@@ -25,7 +25,9 @@ class Sources:
         self.mutations = Mutations(found, self.seen)
         self._others: deque[Iterator[Candidate]] = deque([iter(self.mutations)])
         self._likely: list[Candidate] = []
+        self._tried: list[Candidate] = []
         self._built: set[int] = set()
+        self._crossing = False
         self._model_ended = False
         self._models_turn = True
 
@@ -66,7 +68,14 @@ class Sources:
             return self._other()
         if candidate.stage == 0:
             self._likely.append(candidate)
+        self._tried.append(candidate)
         return candidate
+
+    def cross(self) -> None:
+        """From now on also two changes of one function at once, of what was tried so far."""
+        if not self._crossing:
+            self._crossing = True
+            self._others.append(crossed(self._tried, self._found, self.seen))
 
     def build_upon(self, halves: Sequence[Partial]) -> bool:
         """Look for what is missing to each of ``halves`` too; False where all of them are known already."""
@@ -94,6 +103,8 @@ class Sources:
             candidate = next(source, None)
             if candidate is not None:
                 self._others.append(source)
+                if not self._crossing:
+                    self._tried.append(candidate)
                 return candidate
         return None
 

@@ -42,6 +42,7 @@ _OPERATOR = re.compile(r"\*\*|//|<<|>>|[-+*/%&|^@]")
 _BOOLEAN = re.compile(r"\b(and|or)\b")
 _CONDITION_HOLDERS = (ast.If, ast.While, ast.IfExp, ast.Assert)
 _OFF_BY_ONE = (ast.Subscript, ast.Slice, ast.Call, ast.Compare, ast.Return, ast.BinOp, ast.Assign, ast.Tuple)
+_MOST_PARAMETERS = 6
 _KEYWORDS = frozenset({"self", "cls"})
 
 
@@ -197,6 +198,10 @@ def _name(place: Place, node: ast.Name) -> Iterator[Edit]:
     if called:
         for number, other in enumerate(sorted(place.vocabulary.callables - {node.id})[:6]):
             yield place.instead(other, "name", 3.0 + 0.1 * number)
+        for number, other in enumerate(place.vocabulary.parameters[:_MOST_PARAMETERS]):
+            unread = 1.2 if other in place.vocabulary.unused else 0.0
+            if other != node.id:
+                yield place.instead(other, "name", 2.4 + 0.1 * number - unread)
         return
     store = isinstance(node.ctx, ast.Store)
     for number, other in enumerate(place.vocabulary.others(node.id)):
@@ -335,6 +340,8 @@ def _called(place: Place, node: ast.expr, text: str) -> Iterator[Edit]:
     for one in beside:
         if isinstance(parent, ast.BinOp | ast.Compare | ast.Tuple) and one is not node and len(one.args) == 1:
             yield place.instead(f"{place.text(one.func)}({text})", "wrap", 1.8)
+    if isinstance(parent, ast.Compare) and any(_counts(one) for one in ast.iter_child_nodes(parent)):
+        yield place.instead(f"len({text})", "wrap", 1.8)
     for number, name in enumerate(sorted(place.vocabulary.callables - set(WRAPPERS))[:6]):
         yield place.instead(f"{name}({text})", "wrap", 3.2 + 0.1 * number - idle)
     for number, name in enumerate(WRAPPERS[:-1]):
@@ -347,6 +354,10 @@ def _called(place: Place, node: ast.expr, text: str) -> Iterator[Edit]:
             yield place.instead(f"{name}({text})", "wrap", 2.0 + 0.1 * number)
             for count, member in enumerate(place.vocabulary.attributes.get(name, ())[:12]):
                 yield place.instead(f"{name}.{member}({text})", "wrap", 2.2 + 0.1 * (number + count))
+
+
+def _counts(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) is int
 
 
 def _condition(place: Place, node: ast.expr, text: str) -> Iterator[Edit]:

@@ -19,6 +19,7 @@ _MOST_GAIN = 12.0
 _ALSO_WEIGHT = 10.0  # what it is worth that failing tests of other files pass too: one defect, many symptoms
 _AGREE_WEIGHT = 5.0  # what it is worth that all the other patches behave alike
 _SIZE_WEIGHT, _COST_WEIGHT = 0.5, 0.4  # what a token more, and a less usual change, speak against a patch
+_CLEARLY = 3.0  # nats: a patch that is worth so much more than another is the better one
 _COMMON = frozenset({"0", "1", "-1", "2", "''", "None", "True", "False", "10", "100"})
 
 
@@ -54,15 +55,31 @@ def best_first(
 
     def key(candidate: Candidate) -> tuple[bool, float, int]:
         old = before[candidate.path]
-        size = distance(_near(old, candidate), "\n".join(candidate.new))
-        likely = _unweighed(candidate) if candidate.gain is None else min(candidate.gain, _MOST_GAIN)
-        if candidate.logprob is None and takes_away(old, candidate):
-            likely = min(likely, 0.0)  # any shorter line is likelier
-        worth = likely + _AGREE_WEIGHT * candidate.agreeing + _ALSO_WEIGHT * candidate.also
-        worth -= _SIZE_WEIGHT * size + _COST_WEIGHT * candidate.cost
-        return (bool(special_case(old, candidate.text, failures)), -worth, candidate.stage)
+        special = bool(special_case(old, candidate.text, failures))
+        return (special, -worth(candidate, old), candidate.stage)
 
     return sorted(passing, key=key)
+
+
+def worth(candidate: Candidate, old: str) -> float:
+    """What speaks for a passing patch of the text ``old``, in nats."""
+    size = distance(_near(old, candidate), "\n".join(candidate.new))
+    likely = _unweighed(candidate) if candidate.gain is None else min(candidate.gain, _MOST_GAIN)
+    if candidate.logprob is None and takes_away(old, candidate):
+        likely = min(likely, 0.0)  # any shorter line is likelier
+    for_it = likely + _AGREE_WEIGHT * candidate.agreeing + _ALSO_WEIGHT * candidate.also
+    return for_it - _SIZE_WEIGHT * size - _COST_WEIGHT * candidate.cost
+
+
+def rival(chosen: Candidate, passing: Sequence[Candidate], before: dict[str, str]) -> Candidate | None:
+    """Another passing patch that does something else on further inputs, and has about as much for it: the
+    tests leave open which one is meant."""
+    enough = worth(chosen, before[chosen.path]) - _CLEARLY
+    for one in passing:
+        differs = one.behaviour and chosen.behaviour and one.behaviour != chosen.behaviour
+        if differs and worth(one, before[one.path]) > enough:
+            return one
+    return None
 
 
 def takes_away(before: str, candidate: Candidate) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kcode.providers.base import Infiller, ProviderError, Weigher
@@ -26,6 +26,7 @@ _SURE = -0.25  # nats a token: of a line that it finds so likely the model is su
 _SURE_GRACE_S = 1.0  # how long others are looked for after such a line
 _HEARING_S = 9.0  # after a mutation passed: how long the model's own first proposals are waited for
 _OTHERS, _OTHERS_S = 20, 15.0  # failing tests of other files: how many a patch is shown, how long it may look
+_OTHERS_SHARE = 0.4  # of the budget: how long a patch is looked for that repairs these as well
 _PLAUSIBLE = -1.0  # nats: a mutation that makes its line so much less likely than it was is doubted
 _DOUBT_S = 25.0  # how much longer the model may look for something better then, at each place once
 _UNRESTED = 20  # candidates that are judged without a rest while the model is loaded
@@ -100,6 +101,7 @@ class Search:
     goal: Goal
     tell: Listener
     ready: Callable[[], bool] = lambda: True  # whether the model is loaded
+    reaching: Callable[[str], Awaitable[frozenset[str]]] | None = None  # test files that use a changed file
     passing: list[Candidate] = field(default_factory=list)
     imitating: list[Candidate] = field(default_factory=list)
     breaking: list[Candidate] = field(default_factory=list)
@@ -108,6 +110,7 @@ class Search:
     _slow: list[Candidate] = field(default_factory=list)
     _second_looks: int = 0
     _began: float = 0.0
+    _budget_s: float = 0.0
     _judging_s: float = 0.0
     _enough_at: float = float("inf")
     _first_passed: float = 0.0
@@ -118,7 +121,7 @@ class Search:
 
     async def run(self, budget_s: float) -> list[Candidate]:
         """Candidates that meet the goal, in the order they were found, within ``budget_s`` seconds."""
-        self._began = time.monotonic()
+        self._began, self._budget_s = time.monotonic(), budget_s
         until = self._began + budget_s
         queue: asyncio.Queue[Candidate | None] = asyncio.Queue(_AHEAD)
         sources = Sources(self.found, queue)
@@ -137,6 +140,7 @@ class Search:
             while await self._goes_on(until, generator):
                 if time.monotonic() > self._began + budget_s * _PARTIALS_AFTER and not self.passing:
                     sources.build_upon(self._partials[:_PARTIALS])
+                    sources.cross()
                 left = min(until, self._enough_at) - time.monotonic()
                 candidate = await sources.take(max(0.01, left), self._dearest(), self._rest(generator))
                 if candidate is not None:
@@ -307,17 +311,19 @@ class Search:
         if candidate.logprob is not None and candidate.logprob >= _SURE and len(self.passing) == 1:
             grace = _SURE_GRACE_S
         if self.goal.tolerated and candidate.also < 1:
-            grace = max(grace, _OTHERS_S)
+            grace = max(grace, _OTHERS_S, self._budget_s * _OTHERS_SHARE)
         if candidate.logprob is not None or not self._doubted:
             self._enough_at = min(self._enough_at, time.monotonic() + grace)
 
     async def _breaks(self, candidate: Candidate) -> bool:
         """Whether a test of another file fails with it, and fails again."""
-        if not self.goal.wider:
+        reached = await self.reaching(candidate.path) if self.reaching else None
+        files = narrowed(self.goal.wider)
+        targets: Sequence[str] = [one for one in files if reached is None or one in reached]
+        if not targets:
             return False
         data = self.found.sources[candidate.path].file.encode(candidate.text)
         limits = Limits(_WIDER_S, _WIDER_S + 5 * self.goal.wider_s)
-        targets: Sequence[str] = narrowed(self.goal.wider)
         for _ in range(2):
             verdict = await self.judge.run(
                 targets,

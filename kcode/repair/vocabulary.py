@@ -73,6 +73,7 @@ class Vocabulary:
     strings: tuple[str, ...]  # string literals of the function, as written
     numbers: tuple[str, ...]
     callables: frozenset[str]  # names that are called
+    parameters: tuple[str, ...] = ()
     unused: frozenset[str] = frozenset()  # parameters and variables that nothing reads: one may be missing
     defined: tuple[str, ...] = ()  # functions and classes of the module
     conditions: tuple[str, ...] = ()  # what the function tests, as it is written
@@ -124,6 +125,7 @@ def vocabulary_of(function: ast.AST, module: ast.Module) -> Vocabulary:
         strings=tuple(text for text, _ in strings.most_common(_MANY)),
         numbers=tuple(text for text, _ in numbers.most_common(_MANY)),
         callables=frozenset(called),
+        parameters=tuple(sorted(own - {"self", "cls"})),
         unused=frozenset(_unused(function)),
         defined=tuple(one.name for one in module.body if isinstance(one, _DEFINITIONS))[:_DEFINED],
         conditions=tuple(dict.fromkeys(_conditions(function)))[:_MANY],

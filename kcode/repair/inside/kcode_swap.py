@@ -20,7 +20,7 @@ import pytest
 Note = Dict[str, Any]
 Tell = Callable[[Note], None]
 Code = types.CodeType
-Functions = Dict[Tuple[str, int, str], List[types.FunctionType]]
+Functions = Dict[str, List[types.FunctionType]]  # by the real path of their file
 
 FUTURE = 0
 for _name in __future__.all_feature_names:
@@ -72,24 +72,25 @@ class Server:
 
 
 def known_functions() -> Functions:
-    found: Functions = {}
+    by_name: Functions = {}
     for one in gc.get_objects():
         if type(one) is types.FunctionType:
-            code = one.__code__
-            found.setdefault((code.co_filename, code.co_firstlineno, code.co_name), []).append(one)
+            by_name.setdefault(one.__code__.co_filename, []).append(one)
+    found: Functions = {}
+    for name, functions in by_name.items():
+        found.setdefault(os.path.realpath(name), []).extend(functions)
     return found
 
 
 def exchange(swap: Note, functions: Functions) -> bool:
     """Give the function that begins at ``first`` of ``path``, and what it made, the code of ``text``. Raises
     SyntaxError, or ValueError, where that is no Python."""
-    real = os.path.realpath(swap["path"])
-    places = [
-        place
-        for place in functions
-        if place[1:] == (swap["first"], swap["name"]) and os.path.realpath(place[0]) == real
-    ]
-    codes = {id(one.__code__): one.__code__ for place in places for one in functions[place]}
+    known = functions.get(os.path.realpath(swap["path"]), [])
+    wanted = (swap["first"], swap["name"])
+    all_codes = {id(one.__code__): one.__code__ for one in known}
+    codes = {
+        number: code for number, code in all_codes.items() if (code.co_firstlineno, code.co_name) == wanted
+    }
     changes: Dict[int, Code] = {}
     for old in codes.values():
         new = compiled(swap, old)
@@ -98,19 +99,16 @@ def exchange(swap: Note, functions: Functions) -> bool:
         changes.update({id(before): after for before, after in pairs(old, new)})
     inside = {id(nested) for old in codes.values() for nested in nested_in(old)}
     done = False
-    for (path, line, _), known in functions.items():
-        if not swap["first"] <= line <= swap["last"] or os.path.realpath(path) != real:
-            continue
-        for function in known:
-            after = changes.get(id(function.__code__))
-            if after is None and id(function.__code__) in inside:
-                return False  # a function that it made has no counterpart any more
-            if after is not None:
-                try:
-                    function.__code__ = after
-                except ValueError:  # it closes over other names now
-                    return False
-                done = True
+    for function in known:
+        after = changes.get(id(function.__code__))
+        if after is None and id(function.__code__) in inside:
+            return False  # a function that it made has no counterpart any more
+        if after is not None:
+            try:
+                function.__code__ = after
+            except ValueError:  # it closes over other names now
+                return False
+            done = True
     return done
 
 
