@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kcode.config.settings import Settings
@@ -17,6 +18,7 @@ from kcode.repair.events import Listener, Stage
 from kcode.repair.failing import Choose
 from kcode.repair.judge import Judge, Verdict
 from kcode.repair.localise import Localisation, localise
+from kcode.repair.places import aim_within, of_repository
 from kcode.repair.present import diff_of, explain, warning_of
 from kcode.repair.rank import best_first
 from kcode.repair.reproduce import Reproduction, goal_of, only_slow, reproduce, trace
@@ -62,33 +64,46 @@ async def repair_by_search(
     runner = found.runner
     if aim.command or not isinstance(runner, PytestRunner):
         from kcode.repair.languages.repair import refusal, repair_by_suite
+        from kcode.repair.languages.unittests import can_borrow, confirmed, lent_pytest
 
+        if not aim.command and (python := await can_borrow(found)):
+            with lent_pytest() as lent:
+                place = found.suite.place
+                repairer = _Repair(root, Path(python), runner.describe, settings, tell, budget_s, place, lent)
+                within = await repairer.run(aim_within(aim, found.suite), provider)
+            return await confirmed(root, settings, of_repository(within, place), tell, runner.describe)
         if not aim.command and (why := refusal(found)):
             return RepairResult("cannot_run", f"The tests cannot be repaired: {why}.")
         return await repair_by_suite(root, aim, provider, settings, tell, budget_s, choose_one)
-    repairer = _Repair(root, runner, settings, tell, budget_s)
-    return replace(await repairer.run(aim, provider), runner=runner.describe)
+    own, place = runner.interpreter.python, found.suite.place
+    repairer = _Repair(root, own, runner.describe, settings, tell, budget_s, place)
+    result = await repairer.run(aim_within(aim, found.suite), provider)
+    return replace(of_repository(result, place), runner=runner.describe)
 
 
 @dataclass
 class _Repair:
-    """One repair by candidate search."""
+    """One repair by candidate search, in the folder ``place`` of the repository ``root``: all names are as
+    this folder calls them. ``lent`` are variables with which ``python`` finds a pytest."""
 
     root: Path
-    runner: PytestRunner
+    python: Path
+    describe: str
     settings: Settings
     tell: Listener
     budget_s: float
+    place: str = ""
+    lent: Mapping[str, str] = field(default_factory=dict)
 
     async def run(self, aim: Aim, infiller: Infiller) -> RepairResult:
         until = time.monotonic() + self.budget_s
         loading = asyncio.create_task(_warm(infiller))
         try:
-            with Stage(self.tell, "prepare", self.runner.describe):
+            with Stage(self.tell, "prepare", self.describe):
                 copying = scratch_copy(self.root)
-                scratch = await copying.__aenter__()
+                scratch = await copying.__aenter__() / self.place
             try:
-                judge = await Judge.start(self.runner.interpreter.python, self.root, scratch)
+                judge = await Judge.start(self.python, self.root / self.place, scratch, more=self.lent)
                 try:
                     return await self._with_judge(judge, scratch, aim, infiller, loading, until)
                 finally:
@@ -148,7 +163,8 @@ class _Repair:
         """pytest's own report says it better than the judge: a usage error, a broken conftest."""
         reason = found.problem
         if not found.baseline.outcomes:
-            report = await run_tests(self.root, self.settings, None, min(60.0, self.settings.tests.timeout_s))
+            limit = min(60.0, self.settings.tests.timeout_s)
+            report = await run_tests(self.root, self.settings, self.place or None, limit)
             reason = report.cannot_run or (report.failing[0].message if report.failing else "") or reason
         return RepairResult("cannot_run", f"The tests cannot run: {reason.rstrip('.')}.")
 

@@ -118,9 +118,18 @@ class Judge:
         self._lock = asyncio.Lock()
 
     @classmethod
-    async def start(cls, python: Path, root: Path, scratch: Path, *, fork: bool = True) -> Judge:
-        """Start a judge in ``python`` for ``scratch``, the copy of ``root``. Raises :class:`JudgeFailed`."""
-        env = child_environment({"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"})
+    async def start(
+        cls,
+        python: Path,
+        root: Path,
+        scratch: Path,
+        *,
+        fork: bool = True,
+        more: Mapping[str, str] | None = None,
+    ) -> Judge:
+        """Start a judge in ``python`` for ``scratch``, the copy of ``root``, with the variables ``more``.
+        Raises :class:`JudgeFailed`."""
+        env = child_environment({"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", **(more or {})})
         env.pop("PYTHONPYCACHEPREFIX", None)  # a cached module could be an earlier candidate's
         argv = [str(python), str(_SCRIPT), *([] if fork else ["--no-fork"])]
         errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close())
