@@ -249,7 +249,7 @@ def _measured(text: str, kind: Literal["age", "size"], help: str) -> float:
 
     from kcode.errors import UsageError
 
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower())
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-z]+)", text.strip().lower())
     unit = _UNITS[kind].get(match.group(2)) if match else None
     if match is None or unit is None:
         raise UsageError(f"{text!r} is not understood: {help}")

@@ -17,12 +17,17 @@ from kcode.diagnostics.problem import Problem
 
 Parser = Callable[[str, str], Iterator[Problem]]  # output, name of the tool
 
-_LINE = re.compile(r"(?:vet: )?(?P<path>[^\s:][^:\n]*):(?P<line>\d+):(?:(?P<column>\d+):)? *(?P<text>.+)")
+_MOST_TRIES = 2_000  # braces of vet's output at which an object may begin
+_LINE = re.compile(
+    r"(?:vet: )?(?P<path>[^\s:][^:\n]*):(?P<line>\d{1,9}):(?:(?P<column>\d{1,9}):)? *(?P<text>.+)"
+)
 _CODE_FIRST = re.compile(r"(?P<code>[A-Z]+\d+|E\d+):? +(?P<message>.+)")
-_CODE_LAST = re.compile(r"(?P<message>.+?) +\[(?P<code>[\w-]+)\]")
+_CODE_LAST = re.compile(r"(?P<message>.*?\S) ++\[(?P<code>[\w-]+)\]")
 _SEVERITY = re.compile(r"(?:fatal error|error|warning|note|info)(?:: *)")
-_TSC = re.compile(r"(?P<path>.+?)\((?P<line>\d+),(?P<column>\d+)\): error (?P<code>TS\d+): (?P<text>.+)")
-_GO_POSITION = re.compile(r"(?P<path>.+?):(?P<line>\d+)(?::(?P<column>\d+))?$")
+_TSC = re.compile(
+    r"(?P<path>.+?)\((?P<line>\d{1,9}),(?P<column>\d{1,9})\): error (?P<code>TS\d+): (?P<text>.+)"
+)
+_GO_POSITION = re.compile(r"(?P<path>.+?):(?P<line>\d{1,9})(?::(?P<column>\d{1,9}))?$")
 
 
 def lines(output: str, tool: str) -> Iterator[Problem]:
@@ -99,11 +104,13 @@ def go_vet(output: str, tool: str) -> Iterator[Problem]:
     """Objects of package, analyzer and list, between comment lines; what does not compile comes as text."""
     yield from lines(output, tool)
     decoder = json.JSONDecoder()
-    at = output.find("{")
-    while at >= 0:
+    at, tries = output.find("{"), 0
+    while at >= 0 and (tries := tries + 1) < _MOST_TRIES:
         try:
             value, end = decoder.raw_decode(output, at)
-        except (ValueError, RecursionError):
+        except RecursionError:
+            return
+        except ValueError:
             at = output.find("{", at + 1)
             continue
         for analyzers in _map(value).values():

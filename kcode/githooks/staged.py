@@ -54,7 +54,7 @@ def read_staged(top: Path) -> Staged:
     return Staged(tuple(parse(done.stdout)), done.cut_bytes == 0)
 
 
-_HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
+_HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 
 
 def parse(diff: str) -> list[Added]:

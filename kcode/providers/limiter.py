@@ -241,12 +241,12 @@ def read_headers(
 
 
 _LIMIT_TEXTS: tuple[tuple[Kind, str], ...] = (
-    ("rpm", r"\bmax(?:imum)? RPM:? *(\d+)"),
-    ("rpm", r"\bRPM\b.*?\blimit: *(\d+)"),
-    ("concurrency", r"\bconcurrency:? *(\d+)"),
-    ("concurrency", r"\bconcurrency\b.*?\blimit: *(\d+)"),
-    ("tpm", r"\bTPM rate limit,.*?\blimit: *(\d+)"),
-    ("tpm", r"\bmax(?:imum)? TPM:? *(\d+)"),
+    ("rpm", r"\bmax(?:imum)? RPM:? *(\d{1,9})"),
+    ("rpm", r"\bRPM\b.*?\blimit: *(\d{1,9})"),
+    ("concurrency", r"\bconcurrency:? *(\d{1,9})"),
+    ("concurrency", r"\bconcurrency\b.*?\blimit: *(\d{1,9})"),
+    ("tpm", r"\bTPM rate limit,.*?\blimit: *(\d{1,9})"),
+    ("tpm", r"\bmax(?:imum)? TPM:? *(\d{1,9})"),
 )
 
 

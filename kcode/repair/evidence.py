@@ -22,7 +22,7 @@ _TEST_S = 3.0  # CPU time of one traced test
 _MOST_FAILING, _MOST_LINES, _MOST_REGIONS = 12, 8, 5
 _BLAME_S = 10.0
 _AROUND = 2  # lines blamed before and after a suspicious one
-_HEADER = re.compile(r"^(?P<rev>\^?[0-9a-f]{8,40}) \d+ (?P<line>\d+)")
+_HEADER = re.compile(r"^(?P<rev>\^?[0-9a-f]{8,40}) \d+ (?P<line>\d{1,9})")
 _UNCOMMITTED = "0" * 40
 
 

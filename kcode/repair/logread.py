@@ -25,18 +25,18 @@ _IDS = (
 _NAMES = (
     re.compile(r"^_{3,} (?:ERROR at (?:setup|teardown) of )?(?P<name>[\w.\[\]-]+) _{3,}$", re.M),  # pytest
     re.compile(r"^(?:FAIL|ERROR): (?P<name>\w+) \(", re.M),  # unittest
-    re.compile(r"^\s*--- FAIL: (?P<name>\S+) \(", re.M),  # go
+    re.compile(r"^[ \t]*--- FAIL: (?P<name>\S+) \(", re.M),  # go
     re.compile(r"^test (?P<name>\S+) \.\.\. FAILED", re.M),  # cargo
-    re.compile(r"^\s*● (?P<name>.+ › .+|.+)$", re.M),  # jest
-    re.compile(r"^\s*(?:×|✗|✖) (?P<name>.+?)(?: \(?\d[\d.]* ?m?s\)?)?$", re.M),  # vitest, node, mocha
-    re.compile(r"^\s*not ok \d+ -? ?(?P<name>.+?)(?: # .*)?$", re.M),  # TAP
+    re.compile(r"^[ \t]*● (?P<name>.+ › .+|.+)$", re.M),  # jest
+    re.compile(r"^[ \t]*(?:×|✗|✖) (?P<name>.+?)(?: \(?\d[\d.]* ?m?s\)?)?$", re.M),  # vitest, node, mocha
+    re.compile(r"^[ \t]*not ok \d+ -? ?(?P<name>.+?)(?: # .*)?$", re.M),  # TAP
     re.compile(r"^\[ERROR\]\s+(?P<name>\w+(?:Test|Tests|IT)\.\w+)\b", re.M),  # surefire
     re.compile(r"^\d+\) (?P<name>[\w\\]+::\w+)", re.M),  # phpunit
-    re.compile(r"^\s*\d+/\d+ Test +#\d+: (?P<name>\S+) \.*\s*\*\*\*", re.M),  # ctest
+    re.compile(r"^[ \t]*\d+/\d+ Test +#\d+: (?P<name>\S+) \.*\s*\*\*\*", re.M),  # ctest
 )
 _FILES = (
-    re.compile(r"^\s*(?:FAIL|❯|×)\s+(?P<path>[\w@./+-]+\.\w+)", re.M),  # jest, vitest
-    re.compile(r"^FAIL\s+(?P<path>\S+)\s+[\d.]+s$", re.M),  # a go package
+    re.compile(r"^[ \t]*(?:FAIL|❯|×)\s+(?P<path>[\w@./+-]+\.\w+)", re.M),  # jest, vitest
+    re.compile(r"^FAIL[ \t]+(?P<path>\S+)[ \t]+[\d.]+s$", re.M),  # a go package
 )
 
 

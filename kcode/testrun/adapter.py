@@ -162,6 +162,18 @@ class Runner(Protocol):
     ) -> TestReport: ...
 
 
+def reading_of(adapter: Adapter, done: Finished, suite: Suite, report: Path) -> Reading:
+    """What ``adapter`` reads. A test may print what looks like the runner's own words, and a report may be
+    torn: what its reader cannot make sense of at all is told, and is no end of kcode."""
+    try:
+        return adapter.read(done, suite, report)
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        return Reading(
+            cannot_run=f"what {adapter.name} wrote about its run cannot be read ({type(error).__name__}); "
+            "run the command itself to see what it says"
+        )
+
+
 def parse_target(folder: Path, target: str) -> Target:
     """``path::name``, a path, or a name; what exists below ``folder`` is a path."""
     path, _, name = target.partition("::")

@@ -15,7 +15,7 @@ from kcode.testrun.importgraph import SUFFIXES, importers, is_test
 
 _GIT_S = 60.0
 _MOST = 400  # targets: a command line has an end
-_HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(?P<start>\d+)(?:,(?P<count>\d+))? @@")
+_HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+(?P<start>\d{1,9})(?:,(?P<count>\d{1,9}))? @@")
 
 
 @dataclass(frozen=True, slots=True)

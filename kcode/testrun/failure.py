@@ -9,9 +9,11 @@ from pathlib import Path
 
 from kcode.testrun.report import Frame, bounded
 
-_PYTEST_FRAME = re.compile(r"^(?P<path>[^\s:>][^:\n]*\.py):(?P<line>\d+):(?: in (?P<function>\S+))?", re.M)
+_PYTEST_FRAME = re.compile(
+    r"^(?P<path>[^\s:>][^:\n]*\.py):(?P<line>\d{1,9}):(?: in (?P<function>\S+))?", re.M
+)
 _NATIVE_FRAME = re.compile(
-    r'^\s*File "(?P<path>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>\S+))?', re.M
+    r'^[ \t]*File "(?P<path>[^"]+)", line (?P<line>\d{1,9})(?:,? in (?P<function>\S+))?', re.M
 )
 _EXPLANATION = re.compile(r"^E(?: {2,}| ?$)(.*)$", re.M)
 _UNEQUAL = re.compile(r"AssertionError: (.{1,500}?) != (.{1,500}?)(?: : .*)?")  # unittest's assertEqual
@@ -68,8 +70,13 @@ def _split(claim: str) -> tuple[str, str]:
     return (bounded(sides[0], 500), bounded(sides[1], 500)) if len(sides) == 2 else ("", "")
 
 
+_LOOKED_AT = 100_000  # characters of a text's beginning and end
+
+
 def frames_of(text: str, root: Path) -> tuple[Frame, ...]:
     """The frames of a traceback (pytest's styles and Python's) that are files of the repository."""
+    if len(text) > 2 * _LOOKED_AT:
+        text = f"{text[:_LOOKED_AT]}\n{text[-_LOOKED_AT:]}"
     found = [
         frame
         for pattern in (_PYTEST_FRAME, _NATIVE_FRAME)
@@ -89,8 +96,8 @@ def _frame(match: re.Match[str], root: Path) -> Frame | None:
     path = path if path.is_absolute() else root / path
     try:
         relative = path.resolve().relative_to(root.resolve())
-    except (ValueError, OSError):
-        return None
-    if _FOREIGN.intersection(relative.parts) or not path.is_file():
+        if _FOREIGN.intersection(relative.parts) or not path.is_file():
+            return None
+    except (ValueError, OSError):  # a name that is too long for the disk is one
         return None
     return Frame(relative.as_posix(), int(match["line"]), match["function"] or "")

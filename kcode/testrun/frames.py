@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -31,9 +32,10 @@ _SPACED = re.compile(
     r"(?:(?:at |^\s*)(?P<function>[\w.$<> ]{1,120}?) \(|^\s*|\bin )"
     r"(?P<path>/[^:()\"<>|\n]*\.[A-Za-z]{1,5}):(?:line )?(?P<line>\d{1,7})\b"
 )
+_MOST_LINES = 4_000  # different ones: each may be looked up in several folders
 _JAVA = re.compile(
     r"^\s*at (?:[\w.]+/)?(?P<type>[\w.$]+)\.(?P<function>[\w$<>]+)"
-    r"\((?P<file>\w+\.(?:java|kt|groovy|scala)):(?P<line>\d+)\)"
+    r"\((?P<file>\w+\.(?:java|kt|groovy|scala)):(?P<line>\d{1,9})\)"
 )
 _SOURCES = ("src/test/java", "src/main/java", "src/test/kotlin", "src/main/kotlin", "src", "")
 
@@ -50,7 +52,7 @@ def stack_of(text: str, folder: Path, base: Path | None = None) -> tuple[Frame, 
 
 
 def _frames(text: str, folder: Path, base: Path) -> Iterator[Frame]:
-    for line in text.splitlines():
+    for line in islice(dict.fromkeys(text.splitlines()), _MOST_LINES):
         if match := _JAVA.match(line):
             if path := _java_file(match["type"], match["file"], folder):
                 yield Frame(path, int(match["line"]), match["function"])

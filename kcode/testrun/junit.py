@@ -12,18 +12,22 @@ from junitparser.junitparser import JUnitXmlError
 
 from kcode.testrun.failure import frames_of, outcome_of
 from kcode.testrun.frames import stack_of
-from kcode.testrun.report import Status, TestCase, bounded
+from kcode.testrun.report import Status, TestCase, bounded, seconds_in
 
 
 class UnreadableReport(Exception):
     """The file is not JUnit XML: the runner died while writing it, or wrote something else."""
 
 
+# A torn XML is a SyntaxError (ParseError), one in an encoding that nobody knows a LookupError or ValueError.
+_UNREADABLE = (JUnitXmlError, OSError, SyntaxError, LookupError, ValueError)
+
+
 def read_junit(path: Path, root: Path) -> list[TestCase]:
     """The cases in ``path``, in the order they ran. Raises :class:`UnreadableReport`."""
     try:
         document = JUnitXml.fromfile(str(path))
-    except (JUnitXmlError, OSError, SyntaxError) as error:  # a torn XML is a SyntaxError (ParseError)
+    except _UNREADABLE as error:
         raise UnreadableReport(str(error)) from error
     suites = document if isinstance(document, JUnitXml) else [document]
     return [_case(element, root) for suite in suites for element in suite]
@@ -41,7 +45,7 @@ def read_junit_files(
     for path in paths:
         try:
             document = JUnitXml.fromfile(str(path))
-        except (JUnitXmlError, OSError, SyntaxError) as error:
+        except _UNREADABLE as error:
             problem = UnreadableReport(str(error))
             continue
         suites = list(document) if isinstance(document, JUnitXml) else [document]
@@ -66,7 +70,7 @@ def _foreign(element: Any, folder: Path, id_of: Callable[[str, str, str], str]) 
             (element._elem.get("file") or "").replace("\\", "/"), element.classname or "", element.name or ""
         ),
         status=status,
-        seconds=float(element.time or 0.0),
+        seconds=seconds_in((element._elem.get("time") or "0").replace(",", "")),
         message=bounded(first, 300),
         assertion=bounded(explained, 2_000),
         expected=expected,
@@ -126,7 +130,7 @@ def _case(element: Any, root: Path) -> TestCase:
     return TestCase(
         id=_node_id(element, root),
         status=status,
-        seconds=float(element.time or 0.0),
+        seconds=seconds_in((element._elem.get("time") or "0").replace(",", "")),
         message=outcome.message,
         assertion=outcome.assertion,
         expected=outcome.expected,

@@ -15,7 +15,7 @@ _LINE = re.compile(r"\n?^@@kcode (?P<event>\{.*\})\r?$\n?", re.M)
 SIGNS = Signs(
     passed=re.compile(r'^@@kcode .*"status":"passed"(?!.*"suite":true)'),
     failed=re.compile(r'^@@kcode .*"status":"failed"(?!.*"suite":true)'),
-    total=re.compile(r'^@@kcode \{"total":(\d+)'),
+    total=re.compile(r'^@@kcode \{"total":(\d{1,9})'),
     hidden=re.compile(r'^@@kcode (?:.*?"(?:begin|name|id)":"([^"\\]*)")?'),
 )
 

@@ -27,8 +27,10 @@ _STATUS: dict[str, Status] = {
     "XFAIL": "skipped",
     "XPASS": "passed",
 }
-_COLLECTED = re.compile(r"^(?:(?:collecting \.\.\. )?collected (\d+) items?|\d+ workers? \[(\d+) items?\])")
-_SELECTED = re.compile(r"/ (\d+) selected")
+_COLLECTED = re.compile(
+    r"^(?:(?:collecting \.\.\. )?collected (\d{1,9}) items?|\d+ workers? \[(\d{1,9}) items?\])"
+)
+_SELECTED = re.compile(r"/ (\d{1,9}) selected")
 _WORDS = re.compile(r"\w+")
 USAGE_ERROR, NO_TESTS = 4, 5  # pytest's exit codes
 

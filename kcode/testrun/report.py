@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -119,6 +120,15 @@ def _lightened(cases: list[TestCase]) -> list[TestCase]:
 
 
 _STATUSES: tuple[Status, ...] = ("passed", "failed", "error", "skipped")
+
+
+def seconds_in(value: object) -> float:
+    """A duration as a report has it, in seconds; 0.0 for what is none."""
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return found if 0.0 <= found < math.inf else 0.0
 
 
 def bounded(text: str, limit: int = OUTPUT_LIMIT) -> str:

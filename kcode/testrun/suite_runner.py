@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kcode.safety.process import Finished, run
 from kcode.safety.sanitize import clean
-from kcode.testrun.adapter import OPEN, Adapter, Reading, Suite, Surroundings, Tools, parse_target
+from kcode.testrun.adapter import OPEN, Adapter, Reading, Suite, Surroundings, Tools, parse_target, reading_of
 from kcode.testrun.live import Live
 from kcode.testrun.marked import unmarked
 from kcode.testrun.report import TestCase, TestProgress, TestReport, bounded, report_of
@@ -58,7 +58,7 @@ class SuiteRunner:
                 on_output=live.feed,
                 confine=around.confine,
             )
-            reading = self.adapter.read(done, suite, folder)
+            reading = reading_of(self.adapter, done, suite, folder)
             report = _report(self.adapter.name, reading, done, root, live.ended)
         note = "; ".join(part for part in (self.tools.note, report.note) if part)
         return replace(

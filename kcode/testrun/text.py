@@ -14,7 +14,7 @@ from kcode.testrun.frames import stack_of
 from kcode.testrun.report import Frame, Status, TestCase, bounded
 
 _COUNT = re.compile(
-    r"(?P<n>\d+) (?:tests? |examples?,? |specs? )?"
+    r"(?P<n>\d{1,9}) (?:tests? |examples?,? |specs? )?"
     r"(?P<word>passed|passing|failed|failing|failures?|errors?|skipped|pending)\b"
 )
 _KINDS: dict[str, str] = {
@@ -29,8 +29,8 @@ _KINDS: dict[str, str] = {
     "skipped": "skipped",
     "pending": "skipped",
 }
-_UNITTEST_RAN = re.compile(r"^Ran (\d+) tests? in", re.M)
-_UNITTEST_SKIPPED = re.compile(r"^(?:OK|FAILED) \(.*?skipped=(\d+)", re.M)
+_UNITTEST_RAN = re.compile(r"^Ran (\d{1,9}) tests? in", re.M)
+_UNITTEST_SKIPPED = re.compile(r"^(?:OK|FAILED) \(.*?skipped=(\d{1,9})", re.M)
 _UNITTEST_FAIL = re.compile(r"^(FAIL|ERROR): (\S+)(?: \(([^)]+)\))?([^\n]*)$", re.M)
 _UNITTEST_PASS = re.compile(
     r"^(?P<name>test\S*) \((?P<where>[^)]+)\)(?:\n[^\n]*)?? \.\.\. "

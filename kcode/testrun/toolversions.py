@@ -77,7 +77,7 @@ def _stores(tool: str, environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _key(name: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", name))
+    return tuple(int(part) for part in re.findall(r"\d{1,9}", name))
 
 
 def find_tool(

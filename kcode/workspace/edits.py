@@ -7,11 +7,9 @@ them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 from kcode.workspace.carrying import carried, is_elsewhere, origin
@@ -23,12 +21,11 @@ from kcode.workspace.matching import LOOSE, find
 from kcode.workspace.merging import Place
 from kcode.workspace.nearest import nearest_lines, numbered
 from kcode.workspace.similar import similar_windows
+from kcode.workspace.wrapping import unwrapped
 
 _LIKE = 0.4  # of 1.0: the part of the file that a refusal shows is at least so like the text
 _MOST_SHOWN = 60  # lines
 _CLOSING = re.compile(r"[\])}]+[,;]*|end")  # closes a block and belongs to it
-_FENCED = re.compile(r"\s*?(```|~~~)[\w+.-]*[ \t]*\n(.*?)\n?\1\s*", re.DOTALL)
-_NUMBERED = re.compile(r" *(\d+)(?:\t| ?[|:│→])(.*)", re.DOTALL)
 
 
 class Replacement(NamedTuple):
@@ -137,6 +134,9 @@ def _apply(text: str, edit: Replacement, read: str | None = None) -> _Made:
         glue = "" if not text or text.endswith("\n") else document.newline
         return _Made(text + glue + _in_newlines(document, edit.new), "exact", 1)
     stage, places = find(document, edit.old, edit.new)
+    if (not places or stage in LOOSE) and (inner := unwrapped(edit.old, edit.new, text)):
+        old, new, line = inner  # similar lines would take what is around them into the file
+        return _apply(text, edit._replace(old=old, new=new, line=line or edit.line), read)
     if read is not None and read != text and (not places or stage in LOOSE):
         source = origin(document, read, edit.old, edit.new)
         kept = carried(document, source) if source else None
@@ -145,9 +145,6 @@ def _apply(text: str, edit: Replacement, read: str | None = None) -> _Made:
         if source and any(is_elsewhere(document, place, source) for place in places):
             raise _Refused(_missing(document, edit))
     if not places:
-        bare_of = _without_numbers(edit) or _without_wrapping(edit)
-        if bare_of:
-            return _apply(text, bare_of, read)
         raise _Refused(_missing(document, edit))
     if len(places) > 1:
         places = _narrowed(document, edit, places)
@@ -244,42 +241,6 @@ def _block_below(document: Document, anchors: Sequence[str]) -> tuple[int, int] 
     outside = (at for at in document.filled if at >= line and len(lead(document.lines[at])) <= depth)
     end = next((at for at in outside if not _CLOSING.fullmatch(document.seen[at])), len(document.lines))
     return document.starts[line], document.starts[end]
-
-
-def _without_numbers(edit: Replacement) -> Replacement | None:
-    """The edit without the line numbers that were copied from a listing; they tell the line, too."""
-    old = _unnumbered(edit.old)
-    if old is None:
-        return None
-    new = _unnumbered(edit.new)
-    text, first = old
-    return edit._replace(old=text, new=new[0] if new else edit.new, line=first)
-
-
-def _without_wrapping(edit: Replacement) -> Replacement | None:
-    """The edit without a Markdown fence around both texts, or escaped once less where both have no line end
-    but the letters of one."""
-    old, new = _FENCED.fullmatch(edit.old), _FENCED.fullmatch(edit.new)
-    if old and (new or not edit.new):
-        return edit._replace(old=old[2] + "\n", new=new[2] + "\n" if new else "")
-    if "\\n" in edit.old and "\n" not in edit.old + edit.new:
-        try:
-            texts = [json.loads(f'"{text}"') for text in (edit.old, edit.new)]
-        except ValueError:
-            return None
-        return edit._replace(old=texts[0], new=texts[1])
-    return None
-
-
-def _unnumbered(text: str) -> tuple[str, int] | None:
-    found = [_NUMBERED.fullmatch(line) for line in split_lines(text)]
-    matches = [match for match in found if match]
-    if not found or len(matches) != len(found):
-        return None
-    numbers = [int(match[1]) for match in matches]
-    if any(b != a + 1 for a, b in pairwise(numbers)):
-        return None
-    return "".join(match[2] for match in matches), numbers[0]
 
 
 # --- refusals --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_HUNK = re.compile(r"^@@ -\d+(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
 _HEADER = re.compile(
     r"^(index |(old|new|deleted file|new file) mode|(dis)?similarity index|(rename|copy) (from|to) "
     r"|Binary files |GIT binary patch|--- |\+\+\+ )"

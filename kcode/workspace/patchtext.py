@@ -28,7 +28,7 @@ class FileChange:
     to: str = ""
 
 
-_HUNK = re.compile(r"@@+ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@+(.*)")
+_HUNK = re.compile(r"@@+ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@+(.*)")
 _ANCHOR = re.compile(r"@@+ ?(.*?)(?: @@+)?")
 _ENVELOPE = re.compile(r"\*\*\* (Update|Add|Create|Delete|Remove) File: *(.+?) *")
 _SEARCH = re.compile(r"<{5,9} ?SEARCH>?\s*")

@@ -53,7 +53,7 @@ class DiffFile:
         return sum(line.sign == "-" for hunk in self.hunks for line in hunk.lines)
 
 
-_HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@ ?(.*)$")
+_HUNK = re.compile(r"^@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@ ?(.*)$")
 _STARTS = {"new file mode": "added", "deleted file mode": "deleted", "rename from": "renamed"}
 
 
@@ -143,9 +143,9 @@ def unquoted(name: str) -> str:
     if not (len(name) > 1 and name.startswith('"') and name.endswith('"')):
         return name
     out = bytearray()
-    for part in re.finditer(r"\\([0-7]{3})|\\(.)|([^\\]+)", name[1:-1]):
+    for part in re.finditer(r"\\([0-3][0-7]{2})|\\(.)|([^\\]+)", name[1:-1]):
         if part[1]:
             out.append(int(part[1], 8))
         else:
-            out += (_ESCAPES.get(part[2], part[2]) if part[2] else part[3]).encode()
+            out += (_ESCAPES.get(part[2], part[2]) if part[2] else part[3]).encode("utf-8", "replace")
     return out.decode("utf-8", "replace")

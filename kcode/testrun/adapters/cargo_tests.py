@@ -46,7 +46,7 @@ class Cargo:
     signs = Signs(
         re.compile(r"^test .+ \.\.\. ok"),
         re.compile(r"^test .+ \.\.\. FAILED"),
-        re.compile(r"^running (\d+) tests?"),
+        re.compile(r"^running (\d{1,9}) tests?"),
         adds=True,
     )
 
@@ -79,7 +79,7 @@ class Nextest(Cargo):
     signs = Signs(
         re.compile(r"^\s+PASS "),
         re.compile(r"^\s+(?:FAIL|ABORT|SIG\w+|TIMEOUT) "),
-        re.compile(r"^\s+Starting (\d+) tests?"),
+        re.compile(r"^\s+Starting (\d{1,9}) tests?"),
         end=re.compile(r"^\s+Summary \["),
     )
 

@@ -26,7 +26,7 @@ class CTest:
     signs = Signs(
         re.compile(r"^ *\d+/\d+ Test +#\d+: .* Passed "),
         re.compile(r"^ *\d+/\d+ Test +#\d+: .*\*\*\*"),
-        re.compile(r"^ *\d+/(\d+) Test "),
+        re.compile(r"^ *\d+/(\d{1,9}) Test "),
     )
 
     def detect(self, folder: Path) -> str:

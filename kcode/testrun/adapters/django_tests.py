@@ -18,7 +18,7 @@ class Django:
     signs = Signs(
         re.compile(r"^test\S* .*\.\.\. ok$"),
         re.compile(r"^test\S* .*\.\.\. (?:FAIL|ERROR)$"),
-        re.compile(r"^Found (\d+) test"),
+        re.compile(r"^Found (\d{1,9}) test"),
     )
 
     def detect(self, folder: Path) -> str:

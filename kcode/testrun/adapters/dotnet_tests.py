@@ -97,7 +97,7 @@ def _cases(path: Path, folder: Path) -> Iterator[TestCase]:
 
 def _seconds(duration: str) -> float:
     """``00:00:01.2345678`` in seconds."""
-    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", duration)
+    match = re.fullmatch(r"(\d{1,9}):(\d{1,9}):(\d{1,9}(?:\.\d{1,9})?)", duration)
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else 0.0
 
 

@@ -14,7 +14,7 @@ from kcode.config.settings import Settings
 from kcode.safety.process import Finished
 from kcode.testrun.adapter import Launch, Reading, Signs, Suite, Target, Tools, has_file, text_of
 from kcode.testrun.frames import stack_of
-from kcode.testrun.report import Status, TestCase, bounded
+from kcode.testrun.report import Status, TestCase, bounded, seconds_in
 from kcode.testrun.toolversions import find_tool
 
 _STATUS: dict[str, Status] = {"pass": "passed", "fail": "failed", "skip": "skipped"}
@@ -141,7 +141,7 @@ def _events(text: str) -> tuple[dict[tuple[str, str], _Test], dict[str, _Test], 
             if action == "build-output":
                 other.append(str(event.get("Output") or "").rstrip("\n"))
         elif action in _STATUS:
-            one.status, one.seconds = _STATUS[action], float(event.get("Elapsed") or 0.0)
+            one.status, one.seconds = _STATUS[action], seconds_in(event.get("Elapsed"))
     return tests, packages, other
 
 

@@ -15,7 +15,7 @@ from kcode.config.jsontext import read_json
 from kcode.errors import EnvironmentProblem
 from kcode.testrun.adapter import Suite, Tools, path_with, text_of, upwards
 from kcode.testrun.frames import stack_of
-from kcode.testrun.report import Frame, Status, TestCase, bounded
+from kcode.testrun.report import Frame, Status, TestCase, bounded, seconds_in
 from kcode.testrun.toolversions import find_tool
 
 SUFFIXES = (".js", ".jsx", ".ts", ".tsx", ".mjs", ".cjs", ".mts", ".cts")
@@ -129,7 +129,7 @@ def _jest_case(test: Mapping[str, Any], named: str, folder: Path) -> TestCase:
     titles = [*(test.get("ancestorTitles") or []), str(test.get("title") or "")]
     name = f"{named}::{' > '.join(filter(None, map(str, titles)))}"
     status = _JEST.get(str(test.get("status")), "skipped")
-    seconds = float(test.get("duration") or 0.0) / 1000
+    seconds = seconds_in(test.get("duration")) / 1000
     if status != "failed":
         return TestCase(name, status, seconds)
     text = "\n".join(map(str, test.get("failureMessages") or []))
@@ -137,7 +137,8 @@ def _jest_case(test: Mapping[str, Any], named: str, folder: Path) -> TestCase:
 
 
 _CONSOLE = re.compile(
-    r"^ {2}console\.\w+\n(?P<said>(?: {4}.*\n|\n)+?) {6}at (?:.*\()?(?P<path>[^()\n]+):(?P<line>\d{1,9}):\d+\)?$",
+    r"^ {2}console\.\w+\n(?P<said>(?: {4}.*\n|\n)+?)"
+    r" {6}at (?:.*\()?(?P<path>[^()\n]+):(?P<line>\d{1,9}):\d+\)?$",
     re.M,
 )
 

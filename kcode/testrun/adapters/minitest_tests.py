@@ -16,7 +16,8 @@ from kcode.testrun.report import Status, TestCase, bounded
 
 # The name stands there before the test runs, the rest behind what it prints.
 _LINE = re.compile(
-    r"^(?P<class>[A-Z]\S*)#(?P<name>test_[^\n]+?) = (?P<out>.*?)(?P<s>\d+\.\d+) s = (?P<word>[.FES])$",
+    r"^(?P<class>[A-Z]\S*)#(?P<name>test_[^\n]+?) = (?P<out>.*?)"
+    r"(?P<s>\d{1,9}\.\d{1,9}) s = (?P<word>[.FES])$",
     re.M | re.S,
 )
 _OPEN = re.compile(r"^(?P<class>[A-Z]\S*)#(?P<name>test_[^\n]+?) = (?P<out>.*)", re.M | re.S)

@@ -19,7 +19,7 @@ from kcode.testrun.adapters.javascript import (
     relative,
 )
 from kcode.testrun.marked import REPORTERS, SIGNS, events
-from kcode.testrun.report import Frame, Status, TestCase, bounded
+from kcode.testrun.report import Frame, Status, TestCase, bounded, seconds_in
 
 _CONFIGS = (".mocharc.js", ".mocharc.cjs", ".mocharc.yaml", ".mocharc.yml", ".mocharc.json", ".mocharc.jsonc")
 
@@ -58,7 +58,7 @@ _STATUS: dict[str, Status] = {"passed": "passed", "skipped": "skipped"}
 def _case(event: Mapping[str, Any], printed: str, folder: Path) -> TestCase:
     path = relative(str(event.get("file") or ""), folder)
     name = f"{path}::{' > '.join(str(title) for title in event.get('titles') or () if title)}"
-    seconds = float(event.get("ms") or 0.0) / 1000
+    seconds = seconds_in(event.get("ms")) / 1000
     if status := _STATUS.get(str(event["status"])):
         return TestCase(name, status, seconds)
     text = str(event.get("stack") or event.get("message") or "")

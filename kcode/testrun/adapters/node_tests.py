@@ -21,7 +21,7 @@ from kcode.testrun.adapters.javascript import (
     with_output,
 )
 from kcode.testrun.marked import REPORTERS, SIGNS, events
-from kcode.testrun.report import Frame, TestCase
+from kcode.testrun.report import Frame, TestCase, seconds_in
 from kcode.testrun.toolversions import find_tool
 
 _SCRIPT = re.compile(r"\bnode\b.*\s--test\b")
@@ -76,13 +76,14 @@ def _cases(text: str, folder: Path) -> Iterator[TestCase]:
         if "out" in event:
             printed[file] = printed.get(file, "") + str(event["out"])
         elif "does not match pattern" in str(event.get("why")):
-            left_out.add((file, *event.get("parents", ())))
+            left_out.add((file, *map(str, event.get("parents") or ())))
         elif "status" in event:
-            left_out -= {(file, *event["parents"])} if not event["suite"] else set()
-            ended.append({**event, "file": file})
+            parents = [str(each) for each in event.get("parents") or ()]
+            left_out -= {(file, *parents)} if not event.get("suite") else set()
+            ended.append({**event, "file": file, "parents": parents, "name": str(event.get("name"))})
     cases: dict[str, list[TestCase]] = {}
     for event in ended:
-        if (event["file"], *event.get("parents", ()), event["name"]) in left_out:
+        if (event["file"], *event["parents"], event["name"]) in left_out:
             continue  # Node runs the hooks of suites too whose tests it leaves out
         if case := _case(event, printed.get(event["file"], ""), folder):
             cases.setdefault(event["file"], []).append(case)
@@ -97,12 +98,12 @@ def _case(event: Mapping[str, Any], printed: str, folder: Path) -> TestCase | No
     failed, kind = event.get("status") == "failed", str(event.get("kind") or "")
     if kind in _FOLLOWS or (event.get("suite") and not failed):
         return None
-    path, seconds = event["file"], float(event.get("ms") or 0.0) / 1000
-    if relative(str(event["name"]), folder) == path:  # the file itself: it did not load, or its process ended
+    path, seconds = event["file"], seconds_in(event.get("ms")) / 1000
+    if relative(event["name"], folder) == path:  # the file itself: it did not load, or its process ended
         said = printed.strip() or str(event.get("message") or "")
         case = failure_case(path, "error", _reason(said), folder, seconds)
         return replace(case, frames=case.frames or (Frame(path, 1),)) if failed else None
-    id_ = f"{path}::{' > '.join([*event.get('parents', ()), str(event['name'])])}"
+    id_ = f"{path}::{' > '.join([*event['parents'], event['name']])}"
     if not failed:
         return TestCase(id_, "passed" if event.get("status") == "passed" else "skipped", seconds)
     message = str(event.get("message") or kind)

@@ -22,7 +22,7 @@ class PhpUnit:
     signs = Signs(
         re.compile(r"^##teamcity\[testFinished "),
         re.compile(r"^##teamcity\[testFailed "),
-        re.compile(r"^##teamcity\[testCount count='(\d+)'"),
+        re.compile(r"^##teamcity\[testCount count='(\d{1,9})'"),
         hidden=re.compile(r"^##teamcity\[(?:testStarted name='([^']*)')?"),
         both=True,
     )

@@ -16,7 +16,7 @@ from kcode.testrun.adapters.ruby import ruby_tools
 from kcode.testrun.frames import stack_of
 from kcode.testrun.junit import values_of
 from kcode.testrun.marked import REPORTERS, SIGNS, events
-from kcode.testrun.report import Frame, Status, TestCase, bounded
+from kcode.testrun.report import Frame, Status, TestCase, bounded, seconds_in
 
 _STATUS: dict[str, Status] = {"passed": "passed", "failed": "failed", "pending": "skipped"}
 
@@ -97,7 +97,7 @@ def _begun(text: str) -> list[TestCase]:
         if "begin" in event:
             running = str(event["begin"])
         elif status := _STATUS.get(str(event.get("status")), "skipped" if "status" in event else None):
-            cases.append(TestCase(_id(str(event.get("id"))), status, float(event.get("seconds") or 0.0)))
+            cases.append(TestCase(_id(str(event.get("id"))), status, seconds_in(event.get("seconds"))))
             running = ""
     if running:
         cases.append(TestCase(_id(running), "error", message="the run ended in this example"))
@@ -129,7 +129,7 @@ def _case(example: Mapping[str, Any], folder: Path) -> TestCase:
     return TestCase(
         id=name,
         status=_STATUS.get(str(example.get("status")), "skipped"),
-        seconds=float(example.get("run_time") or 0.0),
+        seconds=seconds_in(example.get("run_time")),
         message=bounded(f"{kind}: {first}" if error else "", 300),
         assertion=bounded(f"{title}\n{said}" if error else "", 2_000),
         expected=expected,
