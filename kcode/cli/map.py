@@ -111,7 +111,7 @@ def _rows(index: sqlite3.Connection, root: Path, symbol: str, uses: str) -> list
         found = [place for place in asking.find_symbol(index, symbol, 200) if not hidden(place.path)]
         rows = [(p.path, p.definition.line, p.definition.kind, p.definition.signature) for p in found]
     else:
-        lines, _total = asking.references(index, root, uses, 10_000)
+        lines = asking.references(index, root, uses, 10_000).shown
         rows = [
             (use.path, use.line, "definition" if use.defines else "use", use.text)
             for use in lines

@@ -22,6 +22,7 @@ from kcode.codemap.tags import LARGEST, OUTER, Definition, Tags, nested, tags_of
 from kcode.workspace import apart
 
 READ_FILES = 2_000  # files that are looked into for the uses of one name
+COUNTED_FILES = 100  # those of them in which uses are counted that are not shown
 LINE = 200  # characters of a line that is shown
 PER_FILE = 12  # definitions that the map shows of one file
 MISSES = 40  # files that do not fit, before the map is full
@@ -36,6 +37,15 @@ class Use:
     line: int
     text: str
     defines: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Uses:
+    """``total``: lines in the files that were looked into; ``unread``: other files that use the name too."""
+
+    shown: list[Use]
+    total: int
+    unread: int
 
 
 def find_symbol(connection: sqlite3.Connection, name: str, limit: int = 50) -> list[Place]:
@@ -85,27 +95,31 @@ def _similar(connection: sqlite3.Connection, name: str) -> list[str]:
     return best[:SIMILAR]
 
 
-def references(
-    connection: sqlite3.Connection, root: Path, name: str, limit: int = 100
-) -> tuple[list[Use], int]:
-    """The lines on which ``name`` is used, in files by rank; and how many there are in all.
+def references(connection: sqlite3.Connection, root: Path, name: str, limit: int = 100) -> Uses:
+    """The lines on which ``name`` is used, in files by rank.
 
-    Files that changed since the index was made are read as they are now.
+    Files that changed since the index was made are read as they are now. Once there is enough to show, a few
+    more are counted, and of the rest the index says how many they are.
     """
     _, inner = _split(name)
     word = re.compile(rf"(?<![\w$]){re.escape(inner)}(?![\w$])")
     defined = _defined(connection, inner)
     lines = {(place.path, place.definition.line) for place in defined}
     using = in_order(ranking(connection), store.users_of(connection, inner))
-    paths = dict.fromkeys([*using, *(place.path for place in defined)])
+    paths = list(dict.fromkeys([*using, *(place.path for place in defined)]))
     shown: list[Use] = []
-    total = 0
-    for path in list(paths)[:READ_FILES]:
+    total = read = counted = 0
+    for path in paths[:READ_FILES]:
+        if len(shown) == limit:
+            if counted == COUNTED_FILES:
+                break
+            counted += 1
+        read += 1
         for line, text in _lines_with(root / path, inner, word):
             total += 1
             if len(shown) < limit:
                 shown.append(Use(path, line, text, (path, line) in lines))
-    return shown, total
+    return Uses(shown, total, len(paths) - read)
 
 
 def outline(root: Path, path: str) -> list[tuple[int, Definition]] | None:

@@ -80,17 +80,24 @@ class References(Tool[ReferencesArguments]):
 
     async def run(self, args: ReferencesArguments, context: ToolContext) -> ToolOutcome:
         limit = args.max_results or 100
-        (uses, total), note = await _ask(context, lambda map_: _uses(map_, args.name, limit))
+        found, note = await _ask(context, lambda map_: _uses(map_, args.name, limit))
         hidden = hidden_from_models(context.workspace)
-        visible = [use for use in uses if not hidden(use.path)]
+        visible = [use for use in found.shown if not hidden(use.path)]
         lines = [
             f"{use.path}:{use.line}:{' [definition]' if use.defines else ''} {use.text}" for use in visible
         ]
         if not lines:
             lines = [f"no use of {args.name!r} is known; grep finds it in strings, comments and other files"]
-        if total > len(uses):
-            note = f"the first {len(uses)} of {total}{'; ' if note else ''}{note}"
-        brief = f"{plural(total, 'line')} in {plural(len({use.path for use in uses}), 'file')}"
+        if found.unread:
+            some = f"the first {len(found.shown)} of more than {found.total:,}"
+            note = f"{some}: {plural(found.unread, 'more file')} may use it{'; ' if note else ''}{note}"
+            brief = f"more than {plural(found.total, 'line')}"
+        else:
+            brief = (
+                f"{plural(found.total, 'line')} in {plural(len({each.path for each in found.shown}), 'file')}"
+            )
+            if found.total > len(found.shown):
+                note = f"the first {len(found.shown)} of {found.total:,}{'; ' if note else ''}{note}"
         return ToolOutcome(_with_note(bounded("\n".join(lines)), note), brief, payload=tuple(visible))
 
 
@@ -176,9 +183,9 @@ def _find(map_: CodeMap, name: str, limit: int) -> list[Place]:
         return asking.find_symbol(index, name, limit) if index else []
 
 
-def _uses(map_: CodeMap, name: str, limit: int) -> tuple[list[asking.Use], int]:
+def _uses(map_: CodeMap, name: str, limit: int) -> asking.Uses:
     with map_.reading() as index:
-        return asking.references(index, map_.root, name, limit) if index else ([], 0)
+        return asking.references(index, map_.root, name, limit) if index else asking.Uses([], 0, 0)
 
 
 def _draw(map_: CodeMap, budget: int, focus: tuple[str, ...], workspace: Workspace) -> str:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from kcode.codemap import store
+from kcode.codemap import asking, store
 from kcode.codemap.service import CodeMap
 from kcode.tools import mapping
 from kcode.tools.base import ToolOutcome, ToolRefused
@@ -48,6 +49,21 @@ def test_uses_are_lines_with_the_definition_marked(ask: Ask) -> None:
     assert "web/view.ts:2:" in found.text
     assert "notes.txt" not in found.text
     assert ask("references", name="Cart", max_results=1).text.endswith("[the first 1 of 3]")
+
+
+def test_of_many_files_that_use_a_name_not_all_are_read(
+    ask: Ask, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "COUNTED_FILES", 2)
+    for number in range(9):
+        (bench.root / f"shop/use{number}.py").write_text("from shop.tax import add_tax\nadd_tax(1, 2)\n")
+    found = ask("references", name="add_tax", max_results=2)
+    assert len(found.payload) == 2
+    assert re.search(r"\[the first 2 of more than \d: [5-9] more files may use it\]$", found.text)
+    assert found.brief.startswith("more than ")
+    every = ask("references", name="add_tax", max_results=500)
+    assert sum(use.path.startswith("shop/use") for use in every.payload) == 18
+    assert "first" not in every.text
 
 
 def test_an_outline_is_of_the_file_as_it_is_now(ask: Ask, bench: Bench) -> None:
