@@ -1,4 +1,5 @@
-"""What git runs or obeys, put back where a confined command changed it.
+"""What git runs or obeys, put back where a confined command changed it: in the workspace's repository, its
+submodules and worktrees, and in repositories near the top of it.
 
 Bubblewrap and Seatbelt keep it from being written; Landlock cannot, and none can guard a repository that is
 only made by the command. What is harmless (a branch's upstream, a remote's fetch line) stays.
@@ -10,7 +11,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,15 @@ from typing import ClassVar
 
 ASIDE = ".kcode-put-aside"  # git runs and reads nothing of that name
 _CONFIGS = ("config", "config.worktree")
+_SHARED = "commondir"  # where a repository's config and hooks are, if not in itself
+_DEEP, _MANY = 3, 300  # folders looked through for repositories, before and after each command
+_PASSED_OVER = frozenset(
+    ("node_modules", "venv", ".venv", "target", "__pycache__", "site-packages", "vendor")
+)
 _LARGEST = 1_000_000  # bytes; git's own are a few hundred
+_CLONED_FROM = re.compile(
+    r"remote\.[\w-]+\.url: url = (?:(?:https?|ssh|git|file)://|[\w.-]+@[\w.-]+:|\.*/)\S*"
+)
 _SECTION = re.compile(r"^\s*\[\s*([\w.-]+)(?:\s+\"((?:[^\"\\]|\\.)*)\"|\.[\w.-]+)?\s*\]")
 _SETTING = re.compile(r"^\s*(?:\[[^\]]*\]\s*)?([A-Za-z][\w-]*)\s*(?:=|$)")
 _RUNS = re.compile(
@@ -67,7 +76,7 @@ class Guard:
             for root, known in self._before.items():
                 for path in sorted({*known, *_files(root)}):
                     before, now = known.get(path, _Kept(None)), _kept(path)
-                    if before == now or not _worth_undoing(path, before, now):
+                    if before == now or not _worth_undoing(path, before, now, root):
                         continue
                     with suppress(OSError):
                         _write(path, before)
@@ -78,18 +87,50 @@ class Guard:
 
 
 def _files(root: Path) -> list[Path]:
-    git = root / ".git"
-    if git.is_symlink() or not git.is_dir():
-        return []
-    found = [git / name for name in _CONFIGS]
-    with suppress(OSError):
-        found += [each for each in (git / "hooks").iterdir() if not each.name.endswith((".sample", ASIDE))]
+    """What is looked at: the ``.git`` of every repository here, and in it what git runs or obeys."""
+    found = []
+    for git in _repositories(root):
+        if git.name == ".git":
+            found.append(git)
+        if git.is_symlink() or not git.is_dir():
+            continue
+        found += [git / name for name in (*_CONFIGS, _SHARED)]
+        with suppress(OSError):
+            found += [
+                each for each in (git / "hooks").iterdir() if not each.name.endswith((".sample", ASIDE))
+            ]
     return [path for path in found if os.path.lexists(path)]
+
+
+def _repositories(root: Path) -> Iterator[Path]:
+    """The ``.git`` here and in folders below, and the data of submodules and worktrees."""
+    yield root / ".git"
+    yield from (root / ".git" / "worktrees").glob("*")
+    modules = root / ".git" / "modules"
+    for head in (*modules.glob("*/HEAD"), *modules.glob("*/*/HEAD"), *modules.glob("*/modules/*/HEAD")):
+        yield head.parent
+    waiting, seen = [(root, 0)], 0
+    while waiting and seen < _MANY:
+        folder, depth = waiting.pop(0)
+        seen += 1
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name == ".git" and depth:
+                    yield Path(entry.path)
+                elif depth < _DEEP and _may_hold_one(entry):
+                    waiting.append((Path(entry.path), depth + 1))
+
+
+def _may_hold_one(entry: os.DirEntry[str]) -> bool:
+    plain = entry.name[0] != "." and entry.name not in _PASSED_OVER
+    return plain and entry.is_dir(follow_symlinks=False)
 
 
 def _kept(path: Path) -> _Kept:
     try:
         found = path.lstat()
+        if stat.S_ISDIR(found.st_mode):
+            return _Kept(str(found.st_ino).encode(), stat.S_IFDIR)
         if stat.S_ISLNK(found.st_mode):
             return _Kept(str(path.readlink()).encode("utf-8", "surrogateescape"), stat.S_IFLNK)
         if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
@@ -99,14 +140,32 @@ def _kept(path: Path) -> _Kept:
         return _Kept(None)
 
 
-def _worth_undoing(path: Path, before: _Kept, now: _Kept) -> bool:
-    if path.name not in _CONFIGS or path.parent.name == "hooks":
-        return now.content is not None  # one that was removed runs nothing
+def _worth_undoing(path: Path, before: _Kept, now: _Kept, root: Path) -> bool:
     if now.content is None:
-        return False
-    if not stat.S_ISREG(now.mode):
+        return path.name == ".git" and stat.S_ISDIR(before.mode)  # the repository was moved away
+    if path.name == ".git":
+        return not (stat.S_ISDIR(now.mode) or _leads_into_a_repository(path, now))
+    if path.name == _SHARED and path.parent.parent.name == "worktrees":
+        return now.content.strip() != b"../.."  # as git writes it
+    if path.name not in _CONFIGS or path.parent.name == "hooks" or not stat.S_ISREG(now.mode):
         return True
-    return bool(_powers(now.content) - _powers(before.content or b""))
+    powers = _powers(now.content) - _powers(before.content or b"")
+    if before.content is None and path.parent != root / ".git":  # a clone says where it comes from
+        powers = {power for power in powers if not _CLONED_FROM.fullmatch(power)}
+    return bool(powers)
+
+
+def _leads_into_a_repository(path: Path, now: _Kept) -> bool:
+    """Whether a file ``.git`` is that of a worktree or a submodule: what it leads to is looked at too."""
+    said = re.fullmatch(rb"gitdir: (.+?)\n?", now.content or b"")
+    if not said or not stat.S_ISREG(now.mode):
+        return False
+    named = Path(os.path.normpath(path.parent / os.fsdecode(said[1])))
+    return any(
+        above.name in ("modules", "worktrees") and above.parent.name == ".git" and above.parent.is_dir()
+        and not above.parent.is_symlink()
+        for above in named.parents
+    )  # fmt: skip
 
 
 def _powers(config: bytes) -> set[str]:
@@ -131,9 +190,14 @@ def _is_plain(name: str, line: str) -> bool:
 def _write(path: Path, kept: _Kept) -> None:
     try:  # a person may have made it, in another window
         path.replace(path.with_name(path.name + ASIDE))
+    except FileNotFoundError:
+        pass
     except OSError:
         path.unlink(missing_ok=True)
     if kept.content is None:
+        return
+    if stat.S_ISDIR(kept.mode):
+        _brought_back(path, int(kept.content))
         return
     if stat.S_ISLNK(kept.mode):
         path.symlink_to(kept.content.decode("utf-8", "surrogateescape"))
@@ -142,3 +206,11 @@ def _write(path: Path, kept: _Kept) -> None:
     with os.fdopen(handle, "wb") as stream:
         stream.write(kept.content)
         os.fchmod(handle, stat.S_IMODE(kept.mode))
+
+
+def _brought_back(path: Path, inode: int) -> None:
+    """A repository's folder that was moved within its folder is where it was."""
+    for each in path.parent.iterdir():
+        if each.lstat().st_ino == inode and each.is_dir() and not each.is_symlink():
+            each.rename(path)
+            return

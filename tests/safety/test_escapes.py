@@ -435,6 +435,12 @@ def test_sockets_of_the_project_itself_work(confined: str, place: Place) -> None
         "printf '[core] fsmonitor = touch %s/owned;\\n' $1 >> .git/config",
         "printf '[core]\\nfsmoni\\\\\\ntor = touch %s/owned;\\n' $1 >> .git/config;"
         " printf '[core]\\n fsmonitor = \\\\\\n touch %s/owned;\\n' $1 >> .git/config",
+        "mv .git real; cp -r real evil; printf '[core]\\nfsmonitor=touch %s/owned;\\n' $1 >> evil/config;"
+        " echo 'gitdir: evil' > .git",
+        "mv .git real; cp -r real evil; printf '[core]\\nfsmonitor=touch %s/owned;\\n' $1 >> evil/config;"
+        " ln -s evil .git",
+        "cp -r .git evil; printf '[core]\\nfsmonitor=touch %s/owned;\\n' $1 >> evil/config;"
+        " echo ../evil > .git/commondir",
         "git worktree list; git config extensions.worktreeConfig true;"
         " printf '[core]\\nfsmonitor=touch %s/owned;\\n' $1 > .git/config.worktree",
     ],
@@ -449,6 +455,44 @@ def test_git_outside_runs_nothing_that_was_planted(confined: str, place: Place, 
     for words in (["status"], ["diff"], ["checkout", "-q", "-f"], ["stash", "list"]):
         git(inside, *words)
     assert untouched(place)
+
+
+@pytest.mark.parametrize(
+    ("begin", "script", "where"),
+    [
+        ("git init -q a/b", "git -C a/b config core.fsmonitor \"touch $1/owned;\"", "a/b"),
+        ("true", "git init -q a/b; git -C a/b config core.fsmonitor \"touch $1/owned;\"", "a/b"),
+        ("git init -q sub && git -C sub -c user.name=a -c user.email=a@b.test commit -q --allow-empty -m x"
+         " && git -c protocol.file.allow=always submodule --quiet add ./sub inner",
+         "printf '[core]\\nfsmonitor=touch %s/owned;\\n' $1 >> .git/modules/inner/config", "inner"),
+        ("git worktree add -q tree", "mkdir .git/worktrees/tree/hooks; git config extensions.worktreeConfig true;"
+         " printf '[core]\\nfsmonitor=touch %s/owned;\\n' $1 > .git/worktrees/tree/config.worktree", "tree"),
+        ("git worktree add -q tree", "cp -r .git evil; printf '[core]\\nfsmonitor=touch %s/owned;\\n' $1"
+         " >> evil/config; echo \"gitdir: $PWD/evil\" > tree/.git", "tree"),
+    ],
+)  # fmt: skip
+def test_repositories_in_the_repository_run_nothing_either(
+    confined: str, place: Place, begin: str, script: str, where: str
+) -> None:
+    inside, _ = place
+    git(inside, "init", "-q")
+    git(inside, "-c", "user.name=a", "-c", "user.email=a@b.test", "commit", "-q", "--allow-empty", "-m", "x")
+    made = run_sync(["sh", "-c", begin], cwd=inside, timeout_s=20, merge_stderr=True)
+    assert made.code == 0, made.stdout
+    sh(place, script)
+    for words in (["status"], ["diff"], ["stash", "list"]):
+        git(inside / where, *words)
+    assert untouched(place)
+
+
+def test_a_clone_and_a_worktree_that_a_command_makes_work_afterwards(confined: str, place: Place) -> None:
+    inside, _ = place
+    git(inside, "init", "-q")
+    git(inside, "-c", "user.name=a", "-c", "user.email=a@b.test", "commit", "-q", "--allow-empty", "-m", "x")
+    done = sh(place, "git clone -q . a/clone && git worktree add -q a/tree")
+    assert "put back" not in done.stdout
+    assert git(inside / "a/clone", "remote") == "origin\n"
+    assert "nothing to commit" in git(inside / "a/tree", "status")
 
 
 def test_a_repository_that_a_command_makes_is_no_trap(confined: str, place: Place) -> None:
