@@ -206,7 +206,12 @@ class FileDialogue:
             wish = await desk.line(_("what should it be like?")) or wish
 
     async def _without_asking(self, number: int, hunk: ConflictHunk) -> HunkOutcome:
+        from kcode.agent.narrow import is_narrow
+
         try:
+            if is_narrow(await self.opened()):
+                why = _("the embedded model is too small to decide it alone")
+                return HunkOutcome.of(self.conflict, hunk, "", why)
             made = await self._proposal(number, "")
         except NotAchieved as error:
             return HunkOutcome.of(self.conflict, hunk, "", error.message)

@@ -38,12 +38,14 @@ class Wanted:
 
 @dataclass(slots=True)
 class Outcome:
-    """``tests`` is a line about the run, ``""`` for none; ``tests_ok`` None where nothing was learned."""
+    """``tests`` is a line about the run, ``""`` for none; ``tests_ok`` None where nothing was learned.
+    ``failed_before`` are failing tests that failed on a side of the merge already: they do not count."""
 
     operation: str = ""
     files: list[FileOutcome] = field(default_factory=list)
     tests: str = ""
     tests_ok: bool | None = None
+    failed_before: list[str] = field(default_factory=list)
     continued: bool = False
     dry_run: bool = False
 
@@ -60,6 +62,7 @@ class Outcome:
             "files": [each.as_json() for each in self.files],
             "tests": self.tests,
             "tests_ok": self.tests_ok,
+            "failed_before": self.failed_before,
             "left": self.left,
             "continued": self.continued,
         }
@@ -174,19 +177,28 @@ class _Round:
         self, whole: Sequence[Settled], outcome: Outcome, checkpoints: Sequence[str]
     ) -> bool:
         """Whether the tests, or the person, let the resolved files into the index."""
-        from kcode.workspace.conflicts import conflicts
+        from kcode.workspace.conflicts import conflicts, resolved_earlier
 
         if not self.wanted.tests:
             return True
         open_ = {each.path for each in conflicts(self.workspace)} - {each.path for each in whole}
         if open_:
             outcome.tests = "not run: other files are still in conflict"
-            self.desk.say(_("the tests are not run while other files are in conflict"), "yellow")
+            self.desk.say(
+                _(
+                    "other files are still in conflict: the tests of all of them are run when the "
+                    "last one is resolved"
+                ),
+                "yellow",
+            )
             return True
-        report = await self._tested([each.path for each in whole], outcome)
+        earlier = resolved_earlier(self.workspace.root)
+        paths = list(dict.fromkeys([*(each.path for each in whole), *earlier]))
+        report = await self._tested(paths, outcome)
         if report is None or outcome.tests_ok is None or outcome.tests_ok:
             return True
-        for case in report.failing[:_FAILURES]:
+        new = [case for case in report.failing if case.id not in outcome.failed_before]
+        for case in new[:_FAILURES]:
             self.desk.say(f"  {figures.one_line(case.id)}: {figures.one_line(case.message, 160)}", "red")
         if self.wanted.yes:
             self._take_back(checkpoints, outcome)
@@ -216,9 +228,25 @@ class _Round:
             return None
         outcome.tests = headline(report)
         outcome.tests_ok = None if report.cannot_run else report.ok
-        style = "yellow" if outcome.tests_ok is None else "green" if report.ok else "red"
+        if report.failing:
+            await self._compared(report, found.targets, outcome)
+        style = "yellow" if outcome.tests_ok is None else "green" if outcome.tests_ok else "red"
         self.desk.say(_("tests: {words}").format(words=from_below(clean(outcome.tests))), style)
         return report
+
+    async def _compared(self, report: TestReport, targets: Sequence[str], outcome: Outcome) -> None:
+        """Tests that failed on a side already are no reason against the resolution."""
+        from kcode.repair.sides import failed_before
+
+        root, theirs = self.workspace.root, self.found.theirs
+        work = failed_before(root, self.settings, report, targets, theirs)
+        before = await self.desk.during(_("looking whether they failed before…"), work) or frozenset()
+        outcome.failed_before = [case.id for case in report.failing if case.id in before]
+        for name in outcome.failed_before[:_FAILURES]:
+            self.desk.say(_("  {test} failed before, too").format(test=figures.one_line(name)), "dim")
+        only = len(outcome.failed_before) == len(report.failing) == report.failed + report.errors
+        if only and not report.timed_out:
+            outcome.tests_ok = True
 
     def _take_back(self, checkpoints: Sequence[str], outcome: Outcome) -> None:
         for identity in reversed(checkpoints):

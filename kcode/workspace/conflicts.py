@@ -138,6 +138,13 @@ def mark(root: Path, settled: Sequence[Settled]) -> None:
         _git(root, "add", "--", *map(_literal, there))
 
 
+def resolved_earlier(root: Path) -> list[str]:
+    """Paths whose conflict was resolved and added since the operation began, as the index remembers them."""
+    raw = _git(root, "ls-files", "--resolve-undo", "--full-name", "-z", "--", ":/")
+    names = (os.fsdecode(row.partition(b"\t")[2]) for row in raw.split(b"\0") if row)
+    return list(dict.fromkeys(names))
+
+
 def submodule_order(root: Path, conflict: Conflict) -> int:
     """Which side of a submodule contains the other: :data:`OURS`, :data:`THEIRS`, or 0 where neither does or
     it is not checked out."""

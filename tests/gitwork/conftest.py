@@ -77,7 +77,7 @@ class Project:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
-            timeout=120,
+            timeout=240,  # of a machine that many share
             check=False,
         )
 

@@ -302,7 +302,7 @@ def test_one_path_of_several_is_resolved(project: Project, k2sim: Sim) -> None:
     done = project.kcode(k2sim([proposed("two and three\n")]), "resolve", "--yes", "sub")
     assert done.returncode == 0, done.stderr
     assert status(project) == "UU b.txt\nM  sub/a.txt"
-    assert "the tests are not run while other files are in conflict" in done.stderr
+    assert "the tests of all of them are run when the last one is resolved" in done.stderr
     wrong = project.kcode(k2sim([]), "resolve", "--yes", "shop.py")
     assert wrong.returncode == ExitCode.USAGE
     assert "shop.py has no conflict" in wrong.stderr
@@ -385,3 +385,124 @@ def test_what_is_left_and_why_is_told_in_the_users_language(project: Project, k2
     done = project.kcode(k2sim([bad, bad]), "resolve", "--dry-run", env={"KCODE_UI__LANGUAGE": "zh"})
     assert "shop.py: 双方改了相同的行" in done.stderr
     assert "未解决：其中留有冲突标记" in done.stderr
+
+
+def test_a_test_that_failed_before_the_merge_is_not_held_against_it(project: Project, k2sim: Sim) -> None:
+    bad = "from shop import name\n\n\ndef test_name():\n    assert name() == 'market'\n"
+    put(project, "test_shop.py", TEST, "A test")
+    put(project, "test_name.py", bad, "A test that fails")
+    shop(project)
+    data = answer(project, k2sim([proposed()]), "--yes")
+    assert data["failed_before"] == ["test_name.py::test_name"]
+    assert (data["tests_ok"], data["left"], data["exit_code"]) == (True, [], 0)
+    assert status(project) == "M  shop.py"
+
+
+def test_a_new_failure_beside_an_old_one_brings_the_conflict_back(project: Project, k2sim: Sim) -> None:
+    bad = "from shop import name\n\n\ndef test_name():\n    assert name() == 'market'\n"
+    put(project, "test_shop.py", TEST, "A test")
+    put(project, "test_name.py", bad, "A test that fails")
+    shop(project)
+    data = answer(project, k2sim([proposed("    return 0\n")]), "--yes")
+    assert data["failed_before"] == ["test_name.py::test_name"]
+    assert (data["tests_ok"], data["left"]) == (False, ["shop.py"])
+    assert status(project) == "UU shop.py"
+
+
+def test_the_last_resolution_runs_the_tests_of_all_of_them(project: Project, k2sim: Sim) -> None:
+    put(project, "test_shop.py", TEST, "A test")
+    put(project, "names.py", "a = 1\n", "names")
+    project.git("switch", "-qc", "feature")
+    put(project, "shop.py", THEIRS, "Add the tax")
+    put(project, "names.py", "a = 2\n", "names there")
+    project.git("switch", "-q", "main")
+    put(project, "shop.py", OURS, "Round")
+    put(project, "names.py", "a = 3\n", "names here")
+    merge(project)
+    sim = k2sim([proposed("    return 0\n"), proposed("a = 3\n")])
+    first = answer(project, sim, "--yes", "shop.py")
+    assert (first["tests"], first["tests_ok"]) == ("not run: other files are still in conflict", None)
+    assert status(project).splitlines() == ["UU names.py", "M  shop.py"]
+    last = answer(project, sim, "--yes")
+    assert last["tests_ok"] is False
+    assert "1 failed" in last["tests"]
+    assert status(project).splitlines() == ["UU names.py", "M  shop.py"]
+
+
+def two_sides(project: Project, *names: str) -> None:
+    """``main`` and ``feature`` changed each file's only line; ``main`` is checked out."""
+    for name in names:
+        put(project, name, "x = 0\n", f"{name} as it was")
+    project.git("switch", "-qc", "feature")
+    for name in names:
+        put(project, name, "x = 2\n", f"{name} there")
+    project.git("switch", "-q", "main")
+    for name in names:
+        put(project, name, "x = 1\n", f"{name} here")
+
+
+def test_a_patch_of_git_am_is_resolved_and_goes_on(project: Project, k2sim: Sim) -> None:
+    two_sides(project, "a.py", "b.py")
+    patches = project.git("format-patch", "-q", "-2", "feature", "--stdout")
+    (project.root.parent / "mail").write_text(patches + "\n")
+    project.git("am", "-q", "--3way", str(project.root.parent / "mail"), check=False)
+    sim = k2sim([proposed("x = 12\n"), proposed("x = 21\n")])
+    done = project.kcode(sim, "resolve", "--yes", "--continue", "--no-tests")
+    assert done.returncode == 0, done.stderr
+    assert "am: 1 file in conflict" in done.stderr
+    assert project.git("log", "--format=%s", "-2").splitlines() == ["b.py there", "a.py there"]
+    assert (project.root / "a.py").read_text() + (project.root / "b.py").read_text() == "x = 12\nx = 21\n"
+    assert not (project.root / ".git" / "rebase-apply").exists()
+
+
+def test_an_octopus_that_stopped_is_resolved_as_any_merge(project: Project, k2sim: Sim) -> None:
+    two_sides(project, "a.py")
+    project.git("switch", "-qc", "third", "main~1")
+    put(project, "b.py", "y = 1\n", "another file")
+    project.git("switch", "-q", "main")
+    project.git("merge", "-q", "third", "feature", check=False)
+    assert project.git("ls-files", "--unmerged")
+    data = answer(project, k2sim([proposed("x = 12\n")]), "--yes", "--no-tests")
+    assert (data["operation"], data["left"]) == ("merge", [])
+    assert status(project).splitlines() == ["M  a.py", "A  b.py"]
+
+
+def test_links_that_lead_elsewhere_on_both_sides_wait_for_a_person(project: Project, k2sim: Sim) -> None:
+    def link(target: str, message: str) -> None:
+        (project.root / "link").unlink(missing_ok=True)
+        (project.root / "link").symlink_to(target)
+        project.git("add", "link")
+        project.git("commit", "-qm", message)
+
+    link("shop.py", "A link")
+    project.git("switch", "-qc", "feature")
+    link("there.py", "there")
+    project.git("switch", "-q", "main")
+    link("here.py", "here")
+    merge(project)
+    (file,) = answer(project, k2sim([]), "--yes")["files"]
+    assert (file["kind"], file["state"]) == ("link", "left")
+    assert "only a person can choose" in file["why"]
+    assert (project.root / "link").readlink().name == "here.py"
+
+
+def test_a_repository_of_sha256(k2sim: Sim, tmp_path: Any) -> None:
+    project = Project(tmp_path / "sha256")
+    project.root.mkdir()
+    project.git("init", "-q", "--object-format=sha256")
+    two_sides(project, "a.py")
+    merge(project)
+    data = answer(project, k2sim([proposed("x = 12\n")]), "--yes", "--no-tests")
+    assert data["left"] == []
+    assert status(project) == "M  a.py"
+    assert len(project.git("rev-parse", "HEAD")) == 64
+
+
+def test_the_embedded_model_decides_nothing_alone(project: Project, k2sim: Sim, tmp_path: Any) -> None:
+    shop(project)
+    weights = tmp_path / "tiny.gguf"
+    weights.write_bytes(b"GGUF" + bytes(64))
+    more = {"KCODE_PROVIDER": "embedded", "KCODE_EMBEDDED__MODEL": str(weights), "KCODE_MODEL": ""}
+    done = project.kcode(k2sim([]), "resolve", "--yes", env=more)
+    assert done.returncode != 0
+    assert status(project) == "UU shop.py"
