@@ -63,9 +63,10 @@ class _Stage:
 _STAGES = (
     _Stage("a line replaced", 1, 0.0, _LINE_TOKENS, ("\n",), "line", end=_NEAR),
     _Stage("a statement replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "statement", end=_NEAR // 4),
+    _Stage("two lines replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "pair", end=_NEAR // 4),
     _Stage("a line added", 1, 0.0, _LINE_TOKENS, ("\n",), "insertion", end=_NEAR),
     _Stage("the likeliest lines replaced, sampled", 7, _CREATIVE, _LINE_TOKENS, ("\n",), "front"),
-    _Stage("two lines replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "pair", end=_NEAR // 2),
+    _Stage("two lines replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "pair", start=_NEAR // 4),
     _Stage("a line replaced", 1, 0.0, _LINE_TOKENS, ("\n",), "line", start=_NEAR),
     _Stage("a statement replaced", 1, 0.0, _BLOCK_TOKENS, ("\n\n",), "statement", start=_NEAR // 4),
     _Stage("a line added", 1, 0.0, _LINE_TOKENS, ("\n",), "insertion", start=_NEAR),
@@ -76,7 +77,7 @@ _STAGES = (
 )
 
 
-_FIRST_STAGES = 3  # the ones with one proposal for each of the most suspicious places
+_FIRST_STAGES = 4  # the ones with one proposal for each of the most suspicious places
 
 _Place = tuple[Source, Scope, Hole]
 

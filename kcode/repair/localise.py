@@ -21,6 +21,7 @@ _FRAME_BONUS = 0.3  # the innermost line of the repository in an exception
 _FUNCTION_BONUS = 0.1  # any other line of the function that it lies in
 _IMPORT_SCORE = 0.05  # lines that ran while the module was imported, before any test
 _DEFAULT_FACTOR = 0.5
+_BESIDE_FACTOR = 0.5  # a function that ran at import, beside those of its class that failing tests run
 _HELPER_FACTOR = 0.5  # code next to the tests is less likely to be what they test
 _TEST_FOLDERS = frozenset({"test", "tests", "testing"})
 _STUB = 5.0
@@ -132,13 +133,24 @@ def _sources(root: Path, paths: set[str], read: Reader) -> dict[str, Source]:
 def _add_imported(
     scores: dict[tuple[str, int], float], imported: Mapping[str, Sequence[int]], sources: Mapping[str, Source]
 ) -> None:
-    """Constants and tables of the module ran before any test: they are suspected last."""
+    """Constants and tables of the module ran before any test: they are suspected last. So is a function that
+    ran then, unless failing tests run others of its class."""
+    of_class: dict[tuple[str, str], float] = defaultdict(float)
+    for (path, line), score in scores.items():
+        owner = sources[path].scope_at(line).owner if path in sources else ""
+        if owner:
+            of_class[path, owner] = max(of_class[path, owner], score)
     for path, numbers in imported.items():
         source = sources.get(path)
         if source is None:
             continue
         for number in numbers:
-            in_module = not source.scope_at(number).name
+            scope = source.scope_at(number)
+            if scope.name and scope.body <= number:
+                beside = _BESIDE_FACTOR * of_class.get((path, scope.owner), 0.0)
+                scores.setdefault((path, number), max(_IMPORT_SCORE, beside))
+                continue
+            in_module = not scope.name
             text = source.lines[number - 1].lstrip() if number <= len(source.lines) else ""
             if in_module and not text.startswith(("import ", "from ", "def ", "class ", "async def ", "@")):
                 scores.setdefault((path, number), _IMPORT_SCORE)
