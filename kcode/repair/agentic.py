@@ -39,6 +39,7 @@ from kcode.tools.base import FileEdit
 
 _ROUNDS = 3  # the first answer, and how often the proof's findings are handed back
 _REPORT_LIMIT = 6_000  # characters of test results shown to the model
+_USUAL_DEGREE, _WARMER = 0.6, 0.2  # temperature of the first attempt, and how much more each one has
 _LOG_LIMIT = 3_000  # characters of a pasted log
 
 
@@ -110,18 +111,22 @@ class Task:
     culprit: Culprit | None = None
     allow_test_changes: bool = False
 
-    def prompt(self) -> str:
-        """The first message to the model."""
+    def prompt(self, number: int = 0) -> str:
+        """The first message to the model. Of several attempts each but the first (``number`` 1) begins with
+        another suspicious place, and is told another way to look for the cause."""
         parts = [summarise(self.found.report, _REPORT_LIMIT)]
         if self.found.others:
             names = ", ".join(self.found.others[:8])
             parts.append(f"These fail too and are not asked for: {names}")
         if self.aim.log:
             parts.append(f"The end of the log that the user gave:\n{self.aim.log[-_LOG_LIMIT:]}")
-        if known := self.evidence.text():
+        if known := _beginning(self.evidence, number).text():
             parts.append(known)
         if self.culprit is not None:
             parts.append(self.culprit.text())
+        if number > 1:
+            ways = load_prompt("fix/ways").splitlines()
+            parts.append(ways[(number - 2) % len(ways)])
         report = "\n\n".join(parts)
         return load_prompt("fix/agent").replace("{asked}", self.aim.told).replace("{report}", report)
 
@@ -149,7 +154,8 @@ class Attempting:
     cost: Decimal = Decimal(0)
 
     async def run(self) -> RepairResult:
-        session = Session.open(self.copy.scratch, self.copy.settings, self.provider, errand="fix")
+        settings = _warmer(self.copy.settings, self.number)
+        session = Session.open(self.copy.scratch, settings, self.provider, errand="fix")
         session.mode = "edits"
         session.files.enabled = False  # a scratch copy: nobody rewinds it
         session.approver = _OnlyTests()
@@ -161,7 +167,7 @@ class Attempting:
             await _closed(session, self.account)
 
     async def _rounds(self, session: Session) -> RepairResult:
-        prompt, said = self.task.prompt(), ""
+        prompt, said = self.task.prompt(self.number), ""
         proof: Proof | None = None
         changes, refused, doubted = Changes(), dict[str, FileEdit](), False
         for _ in range(_ROUNDS):
@@ -278,6 +284,24 @@ class Attempting:
         if set_up := set_up_changed(changes.edits):
             found.append(f"the patch changes how the tests are run: {', '.join(set_up)}")
         return found
+
+
+def _beginning(evidence: Evidence, number: int) -> Evidence:
+    """The same places, in another order for each attempt: who reads begins at the first."""
+    if number < 2 or len(evidence.places) < 2:
+        return evidence
+    at = (number - 1) % len(evidence.places)
+    return replace(evidence, places=evidence.places[at:] + evidence.places[:at])
+
+
+def _warmer(settings: Settings, number: int) -> Settings:
+    """Attempts at the same question answer alike where a model is cool: each but the first is warmer, unless
+    the user has set how warm. Models that take no temperature are sent none."""
+    if number < 2 or settings.provider.temperature is not None:
+        return settings
+    degree = min(1.0, _USUAL_DEGREE + _WARMER * (number - 1))
+    provider = settings.provider.model_copy(update={"temperature": degree})
+    return settings.model_copy(update={"provider": provider})
 
 
 def nothing_fails(found: Failing, aim: Aim) -> RepairResult:

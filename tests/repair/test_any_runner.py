@@ -338,6 +338,21 @@ async def test_a_test_that_passes_only_sometimes_is_not_repaired(project: Projec
 
 
 @node
+async def test_several_attempts_are_not_asked_the_same(project: Project, k2sim: Start) -> None:
+    firsts: dict[str, float | None] = {}
+
+    def speak(request: ChatRequest) -> Answer:
+        users = [one for one in request.messages if one["role"] == "user"]
+        if len(request.messages) == len(users) + 1:
+            firsts[str(users[0]["content"])] = request.body.get("temperature")
+        return say("I found nothing.")
+
+    await fix(committed(project(SHOP)), k2sim(speak), Asked(attempts=3))
+    assert len(firsts) == 3
+    assert sum("goes its own way" in text for text in firsts) == 2
+
+
+@node
 async def test_of_several_attempts_the_smallest_proved_patch_is_taken(project: Project, k2sim: Start) -> None:
     root = committed(project(SHOP))
     before = left_behind(root)
