@@ -112,6 +112,8 @@ def subject_of(workspace: Workspace, word: str, start: Path, limit: int) -> Mate
 
 
 def _file(workspace: Workspace, path: Path, first: int, last: int, limit: int) -> Material:
+    if not path.resolve().is_relative_to(workspace.root.resolve()):
+        workspace = type(workspace).open(path.resolve().parent)  # named by the user: another project's file
     name = workspace.relative(workspace.locate(str(path)))
     if why := workspace.sensitive(name):
         raise UsageError(f"{name} is not sent to a model: {why}")
@@ -168,6 +170,7 @@ def _revision(workspace: Workspace, word: str, limit: int) -> Material:
         if found.code:
             raise bad
         commit = found.stdout.strip()
+        _has_its_parent(root, commit, word)
         told = repo.git_sync(root, "log", "-1", "--format=%h %an: %s%n%n%b", commit)
         message = redact(clean(told.stdout.strip()))[:4_000] + "\n\n"
         shown = diff_arguments()[1:]
@@ -180,6 +183,15 @@ def _revision(workspace: Workspace, word: str, limit: int) -> Material:
     seen = excerpt(parse(diff.stdout), max(1_000, limit - len(message)), withheld)
     whole = seen.shown == seen.hunks and not diff.cut_bytes
     return Material(f"Explain the change {word}", message + seen.text, whole)
+
+
+def _has_its_parent(root: Path, commit: str, word: str) -> None:
+    """Raises UsageError for the last commit of a shallow clone: its diff would be the whole tree."""
+    raw = repo.git_sync(root, "cat-file", "commit", commit).stdout.partition("\n\n")[0]
+    if "\nparent " in raw and repo.git_sync(root, "rev-parse", "--quiet", "--verify", f"{commit}^").code:
+        raise UsageError(
+            f"this clone is shallow: what {word} changed is not here", "git fetch --deepen 10, then again"
+        )
 
 
 def _since_last_tag(root: Path) -> str:

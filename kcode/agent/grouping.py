@@ -57,6 +57,7 @@ _FIRST = tuple((name, re.compile(rf"^({words})", re.IGNORECASE)) for name, words
 _DEVELOPERS = re.compile(
     r"^(bump|merge|wip|fixup!|squash!|amend!|release|version|typo|lint|format|reformat|refactor|clean ?up"
     r"|tests?\b|add (a |some |more )?(unit )?tests?\b"
+    r"|update (\w+ )?(dependencies|deps|requirements|lock ?files?)\b"
     r"|update (the )?(docs?|documentation|readme|changelog|copyright|tests?)\b"
     r"|start version|prepare (for )?(the )?(next|release)|ci\b|文档|测试|重构|格式化)"
     r"|\[(ci skip|skip ci)\]",

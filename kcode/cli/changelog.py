@@ -55,10 +55,11 @@ async def _run(flags: Flags, revisions: str, no_model: bool) -> int:
     from kcode.cli.errand import errand
     from kcode.cli.start import begin, endpoint_of
     from kcode.ui.committing import no_repository
+    from kcode.workspace.repo import is_bare
     from kcode.workspace.workspace import Workspace
 
     workspace = Workspace.open(Path.cwd())
-    if not workspace.is_git:
+    if not workspace.is_git and not is_bare(workspace.root):
         raise no_repository(workspace.root)
     found = logged(workspace.root, revisions)[1]  # what is wrong with it is told before a provider is opened
     settings = begin(flags).settings

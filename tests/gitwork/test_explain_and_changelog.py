@@ -107,3 +107,36 @@ def test_it_fits_a_small_window(project: Project, k2sim: Sim) -> None:
     assert done.returncode == 0, done.stderr
     assert len(asked(sim)) < 8_000
     assert "only a part of it" in done.stderr
+
+
+def test_a_file_of_another_project_is_explained_by_its_own_history(project: Project, k2sim: Sim) -> None:
+    other = Project(project.root.parent / "library")
+    other.root.mkdir()
+    other.git("init", "-q")
+    other.stage("lib.py", "a = 1\n")
+    other.git("commit", "-qm", "The library begins")
+    other.write(".env", "NAME=1\n")
+    sim = k2sim([say("A name.")])
+    done = project.kcode(sim, "explain", "../library/lib.py:1")
+    assert (done.returncode, done.stdout) == (0, "A name.\n"), done.stderr
+    assert "The library begins" in asked(sim)
+    assert project.kcode(sim, "explain", "../library/.env").returncode == ExitCode.USAGE
+
+
+def test_the_last_commit_of_a_shallow_clone_is_not_taken_for_the_whole_tree(
+    project: Project, k2sim: Sim
+) -> None:
+    project.git("commit", "-q", "--allow-empty", "-m", "Later")
+    project.git("clone", "-q", "--depth", "1", project.root.as_uri(), str(project.root.parent / "shallow"))
+    sim = k2sim([])
+    done = Project(project.root.parent / "shallow").kcode(sim, "explain", "HEAD")
+    assert done.returncode == ExitCode.USAGE
+    assert "this clone is shallow" in done.stderr
+    assert "git fetch --deepen" in done.stderr
+    assert not sim.chats
+
+
+def test_a_bare_repository_has_a_changelog(project: Project, k2sim: Sim) -> None:
+    project.git("clone", "-q", "--bare", str(project.root), str(project.root.parent / "bare.git"))
+    done = Project(project.root.parent / "bare.git").kcode(k2sim([]), "changelog", "--no-model")
+    assert done.stdout.startswith("### Changed\n\n- start ("), done.stderr
