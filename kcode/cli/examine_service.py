@@ -137,8 +137,20 @@ def sandbox(settings: Settings) -> Iterator[Finding]:
         says = _("off by the settings but in auto mode: commands run unconfined")
         yield Finding("sandbox", None, says, "kcode config unset safety.sandbox")
         return
-    from kcode.safety.sandbox import status
+    from kcode.safety.sandbox import status, way_out
 
     found = status()
     fix = "" if found.holds else _("install bubblewrap, or allow it (docs/permissions.md)")
+    if found.kind == "landlock":
+        fix = _("bubblewrap also guards modes, times and git's settings: apt or dnf install bubblewrap")
     yield Finding("sandbox", True if found.holds else None, from_below(found.detail), fix)
+    if found.holds:
+        yield Finding("network", None if not way_out() else True, _ways()[way_out()])
+
+
+def _ways() -> dict[str, str]:
+    return {
+        "room": _("confined commands have a loopback of their own, and reach the hosts you allow"),
+        "one port": _("confined commands reach the hosts you allow; servers on localhost do not work"),
+        "": _("confined commands reach no host: what needs one is run outside, if you say so"),
+    }

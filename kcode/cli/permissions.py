@@ -42,12 +42,14 @@ def explain(
     """
     from pathlib import Path
 
+    from kcode.cli.table import padded
     from kcode.config.layers import load_settings
     from kcode.config.paths import project_root
     from kcode.errors import ExitCode
     from kcode.safety.policy import judge_command, parts
     from kcode.safety.rules import rules_for
     from kcode.safety.sandbox import status
+    from kcode.ui.look.figures import one_line
 
     root = project_root(Path.cwd())
     overrides = {"agent.mode": mode} if mode else {}
@@ -59,11 +61,37 @@ def explain(
     how["confined"] = chosen != "auto" or status().holds
     decided = _with_searches(text, judge_command(text, chosen, frozenset(), **how), root)
     each = parts(text, chosen, frozenset(), **how)
+    hosts = _hosts(text, rules)
     if as_json:
-        _print_json(text, chosen, decided, each)
+        _print_json(text, chosen, decided, each, hosts)
     else:
         _print(decided, each)
+        for host, verdict, why in hosts:
+            print(f"  {padded(_('host'), 6)} {one_line(host)}: {_host_words()[verdict]} ({one_line(why)})")
     return {"allow": 0, "ask": int(ExitCode.WOULD_ASK), "deny": int(ExitCode.DENIED)}[decided.verdict]
+
+
+def _hosts(text: str, rules: tuple[Rule, ...]) -> list[tuple[str, Verdict, str]]:
+    """The machines that the command names, and what rules say of a connection from the sandbox to each."""
+    from kcode.safety.hosts import NoWay, by_rules, plain_name
+    from kcode.safety.rules import hosts_in
+
+    found: list[tuple[str, Verdict, str]] = []
+    for named in hosts_in(text):
+        try:
+            verdict, passage = by_rules(plain_name(named), rules)
+            found.append((named, verdict, passage.why))
+        except NoWay as problem:
+            found.append((named, "deny", str(problem)))
+    return found
+
+
+def _host_words() -> dict[Verdict, str]:
+    return {
+        "allow": _("reached from the sandbox"),
+        "ask": _("asked about at its first use, once in a session"),
+        "deny": _("never reached from the sandbox"),
+    }
 
 
 def _with_searches(text: str, decided: Judgement, start: Path) -> Judgement:
@@ -190,7 +218,13 @@ def _print(decided: Judgement, each: list[tuple[Finding, Judgement]]) -> None:
         print(f"  {judgement.verdict:<5}  {one_line(finding.command)}: {one_line(from_below(finding.why))}")
 
 
-def _print_json(text: str, mode: str, decided: Judgement, each: list[tuple[Finding, Judgement]]) -> None:
+def _print_json(
+    text: str,
+    mode: str,
+    decided: Judgement,
+    each: list[tuple[Finding, Judgement]],
+    hosts: list[tuple[str, Verdict, str]],
+) -> None:
     import json
 
     shown: dict[str, Any] = {
@@ -212,5 +246,6 @@ def _print_json(text: str, mode: str, decided: Judgement, each: list[tuple[Findi
             }
             for finding, judgement in each
         ],
+        "hosts": [{"host": host, "verdict": verdict, "why": why} for host, verdict, why in hosts],
     }
     print(json.dumps(shown, indent=2))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from kcode.errors import EnvironmentProblem
-from kcode.safety import bwrap, hidden, landlock, seatbelt, seccomp, wayout
+from kcode.safety import bwrap, hidden, landlock, rooms, seatbelt, seccomp, wayout
 from kcode.safety.hosts import Gate
 from kcode.safety.limits import Limits
 
@@ -36,7 +36,11 @@ _DENIED = re.compile(
     r"|network access is disabled|unable to resolve host"
     r"|failed to lookup address|unknown ?host(?:exception)?\b|\blookup \S+ on \S+:\d+: "
     r"|usable (?:local|wildcard) ip|gpg failed to sign"
-    r"|error connecting to agent|connection to your authentication agent",
+    r"|error connecting to agent|connection to your authentication agent"
+    r"|temporary failure resolving|\blookup \S+: (?:no such host|temporary failure)"
+    r"|AccessDeniedException|access to the path .{1,300} is denied"
+    # a service of the machine's own, which the loopback of a room does not have
+    r"|(?:ECONNREFUSED|refused|connect).{0,80}\b(?:3306|5432|5672|6379|9092|9200|11211|27017)\b.{0,40}",
     re.IGNORECASE,
 )
 
@@ -105,6 +109,15 @@ def _one_port() -> bool:
     return landlock.version() >= 4 and seccomp.program(network="one port") is not None
 
 
+@functools.cache
+def way_out() -> Literal["room", "one port", ""]:
+    """How confined commands can be let through to single hosts on this machine, found out by trying."""
+    kind = status().kind
+    if kind in ("bubblewrap", "landlock") and rooms.room_for(None, ()) is not None:
+        return "room"
+    return "one port" if kind == "seatbelt" or (kind == "landlock" and _one_port()) else ""
+
+
 def has_loopback(confine: Confinement) -> bool:
     """Whether servers on localhost work for such a command. The first call tries it out."""
     if confine.free or confine.network:
@@ -151,6 +164,8 @@ def in_words(wanted: bool, network: bool) -> str:
         return "not confined: no sandbox works on this machine"
     if network:
         return "confined: writes only here and in a private temporary folder; the network is open"
+    if way_out():
+        return "confined: writes only here and in a private temporary folder, reaches only hosts you allow"
     return "confined: writes only here and in a private temporary folder, no network"
 
 

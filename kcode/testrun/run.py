@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kcode.config.settings import Settings
 from kcode.errors import EnvironmentProblem
-from kcode.safety.sandbox import looks_confined, status
+from kcode.safety.sandbox import has_loopback, looks_confined
 from kcode.testrun.adapter import OPEN, Runner, Suite, Surroundings
 from kcode.testrun.affected import affected
 from kcode.testrun.flaky import run_again
@@ -190,7 +190,7 @@ def _confined(report: TestReport, around: Surroundings) -> str:
     if not looks_confined("\n".join(said)):
         return ""
     net = "" if around.confine.network else " and have no network"
-    local = "; servers on localhost do not work either" if status().kind == "landlock" and net else ""
+    local = "" if has_loopback(around.confine) else "; servers on localhost do not work either"
     return (
         f"perhaps because of the sandbox: tests write only in the workspace and $TMPDIR{net}{local}; "
         "the user can change safety.sandbox or safety.network, or run /test"

@@ -17,7 +17,7 @@ from kcode.safety import temporary
 from kcode.safety.buildcaches import folder_for
 from kcode.safety.limits import Limits
 from kcode.safety.process import Finished, child_environment, run
-from kcode.safety.sandbox import Confinement, looks_confined
+from kcode.safety.sandbox import Confinement, looks_confined, way_out
 from kcode.tools.background import BackgroundTask
 from kcode.tools.base import Arguments, Intent, Progress, Tool, ToolContext, ToolOutcome, ToolRefused
 from kcode.tools.bounds import bounded
@@ -199,6 +199,8 @@ def _text(done: Finished, limit: float, confine: Confinement) -> str:
         notes.append(f"exit code {done.code}")
     if _by_sandbox(done, confine):
         net = "" if confine.network else " and has no network"
+        if net and confine.gate is not None and way_out():
+            net = " and reaches only hosts that the user allows"
         notes.append(
             f"perhaps because of the sandbox: a command writes only in the workspace and $TMPDIR{net}; "
             "the user can change safety.sandbox or safety.network"

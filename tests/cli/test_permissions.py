@@ -56,6 +56,24 @@ def test_json_names_the_rule_the_layer_and_every_part(kcode: Run) -> None:
     ]
 
 
+def test_the_hosts_that_a_command_names_are_explained(kcode: Run) -> None:
+    command = "curl https://a.example.com/x https://b.example.org/y"
+    rules = ("--allow", "host: *.example.com", "--mode", "auto")
+    shown = kcode("permissions", "explain", *rules, "--", command).stdout
+    assert (
+        "host   a.example.com: reached from the sandbox (allowed by the rule allow host: *.example.com"
+        in shown
+    )
+    assert (
+        "host   b.example.org: asked about at its first use, once in a session (no rule allows it)" in shown
+    )
+    told = json.loads(kcode("permissions", "explain", *rules, "--json", "--", command).stdout)
+    assert [(row["host"], row["verdict"]) for row in told["hosts"]] == [
+        ("a.example.com", "allow"),
+        ("b.example.org", "ask"),
+    ]
+
+
 def test_the_users_rules_allow_and_deny(kcode: Run, own_home: Path) -> None:
     write_rules(own_home / ".config/kcode", 'allow = ["command: make deploy *"]\ndeny = ["command: ls *"]\n')
     allowed = kcode("permissions", "explain", "--", "make deploy now")

@@ -116,6 +116,28 @@ def test_status_tells_people_what_holds() -> None:
         "failed to connect to the docker API at unix:///var/run/docker.sock",
         "Error connecting to agent: No such file or directory",
         "Could not determine a usable local IP for this machine.",
+        "curl: (6) Could not resolve host: example.test",
+        "socket.gaierror: [Errno -3] Temporary failure in name resolution",
+        "OSError: [Errno 101] Network is unreachable",
+        "PermissionError: [Errno 13] Permission denied: '/srv/x'",
+        "npm error request to https://example.test/x failed, reason: getaddrinfo EAI_AGAIN",
+        "Error: EROFS: read-only file system, open '/srv/x'",
+        "Error: connect ENETUNREACH 192.0.2.1:443 - Local (0.0.0.0:0)",
+        "  [6] Couldn't resolve host name (Could not resolve host: index.example.test)",
+        'Os { code: 13, kind: PermissionDenied, message: "Permission denied" }',
+        "dial tcp: lookup example.test: no such host",
+        "dial udp 192.0.2.1:53: connect: network is unreachable",
+        "open /srv/x: operation not permitted",
+        "java.nio.file.AccessDeniedException: /srv/x",
+        "java.net.SocketException: Operation not permitted",
+        "java.io.FileNotFoundException: /srv/x (Read-only file system)",
+        "fatal: unable to access 'https://example.test/x/': Could not resolve host: example.test",
+        "error: could not lock config file .git/config: Device or resource busy",
+        "System.UnauthorizedAccessException: Access to the path '/srv/x' is denied.",
+        "Temporary failure resolving 'deb.example.test'",
+        "Error: connect ECONNREFUSED 127.0.0.1:5432",
+        "could not connect to server: Connection refused (port 5432)",
+        "redis.exceptions.ConnectionError: Error 111 connecting to localhost:6379. Connection refused.",
         "Could not open a connection to your authentication agent.",
     ],
 )
@@ -125,7 +147,15 @@ def test_a_denial_is_recognised(said: str) -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["AssertionError: 1 != 2", "ConnectionRefusedError: [Errno 111] Connection refused", "no such host key"],
+    [
+        "AssertionError: 1 != 2",
+        "ConnectionRefusedError: [Errno 111] Connection refused",
+        "no such host key",
+        "connect ECONNREFUSED 127.0.0.1:3000",
+        "error TS5432: x",
+        "assert 5432 == 6379",
+        "lookup table: no such row",
+    ],
 )
 def test_an_ordinary_failure_is_no_denial(said: str) -> None:
     assert not sandbox.looks_confined(said)
