@@ -119,6 +119,8 @@ def _summary(rows: list[Row]) -> int:
         told = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
         print(f"\nlines changed: {lines}; repaired: {verdicts['repaired']} of {len(ours)} ({share:.0%})")
         print(f"  {told}; seconds: median {times[len(times) // 2]:.1f}, longest {times[-1]:.1f}")
+        seen = Counter(row.note.partition(":")[0] for row in ours if row.verdict == "repaired")
+        print("  repaired as seen by: " + ", ".join(f"{how} {count}" for how, count in seen.items()))
     return 0 if good else 1
 
 
@@ -240,9 +242,9 @@ def measure(mutant: Mutant, temp: Path, wanted: argparse.Namespace) -> Row:
     added = [
         line[1:].strip() for line in result["diff"].splitlines() if line[:1] == "+" and line[:3] != "+++"
     ]
-    objection = _objection(original, root, mutant)
+    objection, shown = _objection(original, root, mutant)
     verdict = "repaired" if not objection else "WRONG, warned" if result["warning"] else "WRONG, presented"
-    note = f"{objection}: {'; '.join(added)}" if objection else "; ".join(added)
+    note = f"{objection or shown}: {'; '.join(added)}"
     return Row(mutant, verdict, seconds, result["tried"], note[:110])
 
 
@@ -250,20 +252,24 @@ def _reason(mutant: Mutant, result: dict[str, object]) -> str:
     return "not found" if result["status"] == "not_fixed" else str(result["status"])
 
 
-def _objection(original: Path, root: Path, mutant: Mutant) -> str:
-    """Empty where the suite passes and the function does what the original does."""
+def _objection(original: Path, root: Path, mutant: Mutant) -> tuple[str, str]:
+    """What speaks against the repair, empty where the suite passes and the function does what the original
+    does; and how that was seen: `same` text, `alike` on inputs, or by the `suite` alone, where the function
+    cannot be called by itself."""
     if (root / mutant.path).read_bytes() == (original / mutant.path).read_bytes():
-        return ""
+        return "", "same"
     code, failed, _ = suite(root)
     if code != 0:
-        return f"{failed} tests of the suite fail"
+        return f"{failed} tests of the suite fail", ""
     checker = Path(__file__).with_name("mutants_behaviour.py")
     command = [sys.executable, str(checker), str(original), str(root), mutant.path, mutant.function]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=2 * _SUITE_S, check=False)
     except subprocess.TimeoutExpired:
-        return "the comparison did not end"
-    return "" if done.returncode == 0 else (done.stdout + done.stderr).strip().splitlines()[-1][:80]
+        return "the comparison did not end", ""
+    if done.returncode:
+        return (done.stdout + done.stderr).strip().splitlines()[-1][:80], ""
+    return "", "alike" if "alike" in done.stdout else "suite"
 
 
 def _environment(home: Path, model: Path) -> dict[str, str]:

@@ -51,6 +51,7 @@ async def test_patches_that_agree_beyond_the_tests_come_before_one_that_stands_a
         await judge.close()
     product, table, reversed_product, threefold = compared
     assert product.agreeing == reversed_product.agreeing > table.agreeing > 0
+    assert product.behaviour == reversed_product.behaviour != table.behaviour
     assert threefold.agreeing <= product.agreeing
     best = best_first(compared, {"app.py": FILES["app.py"]}, [])
     assert best[0] is product

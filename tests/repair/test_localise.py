@@ -173,3 +173,24 @@ async def test_a_default_value_is_suspected_after_the_lines_that_ran(project: Pr
     )
     found = await located(root)
     assert [one.line for one in found.suspects] == [2, 3, 1]
+
+
+async def test_a_function_that_ran_at_import_is_suspected_beside_those_of_its_class(project: Project) -> None:
+    root = project(
+        {
+            "app.py": (
+                "class Bit:\n"
+                "    def __init__(self, at):\n"
+                "        self.at = at + 1\n"
+                "    def of(self, number):\n"
+                "        return number >> self.at & 1\n\n"
+                "LOW = Bit(0)\n"
+            ),
+            "test_app.py": "from app import LOW\n\ndef test_low(): assert LOW.of(1) == 1\n",
+        }
+    )
+    found = await located(root)
+    lines = [one.line for one in found.suspects]
+    assert lines.index(5) < lines.index(3) < lines.index(7)
+    assert ("app.py", 3) in found.at_import
+    assert ("app.py", 5) not in found.at_import

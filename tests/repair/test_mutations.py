@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from kcode.repair.candidates import Candidate, changed_lines
-from kcode.repair.combine import combined, pairs
+from kcode.repair.combine import combined, crossed, pairs
 from kcode.repair.fim import Hole
 from kcode.repair.interleave import Sources
 from kcode.repair.judge import TracedFailure
 from kcode.repair.localise import Localisation, Suspect
 from kcode.repair.mutations import Mutations
-from kcode.repair.present import warning_of
+from kcode.repair.present import others_left, warning_of
 from kcode.repair.rank import best_first, special_case, takes_away
 from kcode.repair.source import Source
 
@@ -71,6 +71,61 @@ def changes(tmp_path: Path, text: str, line: int) -> list[str]:
 )
 def test_the_usual_slips_are_undone(tmp_path: Path, line: int, wanted: str) -> None:
     assert wanted in changes(tmp_path, FUNCTION, line)
+
+
+LOST = """\
+def size(items, key, limit):
+    if items == 1:
+        pass
+    key = items(items)
+    other = hash(items) ^ limit
+    if items:
+        return update(items)
+    key
+    return other
+
+def update(items):
+    return items
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        (2, "if len(items) == 1:"),
+        (3, "return update(items)"),
+        (3, "key = items(items)"),
+        (4, "key = limit(items)"),
+        (5, "other = hash(items) ^ hash(limit)"),
+        (6, "if items and items == 1:"),
+        (8, "update(key)"),
+    ],
+)
+def test_what_was_lost_is_looked_for_in_the_function_itself(tmp_path: Path, line: int, wanted: str) -> None:
+    assert wanted in changes(tmp_path, LOST, line)
+
+
+def test_a_name_that_nothing_reads_comes_before_the_others(tmp_path: Path) -> None:
+    text = "def put(items, key, first, factory):\n    return build(items, key, key, first)\n"
+    found = changes(tmp_path, text, 2)
+    unread = found.index("return build(items, key, factory, first)")
+    assert unread < found.index("return build(items, key, first, first)")
+
+
+def test_any_two_likely_changes_of_one_function_are_tried_together(tmp_path: Path) -> None:
+    text = "def f(a, b):\n    if a < b:\n        return a\n    return b\n\n\ndef g(a):\n    return a\n"
+    (tmp_path / "a.py").write_text(text)
+    source = Source.read(tmp_path, "a.py")
+    found = Localisation(tuple(Suspect("a.py", line, 1.0) for line in (2, 3, 4, 8)), {"a.py": source})
+    seen: set[str] = set()
+    singles = list(Mutations(found, seen))
+    both = list(crossed(singles, found, seen))
+    wanted = text.replace("a < b", "a <= b").replace("        return a\n", "        return b\n")
+    assert wanted in {one.text for one in both}
+    assert len(both) == len({one.text for one in both})
+    assert all(not (one.hole.first <= 4 and one.hole.last >= 8) for one in both), "within one function"
+    costs = [one.cost for one in both]
+    assert sum(costs[:20]) < sum(costs[-20:]), "likely pairs come first"
 
 
 def test_statements_are_left_out_moved_and_repeated(tmp_path: Path) -> None:
@@ -195,6 +250,27 @@ def test_a_patch_that_the_model_finds_unlikely_is_told_as_doubtful(tmp_path: Pat
     assert "may still be wrong" in warning_of(odd, found, ())
     assert not warning_of(replace(odd, gain=1.5), found, ())
     assert not warning_of(replace(odd, gain=None), found, ())
+
+
+def test_two_patches_between_which_the_tests_do_not_decide_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f(x):\n    return x + 1\n")
+    source = Source.read(tmp_path, "a.py")
+    found = Localisation((Suspect("a.py", 2, 1.0),), {"a.py": source})
+
+    def patch(line: str, behaviour: str, gain: float) -> Candidate:
+        text = source.replaced(2, 2, [f"    {line}"])
+        hole, new = changed_lines(source, text)
+        return Candidate("a.py", text, hole, new, 0, "", gain=gain, behaviour=behaviour)
+
+    chosen, alike = patch("return x - 1", "one", 4.0), patch("return -1 + x", "one", 4.0)
+    other, unlikely = patch("return x * 1", "two", 3.0), patch("return x / 1", "two", -9.0)
+    assert warning_of(chosen, found, (), [chosen, alike, unlikely]) == ""
+    assert "`return x * 1`" in warning_of(chosen, found, (), [chosen, alike, other, unlikely])
+
+
+def test_tests_that_still_fail_are_told_of() -> None:
+    assert others_left(["test_a.py::test_b"]).startswith("test_a.py::test_b still fails")
+    assert "2 other tests, such as one, still fail" in others_left(["one", "two"])
 
 
 @pytest.mark.anyio
