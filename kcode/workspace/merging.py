@@ -19,6 +19,7 @@ from kcode.workspace.lookalikes import plain, respelled
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 
+_REWORDED = 0.85  # of 1.0: so like each other is a line before and after a word in it was changed
 
 _Opcode = tuple[str, int, int, int, int]
 
@@ -147,7 +148,7 @@ class _Merge:
         """``}`` and the lines before a new function may be told as new before or after the old ones.
 
         By how many lines the insertion moves to stand between two lines that are neighbours in the file.
-        Raises :class:`Conflict` where a line that it could move past is not in the file.
+        Raises :class:`Conflict` where a line that it could move past is not in the file as it is given.
         """
         a, c, d = inserted
         above, below = around
@@ -157,8 +158,8 @@ class _Merge:
         while below and a + down < below[2] - 1 and was[a + down] == becomes[c + down]:
             down += 1
         there = self.alignment.lines
-        if any(there[at] < 0 and self.old[at].strip() for at in range(a - up, a + down)):
-            raise Conflict
+        if any(self.old[at].strip() and not self._same(at) for at in range(a - up, a + down)):
+            raise Conflict  # which of two equal lines was changed since is open
         tight = []  # places between neighbours
         for shift in sorted(range(-up, down + 1), key=abs):
             before, after = (there[at] if 0 <= at < len(there) else -1 for at in (a + shift - 1, a + shift))
@@ -229,8 +230,16 @@ class _Merge:
         if not self.alignment.loose:
             return
         around = [at for at in (above, below) if at >= 0]
-        if not any(self._same(at) for at in around):
+        if not any(self._same(at) for at in around) and not (len(around) == 1 and self._reworded(around[0])):
             raise Conflict
+
+    def _reworded(self, at: int) -> bool:
+        """Whether an old line at an end of the text is surely the file's line, with a word changed since."""
+        line = self.alignment.lines[at]
+        if line < 0 or key(self.old[at]) in self.document.known:
+            return False
+        there, given = self.document.seen[line], key(self.old[at])
+        return difflib.SequenceMatcher(None, there, given, autojunk=False).ratio() >= _REWORDED
 
     def _filled(self, order: range) -> int:
         """The first old line in this order that is not blank, or -1."""

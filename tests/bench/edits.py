@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from kcode.workspace.edits import EditOutcome, Replacement, apply_edits
-from tests.bench.damage import DAMAGES
+from tests.bench.damage import DAMAGES, Edit
+from tests.bench.make_edits import OPEN, near, use
+from tests.bench.wrapping import WRAPPED
 
 CORPUS = Path(__file__).parent.parent / "data" / "edits"
 NEAR = "another place as near"
+CHANCE = ("stale word", "stale insertion", "stale deletion", "misremembered")
 AMBIGUOUS = frozenset({"repeated block", "repeated, shifted"})  # where a refusal is what is right
 
 
@@ -46,12 +51,19 @@ def main() -> int:
         "--show", default="", help="print the calls of this class that were not applied right"
     )
     parser.add_argument("--limit", type=int, default=5, help="how many of them")
+    parser.add_argument(
+        "--each",
+        type=int,
+        default=1,
+        metavar="N",
+        help="make N more calls of each edit for classes of chance",
+    )
     wanted = parser.parse_args()
     counts = Counter[tuple[str, str]]()
     began = time.monotonic()
     shown = 0
     edits: set[str] = set()
-    for case in cases(wanted.files):
+    for case in chain(cases(wanted.files), further(wanted.files, wanted.each)):
         edits.add(case.edit)
         outcome = made(case)
         verdict = judged(case, outcome.text if outcome.ok else None)
@@ -142,6 +154,42 @@ def cases(files: Iterable[Path] = ()) -> Iterator[Case]:
                 )
 
 
+def further(files: Iterable[Path] = (), each: int = 1) -> Iterator[Case]:
+    """Calls made here of the undamaged ones: each way to wrap and escape them, and ``each`` times those
+    classes whose damage is another each time."""
+    for whole in cases(files):
+        if whole.damage != "none" or whole.want is None or (edit := undamaged(whole)) is None:
+            continue
+        made_now = [(name, damage, 0) for name, damage in WRAPPED.items()]
+        made_now += [(name, DAMAGES[name], turn) for name in CHANCE for turn in range(1, each + 1)]
+        seen = set()
+        for name, damage, turn in made_now:
+            call = damage(edit, random.Random(f"{whole.edit}/{name}/{turn}"))
+            if call is None or call.want is None or use(name, edit, call) or call in seen:
+                continue
+            seen.add(call)
+            disk = call.disk if call.disk is not None else edit.before
+            open_ = name in OPEN and near(edit, call, disk)
+            yield Case(whole.edit, name, disk, call.old, call.new, call.want, whole.read, open_)
+
+
+def undamaged(case: Case) -> Edit | None:
+    """The edit that an undamaged call makes, in lines."""
+    lines = case.disk.splitlines(True)
+    old, new = case.old.splitlines(True), case.new.splitlines(True)
+    at = case.disk.find(case.old)
+    first = case.disk.count("\n", 0, at)
+    if at < 0 or lines[first : first + len(old)] != old or "\r" in case.disk:
+        return None
+    shorter = min(len(old), len(new))
+    head = next((n for n in range(shorter) if old[n] != new[n]), shorter)
+    tail = 0
+    while tail < shorter - head and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    last = first + len(old)
+    return Edit(tuple(lines), first, last, first + head, last - tail, tuple(new[head : len(new) - tail]))
+
+
 def _new(record: dict[str, Any]) -> str:
     new = record["new"]
     return new if isinstance(new, str) else spliced(record["old"], new)
@@ -167,7 +215,7 @@ def _exact(case: Case) -> str | None:
 def _report(counts: Counter[tuple[str, str]]) -> int:
     print(f"{'':22}{'calls':>7}{'right':>8}{'refused':>9}{'wrong':>7}{'then right':>12}{'unread':>9}"
           f"{'exact only':>12}{'wrong':>7}")  # fmt: skip
-    classes = [name for name in (*DAMAGES, NEAR) if counts[name, "calls"]]
+    classes = [name for name in (*DAMAGES, *WRAPPED, NEAR) if counts[name, "calls"]]
     for name in classes:
         print(_row(name, [name], counts))
     meant = [name for name in classes if name not in AMBIGUOUS | {NEAR}]

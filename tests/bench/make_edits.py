@@ -35,7 +35,7 @@ _SUFFIXES = (
     *(".py", ".js", ".ts", ".tsx", ".go", ".rs", ".java", ".kt", ".c", ".h", ".cpp", ".cs", ".rb", ".php"),
     *(".sh", ".md", ".rst", ".toml", ".yml", ".yaml", ".json", ".html", ".css"),
 )
-_OPEN = ("stale word", "stale insertion", "stale deletion", "misremembered", "elided")
+OPEN = ("stale word", "stale insertion", "stale deletion", "misremembered", "elided")
 _RARE = ("repeated block", "repeated, shifted", "typographic file", "misremembered")  # always taken
 _LARGEST = 40_000
 _LONGEST = 40  # lines of one side of a hunk
@@ -115,7 +115,7 @@ def _records(
                 disk = call.disk if call.disk is not None else edit.before
                 want = None if call.want is None else splice(disk, call.want)
                 shown |= {"new": splice(call.old, call.new), "disk": splice(edit.before, disk), "want": want}
-                marks = {"crlf": call.crlf, "near": damage in _OPEN and near(edit, call, disk)}
+                marks = {"crlf": call.crlf, "near": damage in OPEN and near(edit, call, disk)}
                 records.append(shown | {name: True for name, holds in marks.items() if holds})
             edits += 1
         if edits >= wanted.edits:
@@ -136,16 +136,26 @@ def _damaged(
         call = DAMAGES[name](edit, random.Random(f"{label}/{name}"))
         if call is None:
             continue
-        disk = call.disk if call.disk is not None else edit.before
-        elsewhere = call.old not in edit.old if call.disk is None else True
-        undamaged = call.old in (edit.old, edit.bare.old) and call.disk is None and not call.crlf
-        if name != "none" and call.want is not None and undamaged:
-            continue  # the slip is in the new text alone, which is taken as it is
-        if name != "none" and call.want is not None and elsewhere and not call.crlf and call.old in disk:
-            dropped[name] += 1  # it is the right call for another place: no engine can know
+        verdict = use(name, edit, call)
+        if verdict == "same":
+            continue
+        if verdict == "elsewhere":
+            dropped[name] += 1
             continue
         taken += 1
         yield name, call
+
+
+def use(name: str, edit: Edit, call: Call) -> str:
+    """``same``: the slip is in the new text alone, which is taken as it is. ``elsewhere``: it is the right
+    call for another place, which no engine can know. Else "": it can be measured."""
+    if name == "none" or call.want is None:
+        return ""
+    if call.old in (edit.old, edit.bare.old) and call.disk is None and not call.crlf:
+        return "same"
+    disk = call.disk if call.disk is not None else edit.before
+    elsewhere = call.old not in edit.old if call.disk is None else True
+    return "elsewhere" if elsewhere and not call.crlf and call.old in disk else ""
 
 
 def near(edit: Edit, call: Call, disk: str) -> bool:

@@ -5,7 +5,8 @@ from itertools import islice
 
 from kcode.workspace.edits import apply_edits
 from tests.bench.damage import DAMAGES
-from tests.bench.edits import AMBIGUOUS, CORPUS, Case, cases, judged, made, second_try
+from tests.bench.edits import AMBIGUOUS, CORPUS, Case, cases, further, judged, made, second_try
+from tests.bench.wrapping import WRAPPED
 
 
 def sample(every: int) -> list[Case]:
@@ -45,3 +46,12 @@ def test_the_corpus_has_every_kind_of_damage_and_500_edits_of_others_in_ten_lang
     others = list(cases([CORPUS / "others.jsonl"]))
     assert len({case.edit for case in others}) >= 500
     assert len({case.edit.partition("#")[0].rpartition(".")[2] for case in others}) >= 10
+
+
+def test_what_models_put_around_and_into_both_texts_is_taken_off() -> None:
+    verdicts = Counter[tuple[str, str]]()
+    for case in islice(further(each=0), 0, None, 9):
+        outcome = made(case)
+        verdicts[case.damage, judged(case, outcome.text if outcome.ok else None)] += 1
+    assert {name for name, _ in verdicts} == set(WRAPPED)
+    assert {verdict for _, verdict in verdicts} == {"right"}

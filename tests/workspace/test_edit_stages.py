@@ -249,3 +249,34 @@ def test_of_blocks_that_are_nearly_the_same_the_changed_one_is_meant_or_none(
     if outcome.ok:
         blocks[which] = ["    changed()" if f"number_{at}(" in line else line for line in blocks[which]]
         assert outcome.text == "\n\n".join("\n".join(block) + "\n" for block in blocks)
+
+
+def test_escapes_and_entities_are_not_taken_into_a_file_that_has_none() -> None:
+    text = 'if a < b:\n    say("x")\n    go()\n'
+    quoted = apply_edits(text, [('    say(\\"x\\")\n    go()\n', '    say(\\"y\\")\n    go()\n', False)])
+    assert quoted.text == text.replace('"x"', '"y"')
+    entity = apply_edits(text, [("if a &lt; b:\n", "if a &lt; b and c &gt; d:\n", False)])
+    assert entity.text == text.replace("a < b", "a < b and c > d")
+
+
+def test_escapes_and_entities_of_a_file_that_has_them_are_its_own() -> None:
+    text = 'say("a \\"b\\" c")\nshow("&lt;p&gt;")\n'
+    outcome = apply_edits(text, [('show("&lt;p&gt;")', 'show("&lt;b&gt;")', False)])
+    assert outcome.text == text.replace("&lt;p", "&lt;b")
+    refused = apply_edits(text, [('tell(\\"z\\")\nnothing of the kind\n', "x\n", False)])
+    assert not refused.ok
+
+
+def test_which_of_two_equal_lines_was_changed_since_is_not_guessed() -> None:
+    text = "def f():\n    a()\n    return2 x\n\n\ndef g():\n    pass\n"
+    old = "def f():\n    a()\n    return x\n\n\ndef g():\n    pass\n"
+    new = old.replace("def g", "def h():\n    b()\n    return x\n\n\ndef g")
+    outcome = apply_edits(text, [(old, new, False)])
+    assert not outcome.ok or "    a()\n    return2 x\n" in outcome.text
+
+
+def test_new_lines_before_a_first_line_in_which_a_word_changed_since_go_before_it() -> None:
+    text = '#includes "base.h"\n\n// deprecated since version 11\nint x;\n'
+    old = '#include "base.h"\n// deprecated since version 11\n'
+    outcome = apply_edits(text, [(old, f"// All rights reserved.\n{old}", False)])
+    assert outcome.text == f"// All rights reserved.\n{text}"
