@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kcode.diagnostics import parsers
+from kcode.diagnostics import parsers, tsprojects
 from kcode.diagnostics.parsers import Parser
 
 Before = Literal["stdin", "shadow", "copy", "last"]
@@ -23,7 +23,8 @@ _BIN = "Scripts" if sys.platform == "win32" else "bin"
 @dataclass(frozen=True, slots=True)
 class Checker:
     """``configs`` are files whose presence says that the project uses it; ``name[section]`` asks for a
-    section, too. In ``command``, ``{files}`` stands for the changed files, ``{cache}`` for a folder of ours.
+    section, too. In ``command``, ``{files}`` stands for the changed files, ``{cache}`` for a folder of ours,
+    ``{project}`` for one of several projects.
 
     ``before``: how problems of the text before an edit are found: on standard input with the words
     ``stdin``, by naming another file in its place (mypy), or as those of the last run, which ``copy`` makes
@@ -74,7 +75,8 @@ KNOWN: tuple[Checker, ...] = (
     ),
     Checker(
         "tsc", (".ts", ".tsx", ".mts", ".cts"), ("tsconfig.json",),
-        ("tsc", "--noEmit", "--composite", "false", "--incremental", "false", "--pretty", "false", "-p", "."),
+        ("tsc", "--noEmit", "--composite", "false", "--incremental", "false", "--pretty", "false",
+         "-p", "{project}"),
         parsers.tsc, "copy",
     ),
     Checker("go", (".go",), ("go.mod",), ("go", "vet", "-json", "{packages}"), parsers.go_vet, "copy"),
@@ -88,11 +90,13 @@ KNOWN: tuple[Checker, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A checker that applies to files below ``folder``, and the program that it is."""
+    """A checker that applies to files below ``folder``, and the program that it is. ``project``: which of
+    the projects there that know themselves by a configuration of their own."""
 
     checker: Checker
     program: str
     folder: Path
+    project: str = "."
 
 
 def chosen(commands: Sequence[str]) -> tuple[Checker, ...]:
@@ -130,7 +134,9 @@ def applying(
         folder = _folder(checker, root, file)
         program = program_of(checker.command[0], root, folder, environ) if folder else ""
         if folder and program:
-            yield Found(checker, program, folder)
+            several = tsprojects.projects(folder, file) if "{project}" in checker.command else ["."]
+            for project in several:
+                yield Found(checker, program, folder, project)
 
 
 def _folder(checker: Checker, root: Path, file: Path) -> Path | None:

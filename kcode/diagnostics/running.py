@@ -43,8 +43,8 @@ class Bench:
 
     workspace: Workspace
     settings: Settings
-    last: dict[tuple[str, Path], list[Problem]] = field(default_factory=dict)
-    ever: dict[tuple[str, Path], set[tuple[str, str, str, str]]] = field(default_factory=dict)
+    last: dict[tuple[str, Path, str], list[Problem]] = field(default_factory=dict)
+    ever: dict[tuple[str, Path, str], set[tuple[str, str, str, str]]] = field(default_factory=dict)
     given_up: dict[str, str] = field(default_factory=dict)
     servers: Servers | None = None
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
@@ -136,7 +136,7 @@ class Bench:
         after: list[Problem],
         changed: dict[str, set[int]],
     ) -> list[Problem]:
-        key = (found.checker.name, found.folder)
+        key = (found.checker.name, found.folder, found.project)
         known, self.last[key] = self.last.get(key), after
         if known is None and after and found.checker.before == "copy":
             known = await self._in_copy(found, paths, before)
@@ -239,6 +239,7 @@ class Bench:
             elif word == "{packages}":
                 words += sorted({f"./{Path(name).parent.as_posix()}" for name in names})
             else:
+                word = word.replace("{project}", found.project)
                 words.append(
                     word.replace("{cache}", str(self._room.cache(checker.name, "before" if more else "now")))
                 )

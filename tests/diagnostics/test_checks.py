@@ -203,6 +203,34 @@ def test_the_nearest_configuration_counts_and_sections_are_asked_for(tmp_path: P
     assert found("a.py") == []
 
 
+def test_the_projects_that_a_solution_of_typescript_refers_to_are_checked(tmp_path: Path) -> None:
+    files = {
+        "tsconfig.json": '{\n // a solution\n "files": [], "references": [{ "path": "./tsconfig.app.json" },'
+        ' { "path": "tools" }, {"path": "../outside"},\n  ],\n}\n',
+        "tsconfig.app.json": '{"include": ["src/**/*.ts", "extra*.ts"]}',
+        "tools/tsconfig.json": '{"files": [], "references": [{"path": "one"}]}',
+        "tools/one/tsconfig.json": "{}",
+        "own/tsconfig.json": '{"references": [{"path": "../tools/one"}]}',
+        "broken/tsconfig.json": "{",
+        "node_modules/.bin/tsc": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "node_modules" / ".bin" / "tsc").chmod(0o755)
+
+    def projects(path: str) -> list[str]:
+        return [f"{f.folder.relative_to(tmp_path)}:{f.project}" for f in applying(KNOWN, tmp_path, path, {})]
+
+    assert projects("src/deep/a.ts") == [".:tsconfig.app.json"]
+    assert projects("extras.ts") == [".:tsconfig.app.json"]
+    assert projects("other/a.ts") == [".:tsconfig.app.json"]  # no project names it: the one that may
+    assert projects("tools/one/a.ts") == ["tools/one:."]
+    assert projects("tools/b.ts") == []  # in no project
+    assert projects("own/a.ts") == ["own:."]
+    assert projects("broken/a.ts") == ["broken:."]
+
+
 @pytest.mark.skipif(not shutil.which("go"), reason="go is not installed here")
 def test_go_vet_tells_of_changed_lines_at_first_and_of_news_then(project: Project) -> None:
     project.write("go.mod", "module example.org/m\n\ngo 1.18\n")
