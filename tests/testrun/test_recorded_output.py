@@ -137,6 +137,32 @@ def test_phpunits_junit_is_read_once_through_all_levels_of_suites(tmp_path: Path
     assert (wrong.expected, wrong.actual, wrong.frames[-1].line) == ("3", "2", 6)
 
 
+EVALUATED = "vendor/pestphp/pest/src/Factories/TestCaseFactory.php(196) : eval()'d code"
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "classname"),
+    [
+        ("tests/Unit/CartTest.php::it adds", "it adds", "Tests.Unit.CartTest"),
+        (EVALUATED, "__pest_evaluable_it_adds", "P.Tests.Unit.CartTest"),
+        ("Cart (Tests\\Unit\\Cart)::it adds", "it adds", "Tests.Unit.CartTest"),
+    ],
+)
+def test_pest_tells_of_files_in_ways_of_its_own(tmp_path: Path, file: str, name: str, classname: str) -> None:
+    root = sources(tmp_path / "project", "tests/Unit/CartTest.php")
+    (tmp_path / "junit.xml").write_text(
+        '<testsuites><testsuite name="a">'
+        f'<testcase name="{name}" file="{file}" classname="{classname}" time="0.1">'
+        '<failure type="PHPUnit\\Framework\\ExpectationFailedException">'
+        "Failed asserting that 2 is identical to 3.\nat tests/Unit/CartTest.php:6"
+        "</failure></testcase></testsuite></testsuites>"
+    )
+    cases = read("phpunit", root, tmp_path)
+    assert list(cases) == ["tests/Unit/CartTest.php::it adds"]
+    wrong = cases["tests/Unit/CartTest.php::it adds"]
+    assert (wrong.message, wrong.frames[-1].line) == ("Failed asserting that 2 is identical to 3.", 6)
+
+
 @pytest.mark.parametrize("name", ["jest", "vitest", "mocha", "node", "rspec", "phpunit", "nextest", "dotnet"])
 def test_a_torn_report_is_no_result(name: str, tmp_path: Path) -> None:
     for file in ("jest.json", "json", "junit", "rspec.json", "junit.xml", "results.trx"):

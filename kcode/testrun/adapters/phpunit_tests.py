@@ -51,7 +51,8 @@ class PhpUnit:
 
     def read(self, done: Finished, suite: Suite, report: Path) -> Reading:
         def id_of(file: str, classname: str, name: str) -> str:
-            return f"{relative(file, suite.folder)}::{name}" if file else f"{classname}::{name}"
+            place, title = _pest_file(file, classname, suite.folder), _pest_name(name)
+            return f"{relative(place, suite.folder)}::{title}" if place else f"{classname}::{title}"
 
         try:
             files = [path for path in (report / "junit.xml",) if path.is_file()]
@@ -59,6 +60,34 @@ class PhpUnit:
             return Reading([replace(case, status="passed") if _risky(case, done) else case for case in cases])
         except UnreadableReport:
             return Reading()
+
+
+_EVALUATED = "eval()'d code"  # where Pest 2 says that its tests are
+_PEST = "__pest_evaluable_"
+
+
+def _pest_file(file: str, classname: str, folder: Path) -> str:
+    """The test's file. Pest writes ``tests/CartTest.php::it adds`` into the attribute, or its own innards, or
+    words about the class: then the class says where it is, as its namespace is the folder's."""
+    named, joint, _ = file.partition("::")
+    if not joint and _EVALUATED not in file:
+        return file
+    if joint and (folder / named).is_file():
+        return str(folder / named)
+    parts = classname.replace("\\", ".").removeprefix("P.").split(".")
+    for first in (parts[0], parts[0].lower()):
+        place = folder.joinpath(first, *parts[1:]) if len(parts) > 1 else folder / first
+        if (found := place.with_name(f"{place.name}.php")).is_file():
+            return str(found)
+    return ""
+
+
+def _pest_name(name: str) -> str:
+    """Pest's method for ``it adds`` is ``__pest_evaluable_it_adds``; two underlines stand for one."""
+    if not name.startswith(_PEST):
+        return name
+    words = name.removeprefix(_PEST).split("__")
+    return "_".join(word.replace("_", " ") for word in words)
 
 
 def _risky(case: TestCase, done: Finished) -> bool:
