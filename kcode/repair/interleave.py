@@ -15,6 +15,8 @@ from kcode.repair.combine import Partial, crossed, localised_anew, pairs, rebase
 from kcode.repair.localise import Localisation
 from kcode.repair.mutations import Mutations
 
+_USUAL = 4.5  # what a change may cost at most to be one of two
+
 
 class Sources:
     """``seen`` are the meanings of what was proposed; ``over`` says that nothing is left."""
@@ -68,8 +70,12 @@ class Sources:
             return self._other()
         if candidate.stage == 0:
             self._likely.append(candidate)
-        self._tried.append(candidate)
+        self._remember(candidate)
         return candidate
+
+    def _remember(self, candidate: Candidate) -> None:
+        if not self._crossing and candidate.cost < _USUAL:
+            self._tried.append(candidate)
 
     def cross(self) -> None:
         """From now on also two changes of one function at once, of what was tried so far."""
@@ -103,8 +109,7 @@ class Sources:
             candidate = next(source, None)
             if candidate is not None:
                 self._others.append(source)
-                if not self._crossing:
-                    self._tried.append(candidate)
+                self._remember(candidate)
                 return candidate
         return None
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -175,6 +177,47 @@ async def test_an_exchanged_function_may_misbehave(project: Project) -> None:
         verdict = await judge.exchanged(("test_shop.py",), QUICK, swap, first)
         assert verdict is not None and verdict.passing() == set(first), "it lives on"
     assert (root / "shop.py").read_text() == files["shop.py"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="processes are looked up in /proc")
+async def test_nothing_is_left_running(project: Project) -> None:
+    """Neither after the end nor when somebody loses patience in the middle of an endless candidate."""
+    files = {
+        "shop.py": "def down(n):\n    return n\n",
+        "test_shop.py": "from shop import down\n\n\ndef test_down():\n    assert down(3) == 0\n",
+    }
+    root = project(files)
+    first = ["test_shop.py::test_down"]
+
+    def running() -> list[str]:
+        found = []
+        for process in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if process.name.isdigit() and (process / "cwd").readlink() == root.resolve():
+                    found.append(process.name)
+        return found
+
+    async with judging(root) as judge:
+        found = await shop(judge, root)
+        wrong = swap_of(candidate(found, "return n", "return 1"), found)
+        endless = swap_of(candidate(found, "return n", "while True: pass"), found)
+        assert wrong and endless
+        assert await judge.exchanged(("test_shop.py",), QUICK, wrong, first)
+        assert len(running()) >= 2, "the judge, and the process with the tests"
+        patient = Limits(per_test_s=60.0, wall_s=120.0)
+        asked = asyncio.create_task(judge.exchanged(("test_shop.py",), patient, endless, first))
+        await wait_for(lambda: len(running()) >= 3)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        await wait_for(lambda: not running())
+
+
+async def wait_for(holds: Callable[[], bool]) -> None:
+    for _ in range(2000):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come to that")
 
 
 class Silent:
