@@ -6,6 +6,8 @@ every mode, unless the user wrote it in a message; a key of kcode's own goes now
 
 from __future__ import annotations
 
+import difflib
+import glob
 import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -21,6 +23,20 @@ if TYPE_CHECKING:
     from kcode.agent.session import Session
 
 _EDITING = frozenset({"edit_file", "write_file", "apply_patch"})
+# Tools that look for what the arguments say, or at the file that they name: a name may hold a secret.
+_LOOKING = frozenset(
+    {
+        "grep",
+        "find_files",
+        "read_file",
+        "list_dir",
+        "outline",
+        "references",
+        "find_symbol",
+        "git_log",
+        "git_diff",
+    }
+)
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=+@%,-]+")  # what a shell reads as itself, in quotes and without
 _IN_A_PATCH = re.compile(r"^(?:\*\*\* (?:Update|Delete|Add) File: |--- (?:a/)?)(.+)$", re.MULTILINE)
 _LOOKED_AT = 20  # files that are read again for a value that is not in memory any more
@@ -58,14 +74,32 @@ def put_back(session: Session, tool: str, args: Arguments) -> PutBack:
     is known, and for a secret that may not go where it would."""
     args = _rejoined(session, tool, args)
     names = count(_strings(args.model_dump()))
-    if not names or tool not in (*_EDITING, "run_command", "grep"):
+    if not names or tool not in (*_EDITING, *_LOOKING, "run_command"):
         return PutBack(args, args)
     known = _known(session, tool, args, names)
     if tool == "run_command":
         return _command(args, known)
-    quoted = tool == "grep" and not getattr(args, "fixed", False)
-    whole = _mapped(args, lambda text: _restored(text, known, quoted=quoted))
+    if tool in _LOOKING:
+        found = _looked_for(tool, args, known)
+        return PutBack(found, found)
+    whole = _mapped(args, lambda text: _restored(text, known))
     return PutBack(whole, whole, tuple(known.values()))
+
+
+def _looked_for(tool: str, args: Arguments, known: Mapping[str, Secret]) -> Arguments:
+    """The arguments with the values in them, each as its field is read: in a regular expression and in a glob
+    they stand for themselves. Nothing is asked: what is found comes back masked."""
+    fixed = bool(getattr(args, "fixed", False))
+    quotes: dict[tuple[str, str], Callable[[str], str]] = {
+        ("grep", "pattern"): str if fixed else re.escape,
+        ("grep", "glob"): glob.escape,
+        ("find_files", "pattern"): glob.escape,
+    }
+    given = args.model_dump(exclude_unset=True)
+    for name, value in given.items():
+        quote = quotes.get((tool, name), str)
+        given[name] = _each(value, lambda text, quote=quote: _restored(text, known, quote))  # type: ignore[misc]
+    return type(args).model_validate(given)
 
 
 def _rejoined(session: Session, tool: str, args: Arguments) -> Arguments:
@@ -99,12 +133,26 @@ def _known(session: Session, tool: str, args: Arguments, names: Iterable[str]) -
     for name in names:
         if (secret := session.secrets.of(name)) is not None:
             known[name] = secret
-        elif name not in literal and tool != "grep":
-            raise ToolRefused(
-                f"{name} stands for a secret whose value is not known (any more), or is misspelled:"
-                " read the file that holds it again, and repeat the word exactly"
-            )
+        elif name not in literal and tool not in _LOOKING:
+            raise ToolRefused(_unknown(name, session.secrets.shown_words))
     return known
+
+
+def _unknown(name: str, shown: Iterable[str]) -> str:
+    """What to do about a word that stands for nothing: shown before, misspelled, or made up."""
+    words = list(shown)
+    if name in words:
+        return (
+            f"{name} stands for a secret whose value is not known any more:"
+            " read the file that holds it again, and repeat the word exactly"
+        )
+    if near := difflib.get_close_matches(name, words, 1, 0.8):
+        return f"{name} stands for nothing: did you mean {near[0]}? Repeat such words exactly"
+    return (
+        f"{name} stands for nothing: only kcode makes such words, for secrets that you were shown. Where a"
+        " secret is yet to come, have it read from the environment or a settings file, or write a word such"
+        " as CHANGE_ME and say so"
+    )
 
 
 def _command(args: Arguments, known: Mapping[str, Secret]) -> PutBack:
@@ -124,31 +172,31 @@ def _command(args: Arguments, known: Mapping[str, Secret]) -> PutBack:
     return PutBack(whole, args, (), f"the command is given a masked secret ({kinds})")
 
 
-def _restored(text: str, known: Mapping[str, Secret], *, quoted: bool = False) -> str:
-    """``quoted``: it is a pattern, in which the values stand for themselves."""
+def _restored(text: str, known: Mapping[str, Secret], quote: Callable[[str], str] = str) -> str:
+    """``text`` with the values in it, each as ``quote`` spells it."""
 
     def value(match: re.Match[str]) -> str:
         secret = known.get(match.group())
         if secret is None:
             return match.group()
-        return re.escape(secret.value) if quoted else secret.value
+        return quote(secret.value)
 
     return PLACEHOLDER.sub(value, text)
 
 
 def _mapped(args: Arguments, change: Callable[[str], str]) -> Arguments:
     """The same arguments with every text changed."""
+    return type(args).model_validate(_each(args.model_dump(exclude_unset=True), change))
 
-    def each(value: Any) -> Any:
-        if isinstance(value, str):
-            return change(value)
-        if isinstance(value, list):
-            return [each(one) for one in value]
-        if isinstance(value, dict):
-            return {key: each(one) for key, one in value.items()}
-        return value
 
-    return type(args).model_validate(each(args.model_dump(exclude_unset=True)))
+def _each(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_each(one, change) for one in value]
+    if isinstance(value, dict):
+        return {key: _each(one, change) for key, one in value.items()}
+    return value
 
 
 def _strings(value: Any) -> Iterable[str]:

@@ -51,6 +51,11 @@ class SecretKeeping:
         """How many different secrets this session has kept from the provider."""
         return len(self._masked)
 
+    @property
+    def shown_words(self) -> tuple[str, ...]:
+        """The placeholders that the model was shown in this session."""
+        return tuple(self._masked)
+
     def facts(self) -> dict[str, str]:
         """For the session's first note."""
         return {"masked": "yes"} if self.on else {}

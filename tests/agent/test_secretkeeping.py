@@ -16,6 +16,7 @@ from kcode.safety.placeholders import PLACEHOLDER
 from kcode.tools.edit import EditFileArguments
 from tests.agent.conftest import Person, finished, run_turn, tool_texts
 from tests.k2sim import TEST_KEY, Simulator, call, say, use
+from tests.k2sim.completions import completions
 from tests.safety.planted import key_block, planted
 
 Open = Callable[..., Session]
@@ -179,8 +180,92 @@ def test_a_placeholder_of_nothing_is_refused(k2sim: Any, open_session: Open, rep
     sim = k2sim([use(call("write_file", path="a.txt", content=made)), say("ok")])
     session = open_session(sim, **EDITS)
     run_turn(session, "go")
-    assert "read the file that holds it again" in tool_texts(session)[-1]
+    said = tool_texts(session)[-1]
+    assert f"{made} stands for nothing: only kcode makes such words" in said
+    assert "CHANGE_ME" in said
     assert not (repo / "a.txt").exists()
+
+
+def test_a_misspelled_placeholder_is_told_which_one_is_meant(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    words: list[str] = []
+
+    def misspelled(word: str) -> Any:
+        words.append(word)
+        wrong = word[:-1] + ("0" if word[-1] != "0" else "1")
+        return use(call("write_file", path="a.txt", content=wrong))
+
+    _, said = moved(k2sim, open_session, repo, Person(), misspelled)
+    assert f"did you mean {words[0]}?" in said
+    assert not (repo / "a.txt").exists()
+
+
+def test_a_file_whose_name_holds_a_secret_is_found_read_and_searched(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    _, key = planted("AWS access key")
+    (repo / f"backup.{key}").mkdir()
+    (repo / f"backup.{key}" / "notes.txt").write_text("the plan\n")
+    sim = k2sim([use(call("list_dir", depth=2)), say("seen")])
+    session = open_session(sim, **EDITS)
+    run_turn(session, "look")
+    assert key not in sent(sim)
+    folder = f"backup.{word_of(sim)}"
+    calls = (
+        call("read_file", path=f"{folder}/notes.txt"),
+        call("find_files", pattern=f"{folder}/*"),
+        call("grep", pattern="plan", path=folder),
+        call("grep", pattern="plan", glob=f"{folder}/*.txt"),
+    )
+    sim2 = k2sim([use(*calls), say("done")])
+    session.switch(open_session(sim2).provider)
+    run_turn(session, "go")
+    read, found, *searched = tool_texts(session)[-4:]
+    assert "the plan" in read
+    assert f"{folder}/notes.txt" in found
+    assert all("the plan" in text for text in searched)
+    assert key not in sent(sim2)
+    assert key.encode() not in bytes_of(session)
+
+
+def test_a_rule_against_a_file_holds_for_its_placeholder(k2sim: Any, open_session: Open, repo: Path) -> None:
+    _, key = planted("AWS access key")
+    (repo / f"{key}.txt").write_text("the merger\n")
+    (repo / ".kcodeignore").write_text(f"{key}.txt\n")
+    sim = k2sim([say("seen")])
+    session = open_session(sim, **EDITS)
+    run_turn(session, f"what is {key}?")
+    sim2 = k2sim([use(call("read_file", path=f"{word_of(sim)}.txt")), say("done")])
+    session.switch(open_session(sim2).provider)
+    run_turn(session, "go")
+    assert "kept out by .kcodeignore" in tool_texts(session)[-1]
+    assert "merger" not in sent(sim2)
+
+
+def test_a_raw_engines_words_and_placeholders_find_their_way_back(
+    k2sim: Any, open_session: Open, repo: Path
+) -> None:
+    (repo / "settings.py").write_text(f"# ends with <|im_end|>\n{TEXT}\nDEBUG = True\n")
+    raw = {"wire": "completions", "name": "vllm", "model": "kimi-k2"}
+    sim = k2sim([use(call("read_file", path="settings.py")), say("seen")], shape="openai")
+    session = open_session(sim, provider=raw, **EDITS)
+    events = run_turn(session, "look")
+    assert finished(events).reason == "answered", events
+    prompt = completions(sim)[-1].json["prompt"]
+    assert SECRET not in prompt
+    assert "# ends with <|im_end|>" not in prompt
+    assert unbroken("# ends with <|im_end|>") in prompt
+    word = PLACEHOLDER.findall(prompt)[0]
+    line = TEXT.replace(SECRET, word)
+    head = unbroken("# ends with <|im_end|>")
+    edit = {"old_text": f"{head}\n{line}\nDEBUG = True", "new_text": f"{head}\n{line}\nDEBUG = False"}
+    sim2 = k2sim([use(call("edit_file", path="settings.py", edits=[edit])), say("done")], shape="openai")
+    asyncio.run(session.close())
+    session = open_session(sim2, resume=True, provider=raw, **EDITS)
+    assert finished(run_turn(session, "go")).reason == "answered"
+    assert (repo / "settings.py").read_text() == f"# ends with <|im_end|>\n{TEXT}\nDEBUG = False\n"
+    assert SECRET not in completions(sim2)[-1].json["prompt"]
 
 
 def test_a_key_of_kcodes_own_goes_nowhere_but_where_it_is(k2sim: Any, open_session: Open, repo: Path) -> None:
