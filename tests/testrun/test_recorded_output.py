@@ -163,6 +163,21 @@ def test_pest_tells_of_files_in_ways_of_its_own(tmp_path: Path, file: str, name:
     assert (wrong.message, wrong.frames[-1].line) == ("Failed asserting that 2 is identical to 3.", 6)
 
 
+def test_the_rows_of_a_test_with_data_are_not_counted_twice(tmp_path: Path) -> None:
+    rows = "".join(
+        f'<UnitTestResult testId="1" testName="Adds ({row})" outcome="{outcome}" duration="00:00:01.5" '
+        'resultType="DataDrivenDataRow"/>'
+        for row, outcome in ((1, "Passed"), (2, "Failed"))
+    )
+    (tmp_path / "results.trx").write_text(
+        '<TestRun xmlns="http://microsoft.com/schemas/VisualStudio/TeamTest/2010"><Results>'
+        '<UnitTestResult testId="1" testName="Adds" outcome="Failed" resultType="DataDrivenTest">'
+        f"<InnerResults>{rows}</InnerResults></UnitTestResult></Results></TestRun>"
+    )
+    cases = read("dotnet", tmp_path, tmp_path)
+    assert {name: case.status for name, case in cases.items()} == {"Adds (1)": "passed", "Adds (2)": "failed"}
+
+
 @pytest.mark.parametrize("name", ["jest", "vitest", "mocha", "node", "rspec", "phpunit", "nextest", "dotnet"])
 def test_a_torn_report_is_no_result(name: str, tmp_path: Path) -> None:
     for file in ("jest.json", "json", "junit", "rspec.json", "junit.xml", "results.trx"):

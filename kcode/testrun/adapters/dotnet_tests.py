@@ -75,6 +75,8 @@ def _cases(path: Path, folder: Path) -> Iterator[TestCase]:
         if (method := test.find(f"{_NS}TestMethod")) is not None
     }
     for result in root.iter(f"{_NS}UnitTestResult"):
+        if result.find(f"{_NS}InnerResults/{_NS}UnitTestResult") is not None:
+            continue  # MSTest sums up the rows of a test with data, which follow
         name = result.get("testName", "")
         class_ = (classes.get(result.get("testId")) or "").partition(",")[0]
         id_ = name if not class_ or name.startswith(class_) else f"{class_}.{name}"
