@@ -76,6 +76,14 @@ class Reaching:
         text = f"{outcome.text}\n[the sandbox let no connection through to {told}]"
         return replace(outcome, text=text, confined=outcome.confined and not run.declined)
 
+    def denied_paths(self) -> tuple[str, ...]:
+        """The patterns of the paths that rules deny now. Raises ConfigError."""
+        from kcode.safety.denied import patterns
+        from kcode.safety.rules import rules_for
+
+        session = self._session
+        return patterns(rules_for(session.root, session=session.rules, flags=session.flag_rules))
+
     def waited_s(self) -> float:
         """Seconds for which a question of a connection was open, so far: no command's own time."""
         since = self._waiting_since

@@ -87,6 +87,7 @@ class Session(Dialogue):
         self.problems = Problems(self)
         self.context = ToolContext(workspace, settings, map=self.map, servers=servers_of(workspace, settings))
         self.reaching = self.context.gate = Reaching(self)
+        self.context.denied = self.reaching.denied_paths
         self._running: asyncio.Task[None] | None = None
         self._shell: asyncio.Task[ShellRun] | None = None
         self.attachments: list[Attachment] = []  # go with the next message

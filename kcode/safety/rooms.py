@@ -10,6 +10,7 @@ the thread that starts a command; others through ``nsenter``, which needs no rig
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import shutil
 import socket
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PATIENCE_S = 10.0
+_READ_ONLY, _BIND = 0x1, 0x1000  # MS_RDONLY, MS_BIND
 _NEWNET, _NEWNS, _OWN_FOLDER = 0x40000000, 0x00020000, 0x00000200  # CLONE_NEWNET, CLONE_NEWNS, CLONE_FS
 _SHARED = Path("/tmp")  # noqa: S108 - its name, to put a private folder in its place
 
@@ -87,12 +89,18 @@ class Room:
     temporary: Path | None
     direct: bool
 
-    def enter(self, *, mounts: bool) -> None:
-        """Take the calling thread in, and what it starts. Only where ``direct``. Raises OSError."""
+    def enter(self, *, mounts: bool, hidden: Sequence[Path] = ()) -> None:
+        """Take the calling thread in, and what it starts, where ``hidden`` is empty. Only where ``direct``.
+
+        Raises OSError.
+        """
         libc = ctypes.CDLL(None, use_errno=True)
         steps: list[Callable[[], int]] = [lambda: int(libc.setns(self.net, _NEWNET))]
         if mounts:
             steps += [lambda: int(libc.unshare(_OWN_FOLDER)), lambda: int(libc.setns(self.mnt, _NEWNS))]
+        if mounts and hidden:
+            steps.append(lambda: int(libc.unshare(_NEWNS)))
+            steps += [functools.partial(_cover, libc, path) for path in hidden]
         for step in steps:
             if step():
                 code = ctypes.get_errno()
@@ -111,6 +119,16 @@ class Room:
     @property
     def handles(self) -> tuple[int, ...]:
         return (self.net, self.mnt, self.user)
+
+
+def _cover(libc: ctypes.CDLL, path: Path) -> int:
+    """Nothing, in its place; what has gone meanwhile needs no cover."""
+    target = os.fsencode(path)
+    if path.is_dir():
+        return int(libc.mount(b"none", target, b"tmpfs", ctypes.c_ulong(_READ_ONLY), None))
+    if not path.exists():
+        return 0
+    return int(libc.mount(b"/dev/null", target, None, ctypes.c_ulong(_BIND), None))
 
 
 def _nsenter() -> str:

@@ -53,7 +53,8 @@ class Confinement:
     ``temporary`` (below one of ``writable``) is its /tmp where this machine can do that; the commands that
     have the same share a loopback of their own, and reach what ``gate`` lets them reach. ``told``: all of
     their programs are told of that way out, not only those that fetch packages. ``caches`` is the folder, of
-    ``writable`` too, for what builds keep.
+    ``writable`` too, for what builds keep. ``hidden`` places below ``writable`` are not seen,
+    where mounts can do that.
     """
 
     writable: tuple[Path, ...]
@@ -64,6 +65,7 @@ class Confinement:
     gate: Gate | None = None
     told: bool = False
     caches: Path | None = None
+    hidden: tuple[Path, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -215,7 +217,7 @@ def _start_bubblewrap(
     options = functools.partial(
         bwrap.argv,
         confine.writable,
-        hidden.secret_places(confine.writable),
+        (*hidden.secret_places(confine.writable), *confine.hidden),
         hidden.open_sockets(os.environ, confine.writable),
         network=confine.network or room is not None,
         resolver=confine.network,
@@ -253,7 +255,7 @@ def _start_landlock(
 
     def restrict() -> None:
         if room is not None and room.direct:
-            room.enter(mounts=True)
+            room.enter(mounts=True, hidden=confine.hidden)
         seccomp.drop_rights()
         landlock.restrict_thread(places, secret, tcp=network in ("whole", "own"), port=way.port)
         seccomp.restrict_thread(

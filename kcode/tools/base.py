@@ -7,7 +7,7 @@ A tool first states its :class:`Intent` (what it would do, shown for approval), 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
@@ -106,6 +106,7 @@ class ToolContext:
     servers: Servers | None = None  # language servers, where any is configured
     planned: dict[int, tuple[FileEdit, ...]] = field(default_factory=dict)  # id(arguments) -> approved
     gate: Gate | None = None  # decides over the other machines that confined commands reach
+    denied: Callable[[], Sequence[str]] = tuple  # patterns of paths that rules deny
     test_env: dict[str, str] = field(default_factory=dict)  # variables that the project's tests get
 
 

@@ -54,8 +54,7 @@ class RunCommand(Tool[RunCommandArguments]):
 
     async def run(self, args: RunCommandArguments, context: ToolContext) -> ToolOutcome:
         scratch = scratch_folder(context)
-        told = await asyncio.to_thread(_tells, args.command, context.workspace.root)
-        confine = replace(confinement(context, scratch), told=told)
+        confine = await asyncio.to_thread(_for_command, args.command, context, confinement(context, scratch))
         if args.background:
             return await _left_running(args, context, scratch, confine)
         limit = args.timeout_s or context.settings.safety.command_timeout_s
@@ -161,13 +160,17 @@ def confinement(context: ToolContext, scratch: Path) -> Confinement:
     )
 
 
-def _tells(command: str, root: Path) -> bool:
-    """Whether all programs of ``command`` are told of the way to allowed hosts. Not those that build and
-    test: a project's tests may behave differently where they find a proxy."""
+def _for_command(command: str, context: ToolContext, confine: Confinement) -> Confinement:
+    """All its programs are told of the way to allowed hosts, and see nothing that rules deny; but where it
+    builds or tests: a project's tests may behave differently where they find a proxy, or miss a file."""
     from kcode.safety.commands import assess
+    from kcode.safety.denied import places
     from kcode.safety.findings import worst
 
-    return worst(assess(command, root.as_posix())) not in ("read", "test")
+    root = context.workspace.root
+    effect = worst(assess(command, root.as_posix()))
+    hidden = () if effect == "test" else places(root, context.denied())
+    return replace(confine, told=effect not in ("read", "test"), hidden=hidden)
 
 
 def quiet_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -12,10 +12,12 @@ import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kcode.safety.denied import places
 from kcode.safety.process import Finished, child_environment, run_sync, spawn
 from kcode.safety.sandbox import Confinement
 from tests.safety.conftest import confinement
@@ -290,6 +292,28 @@ def test_a_workspace_that_is_the_home_folder_hides_its_secrets_too(
     assert "secret-5512" not in done.stdout
     assert "mine-5512" in done.stdout
     assert "written" in done.stdout
+
+
+def test_what_rules_deny_is_not_seen(confined: str, place: Place) -> None:
+    confine = confinement(place)
+    if confined == "landlock" and (confine.temporary is None or os.geteuid() != 0):
+        pytest.skip("without mounts of its own nothing below the workspace can be hidden")
+    inside, _ = place
+    for name in ("plans/a/b", "keys/one.secret", "kept"):
+        (inside / name).parent.mkdir(parents=True, exist_ok=True)
+        (inside / name).write_text("content-4471" if name == "kept" else "denied-4471")
+    found = places(inside.resolve(), ["./plans/*", "*.secret", "missing", "../outside/*"])
+    assert found == (inside / "plans", inside / "keys/one.secret")
+    done = run_sync(
+        ["bash", "-c", "grep -r 4471 .; cat */* plans/a/b; echo y >> kept; rm -rf plans; cat kept"],
+        cwd=inside,
+        timeout_s=20,
+        merge_stderr=True,
+        confine=replace(confine, hidden=found),
+    )
+    assert "denied-4471" not in done.stdout
+    assert "content-4471" in done.stdout
+    assert (inside / "plans/a/b").read_text() == "denied-4471"
 
 
 def test_credentials_and_agents_are_not_in_the_environment(confined: str, place: Place) -> None:
