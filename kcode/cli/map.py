@@ -154,10 +154,18 @@ def _print_map(
     import sys
 
     from kcode.codemap.asking import draw
+    from kcode.codemap.focus import unknown
+    from kcode.errors import NotAchieved
     from kcode.safety.sanitize import clean
     from kcode.tools.mapping import measure
 
-    drawn = draw(index, tokens, measure, focus, _hidden(root))
+    hidden = _hidden(root)
+    if missing := unknown(index, focus):
+        raise NotAchieved(
+            _("{name} is no path, folder or symbol that the map knows").format(name=repr(missing[0])),
+            _("paths are those below {root}; --symbol finds names that are similar").format(root=root),
+        )
+    drawn = draw(index, tokens, measure, focus, hidden)
     if as_json:
         print(
             json.dumps(
@@ -165,6 +173,19 @@ def _print_map(
             )
         )
     elif drawn:
-        sys.stdout.write(clean(drawn))
+        sys.stdout.write(_fitted(clean(drawn)))
     else:
         print(_("there is no code here that the map knows"), file=sys.stderr)
+
+
+def _fitted(drawn: str) -> str:
+    """In a terminal no signature runs on into a second line; paths, and what a pipe gets, are left whole."""
+    import shutil
+    import sys
+
+    from kcode.ui.look.figures import cut
+
+    if not sys.stdout.isatty():
+        return drawn
+    width = shutil.get_terminal_size().columns
+    return "\n".join(cut(line, width) if line.startswith(" ") else line for line in drawn.split("\n"))

@@ -35,6 +35,11 @@ def near(connection: sqlite3.Connection, focus: Sequence[str]) -> Iterator[int]:
     yield from (file for file in ranked.best() if file not in seen)
 
 
+def unknown(connection: sqlite3.Connection, focus: Sequence[str]) -> list[str]:
+    """Those of ``focus`` that are no path, folder or symbol of the map."""
+    return [each for each in focus if not _seeds(connection, [each])]
+
+
 def _seeds(connection: sqlite3.Connection, focus: Sequence[str]) -> list[int]:
     found: dict[int, None] = {}
     ranked = ranking(connection)

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from kcode.codemap.rank import SHORTEST, UNRANKED
+from kcode.codemap.rank import SHORTEST, SHORTEST_WORD, TYPES, UNRANKED
 from kcode.codemap.tags import Definition, Tags, number
 
 NOT_OFFERED = frozenset({"key", "heading", "prototype", "impl", "rule", "id"})
@@ -26,6 +26,7 @@ def entry_of(tags: Tags) -> Entry:
     rows, offered = [], {}
     numbered: dict[str, int] = {}
     linking: set[int] = set()
+    types: set[str] = set()
     for name, kind, line, end, signature, outer in tags.definitions:
         name, outer = _plain(name), _plain(outer)
         if (its := numbered.get(name)) is None:
@@ -35,7 +36,9 @@ def entry_of(tags: Tags) -> Entry:
         )
         if kind not in NOT_OFFERED:
             offered[f"{outer}.{name}" if outer else name] = its
-        if kind not in UNRANKED and len(name) >= SHORTEST:
+        if kind in TYPES:
+            types.add(f"{outer}.{name}" if outer else name)
+        if kind not in UNRANKED and _says_much(name, kind, within=outer in types):
             linking.add(its)
     return (
         _ROW.join(rows),
@@ -46,6 +49,14 @@ def entry_of(tags: Tags) -> Entry:
         packed([name for name, _ in tags.uses]),
         bytes([count for _, count in tags.uses]),
     )
+
+
+def _says_much(name: str, kind: str, *, within: bool) -> bool:
+    """Whether a use of the name is likely to mean this definition, and not one of a library that is called so
+    too: `get`, or a type within a type, which others call by both names."""
+    if kind in TYPES:
+        return len(name) >= SHORTEST and not within
+    return len(name) >= (SHORTEST_WORD if name.isalpha() and name.islower() else SHORTEST)
 
 
 def unpacked_definitions(text: str) -> Iterator[Definition]:

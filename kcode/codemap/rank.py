@@ -23,7 +23,9 @@ UNRANKED = frozenset(
 )
 """Kinds whose names connect no files: they are too common, or are defined elsewhere."""
 
+TYPES = frozenset({"class", "interface", "struct", "enum", "trait", "type"})
 SHORTEST = 3  # letters of a name that connects files: `T` and `id` are everywhere
+SHORTEST_WORD = 5  # of a function's that is one plain word: `get` and `run` are everywhere too
 _PRECISION = 9  # digits that are kept: what follows them is rounding
 Definers = Mapping[int, Sequence[int]]
 _ROOTS = [count**0.5 for count in range(256)]

@@ -19,7 +19,7 @@ from kcode.codemap.tags import Definition, number
 from kcode.config.paths import cache_dir
 from kcode.config.project import workspace_key
 
-VERSION = 5  # of the tables, the queries and the tags: another one is built anew
+VERSION = 6  # of the tables, the queries and the tags: another one is built anew
 _TABLES = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE contents (id INTEGER PRIMARY KEY, digest BLOB UNIQUE, used INTEGER NOT NULL);

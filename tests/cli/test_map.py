@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import pty
+import struct
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -46,6 +52,32 @@ def test_a_focus_brings_its_neighbours(shop: Path) -> None:
     near = run(shop, "--focus", "shop/till.py", "--tokens", "100").stdout
     assert "shop/till.py" in near
     assert "core/money.py" in near
+
+
+def test_a_focus_that_is_nothing_here_is_said_instead_of_another_map(shop: Path) -> None:
+    done = run(shop, "--focus", "shop/tilt.py")
+    assert done.returncode == 1
+    assert "'shop/tilt.py' is no path, folder or symbol" in done.stderr
+    assert done.stdout == ""
+
+
+def test_in_a_terminal_a_signature_takes_one_line_and_a_pipe_gets_it_whole(shop: Path) -> None:
+    long = "def of_many(" + ", ".join(f"argument_{number}" for number in range(9)) + ")"
+    (shop / "long.py").write_text(f"{long}: pass\n")
+    assert long in run(shop).stdout
+    reader, writer = pty.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    done = subprocess.run([KCODE, "map"], cwd=shop, stdout=writer, timeout=120)
+    os.close(writer)
+    shown = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while piece := os.read(reader, 4096):
+            shown += piece
+    os.close(reader)
+    assert done.returncode == 0
+    lines = shown.decode().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("  1: def of_many(argument_0") and line.endswith("…") for line in lines)
 
 
 def test_where_a_symbol_is_defined_and_used(shop: Path) -> None:

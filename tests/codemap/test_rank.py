@@ -7,7 +7,10 @@ from array import array
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kcode.codemap.languages import language_for
+from kcode.codemap.pack import entry_of, numbers
 from kcode.codemap.rank import DAMPING, DEFINERS, EDGES, definers_of, edges, ranks, turned
+from kcode.codemap.tags import number, tags_of
 
 uses = st.lists(
     st.dictionaries(st.integers(0, 25), st.integers(1, 255), max_size=12), min_size=1, max_size=25
@@ -71,3 +74,16 @@ def test_a_name_that_many_files_define_connects_nothing() -> None:
 
 def test_nothing_ranked_is_nothing() -> None:
     assert ranks(turned(edges([], {}))) == []
+
+
+def test_names_that_libraries_have_too_connect_nothing() -> None:
+    language = language_for("a.py")
+    assert language is not None
+    tags = tags_of(
+        b"def get(): pass\ndef get_all(): pass\nclass Outer:\n"
+        b"    class Inner: pass\n    def parse(self): pass\n    def run(self): pass\n",
+        language,
+    )
+    assert tags is not None
+    linking = set(numbers(entry_of(tags)[4]))
+    assert linking == {number(name) for name in ("get_all", "Outer", "parse")}
