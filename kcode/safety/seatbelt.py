@@ -14,6 +14,7 @@ _SERVICES = (
     "com.apple.SecurityServer",
     "com.apple.securityd.xpc",
     "com.apple.pasteboard.1",
+    "com.apple.pboard",
     "com.apple.coreservices.launchservicesd",
     "com.apple.coreservices.appleevents",
 )
@@ -59,6 +60,7 @@ def profile_for(writable: Sequence[Path], unreadable: Iterable[Path], *, network
     lines += [
         f"(deny mach-lookup {services})",
         "(deny appleevent-send)",
+        "(deny lsopen)",
         "(deny signal)",
         "(allow signal (target same-sandbox))",
     ]

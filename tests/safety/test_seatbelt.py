@@ -52,6 +52,20 @@ def test_without_network_only_sockets_of_the_workspace_are_left() -> None:
     assert after and all("unix-socket (subpath" in line for line in after)
 
 
+def test_the_way_to_allowed_hosts_is_one_port_by_the_name_that_seatbelt_knows() -> None:
+    text = seatbelt.profile_for((HERE,), (SECRET,), network=False, port=4711)
+    found = text.splitlines()
+    way = found.index('(allow network-outbound (remote ip "localhost:4711"))')
+    assert way > found.index("(deny network*)")
+    assert "4711" not in seatbelt.profile_for((HERE,), (SECRET,), network=True, port=4711)
+
+
+def test_nothing_is_opened_by_another_program() -> None:
+    found = lines()
+    assert {"(deny appleevent-send)", "(deny lsopen)"} <= {*found}
+    assert "com.apple.coreservices.launchservicesd" in next(line for line in found if "mach-lookup" in line)
+
+
 def test_with_network_agents_still_cannot_be_reached() -> None:
     found = lines(network=True)
     assert "(deny network*)" not in found
