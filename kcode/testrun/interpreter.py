@@ -201,8 +201,9 @@ def _standing(root: Path, top: Path, environ: Mapping[str, str]) -> Iterator[tup
         if folder and (python := _python_of(Path(folder))):
             yield python, origin, Path(folder).resolve().is_relative_to(top.resolve())
     for above in upwards(Suite(root, top)):
-        for name in (".venv", "venv", "env"):
-            if (above / name / "pyvenv.cfg").is_file() and (python := _python_of(above / name)):
+        for name in (".venv", "venv", "env", ".conda"):
+            made = (above / name / "pyvenv.cfg").is_file() or (above / name / "conda-meta").is_dir()
+            if made and (python := _python_of(above / name)):
                 yield python, f"{name} in {'the project' if above == root else above.name}", True
     pdm = text_of(root / ".pdm-python", 4_000).strip()
     if pdm and Path(pdm).is_file():
@@ -227,11 +228,18 @@ async def _managed(root: Path, environ: Mapping[str, str]) -> AsyncIterator[tupl
             yield python, f"{argv[0]}'s environment"
     named = re.search(r"(?m)^name:\s*['\"]?([\w.-]+)", text_of(root / "environment.yml", 20_000))
     home = Path(environ.get("HOME") or Path.home())
+    if named is None:
+        return
     stores = [Path(environ.get("CONDA_EXE", "/none/bin/conda")).parent.parent]
+    stores += [Path(environ.get("MAMBA_ROOT_PREFIX") or home / "micromamba")]
     stores += [home / name for name in ("miniconda3", "anaconda3", "miniforge3", "mambaforge", ".conda")]
-    for store in stores if named else ():
-        if named and (python := _python_of(store / "envs" / named[1])):
+    known = text_of(home / ".conda" / "environments.txt", 100_000).splitlines()  # what conda itself looks at
+    folders = [store / "envs" / named[1] for store in stores]
+    folders += [Path(line) for line in known if Path(line).name == named[1]]
+    for folder in folders:
+        if python := _python_of(folder):
             yield python, f"the conda environment {named[1]} (environment.yml)"
+            return
 
 
 def _python_of(folder: Path) -> Path | None:

@@ -219,3 +219,63 @@ async def test_a_command_past_its_time_limit_is_stopped(project: Project) -> Non
     assert report.timed_out
     assert report.failing
     assert time.monotonic() - began < 30
+
+
+# --- environments that a manager made, in the layouts that the managers make ----------------------------
+
+
+def environment(folder: Path, *, conda: bool = False) -> Path:
+    """An environment with this Python in it; its interpreter."""
+    (folder / "bin").mkdir(parents=True)
+    if conda:
+        (folder / "conda-meta").mkdir()
+        (folder / "conda-meta" / "history").touch()
+    else:
+        (folder / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).parent}\n")
+    python = folder / "bin" / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+@pytest.mark.parametrize("where", ["root prefix", "listed by conda", "micromamba", "in the project"])
+async def test_condas_environments_are_found_where_conda_keeps_them(
+    project: Project, tmp_path: Path, where: str
+) -> None:
+    home = tmp_path / "home"
+    (home / ".conda").mkdir(parents=True)
+    root = project({**SHOP, "environment.yml": "name: shop\ndependencies:\n  - python=3.11\n"})
+    environ = {"PATH": "", "HOME": str(home)}
+    if where == "root prefix":
+        (tmp_path / "opt/conda/bin").mkdir(parents=True)
+        environ["CONDA_EXE"] = str(tmp_path / "opt/conda/bin/conda")
+        made = environment(tmp_path / "opt/conda/envs/shop", conda=True)
+    elif where == "listed by conda":
+        made = environment(tmp_path / "data/envs/shop", conda=True)
+        (home / ".conda" / "environments.txt").write_text(f"{tmp_path / 'opt/conda'}\n{made.parent.parent}\n")
+    elif where == "micromamba":
+        environ["MAMBA_ROOT_PREFIX"] = str(tmp_path / "mamba")
+        made = environment(tmp_path / "mamba/envs/shop", conda=True)
+    else:
+        made = environment(root / ".conda", conda=True)
+    found = await find_interpreter(root, Settings(), environ)
+    assert found.python == made
+
+
+async def test_pdms_environment_is_the_one_that_its_file_names(project: Project, tmp_path: Path) -> None:
+    made = environment(tmp_path / "data/pdm/venvs/shop-Xy12-3.11")
+    root = project({**SHOP, ".pdm-python": f"{made}\n", "pdm.lock": ""})
+    found = await find_interpreter(root, Settings(), {"PATH": ""})
+    assert (found.python, found.origin) == (made, "pdm's interpreter (.pdm-python)")
+
+
+async def test_poetry_is_asked_where_its_environment_is(project: Project, tmp_path: Path) -> None:
+    made = environment(tmp_path / "cache/pypoetry/virtualenvs/shop-Ab3_x-py3.11")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    said = f"echo 'Warning: poetry.lock is old' >&2; echo {made.parent.parent}"
+    (tools / "poetry").write_text(f'#!/bin/sh\n[ "$*" = "env info --path" ] || exit 1\n{said}\n')
+    (tools / "poetry").chmod(0o755)
+    root = project({**SHOP, "poetry.lock": "", "pyproject.toml": "[tool.poetry]\nname = 'shop'\n"})
+    found = await find_interpreter(root, Settings(), {"PATH": f"{tools}:/usr/bin:/bin"})
+    assert (found.python, found.origin) == (made, "poetry's environment")
