@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,9 +25,13 @@ def review_staged(top: Path, settings: Settings, opened: Opened) -> int:
 
     Raises ProviderError, LimitReached, NoStructuredAnswer.
     """
+    from kcode.agent.narrow import TooSmall
     from kcode.agent.reviewing import review
+    from kcode.providers.registry import resolve
     from kcode.workspace.unidiff import parse
 
+    if resolve(settings, os.environ).profile.embedded:
+        raise TooSmall("the embedded model is too small to review a change", "kcode login, for a K2 model")
     files = parse(staged_diff(top)[0])
     if not files:
         return 0

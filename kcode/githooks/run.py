@@ -26,6 +26,7 @@ Opened = Callable[["Settings", Path], "AbstractAsyncContextManager[Session]"]
 """Opens a session for one question, in a folder, with settings whose limits are already the hook's own."""
 
 _SHOWN = 30
+_told: list[str] = []  # settings of an untrusted folder, said once in a run
 
 
 def main(arguments: list[str], opened: Opened | None = None) -> int:
@@ -51,7 +52,7 @@ def main(arguments: list[str], opened: Opened | None = None) -> int:
     try:
         return runners[name](rest, opened)
     except (KcodeError, OSError) as error:
-        return could_not(error)
+        return could_not(error, name)
 
 
 def pre_commit(start: Path) -> tuple[list[Finding], bool]:
@@ -87,7 +88,10 @@ def _pre_commit(arguments: list[str], opened: Opened | None) -> int:
         return 0
     from kcode.githooks.asking import review_staged
 
-    return review_staged(place.top, settings, opened)
+    try:
+        return review_staged(place.top, settings, opened)
+    except KcodeError as error:
+        return could_not(error, "review")
 
 
 def _review_may_be_on(place: Place) -> bool:
@@ -134,7 +138,16 @@ def settings_here() -> Settings:
     from kcode.config.layers import load_settings
     from kcode.config.paths import project_root
 
-    return load_settings(project_root(Path.cwd())).settings
+    loaded = load_settings(project_root(Path.cwd()))
+    if loaded.ignored and not _told:
+        names = ", ".join(loaded.ignored)
+        _told.append(names)
+        said = _(
+            "kcode hook: this folder is not trusted: its settings {names} are not used "
+            "(kcode permissions trust)"
+        )
+        say(said.format(names=names))
+    return loaded.settings
 
 
 def _show(findings: list[Finding]) -> None:
@@ -154,16 +167,23 @@ def _show(findings: list[Finding]) -> None:
     say(_('"{allow}". To commit anyway: KCODE_HOOKS=0 git commit … (or --no-verify).').format(allow=ALLOW))
 
 
-def could_not(error: Exception) -> int:
-    """Say why nothing was checked; the exit code is what ``hooks.fail_closed`` says."""
+def could_not(error: Exception, part: str = "") -> int:
+    """Say why nothing was checked; the exit code is what ``hooks.fail_closed`` says.
+
+    ``part`` is a hook's name, or ``review`` where all but the model's look was done.
+    """
     reason = error.message if isinstance(error, KcodeError) else str(error)
     closed = _fail_closed()
+    what = {
+        "review": _("the staged change was not reviewed"),
+        "prepare-commit-msg": _("no message was drafted"),
+    }.get(part, _("nothing was checked"))
     said = (
-        _("kcode hook: nothing was checked: {reason}; hooks.fail_closed stops it")
+        _("kcode hook: {what}: {reason}; hooks.fail_closed stops it")
         if closed
-        else _("kcode hook: nothing was checked: {reason}; git goes on")
+        else _("kcode hook: {what}: {reason}; git goes on")
     )
-    say(said.format(reason=from_below(reason)))
+    say(said.format(what=what, reason=from_below(reason)))
     return 1 if closed else 0
 
 

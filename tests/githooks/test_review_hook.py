@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -72,7 +73,7 @@ def test_time_and_money_are_bounded_and_the_commit_goes_on(
     env = environment(sim, {"KCODE_HOOKS__REVIEW": "on", f"KCODE_HOOKS__{limit}": "0.00001"})
     done = hooked.commit(env=env)
     assert done.returncode == 0, done.stderr
-    assert "nothing was checked: " in done.stderr
+    assert "the staged change was not reviewed: " in done.stderr
     assert "git goes on" in done.stderr
 
 
@@ -87,3 +88,24 @@ def test_without_network_it_blocks_only_where_told_to(hooked: Repository) -> Non
     hooked.stage("a.py", "a = 1\n")
     assert hooked.commit(env={**env, "KCODE_HOOKS__FAIL_CLOSED": "true"}).returncode == 1
     assert hooked.commit(env=env).returncode == 0
+
+
+def test_the_embedded_model_reviews_nothing_and_says_so(hooked: Repository, tmp_path: Path) -> None:
+    weights = tmp_path / "tiny.gguf"
+    weights.write_bytes(b"GGUF" + bytes(64))
+    env = {"KCODE_PROVIDER": "embedded", "KCODE_EMBEDDED__MODEL": str(weights), "KCODE_HOOKS__REVIEW": "on"}
+    hooked.stage("a.py", "a = 1\n")
+    done = hooked.commit(env=env)
+    assert done.returncode == 0, done.stderr
+    assert "the staged change was not reviewed: the embedded model is too small" in done.stderr
+    assert "git goes on" in done.stderr
+
+
+def test_settings_of_a_folder_that_is_not_trusted_are_named(hooked: Repository, k2sim: Sim) -> None:
+    sim = k2sim([])
+    hooked.write(".kcode/config.toml", '[hooks]\nreview = "off"\n\n[tests]\ncommand = "make check"\n')
+    hooked.stage("a.py", "a = 1\n")
+    done = hooked.commit(env=environment(sim))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("this folder is not trusted: its settings ") == 1
+    assert "kcode permissions trust" in done.stderr

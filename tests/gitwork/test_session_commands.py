@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -282,6 +283,23 @@ def test_init_improves_what_is_there(sit: Sit, k2sim: Sim, project: Project) -> 
     person.type("/init\r")
     person.see("Nothing to improve")
     assert "Do not replace it as a whole" in last_user(sim)
+
+
+def test_init_with_the_embedded_model_writes_what_is_certain(
+    sit: Sit, k2sim: Sim, project: Project, tmp_path: Path
+) -> None:
+    weights = tmp_path / "tiny.gguf"
+    weights.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 0))
+    project.write("pyproject.toml", '[project]\nname = "shop"\nrequires-python = ">=3.11"\n')
+    more = {"KCODE_PROVIDER": "embedded", "KCODE_EMBEDDED__MODEL": str(weights), "KCODE_MODEL": ""}
+    person = sit(k2sim([]), rows=50, env=more)
+    person.see("ask mode")
+    person.type("/init\r")
+    answer(person, r"Write it\?", "y")
+    person.see("AGENTS.md is written")
+    assert "- Python >=3.11 [pyproject.toml]\n" in (project.root / "AGENTS.md").read_text()
+    person.type("/init\r")
+    person.see("too small to improve")
 
 
 def test_a_dumb_terminal_takes_the_answer_to_a_plan_as_a_line(sit: Sit, k2sim: Sim, project: Project) -> None:
