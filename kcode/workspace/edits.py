@@ -137,7 +137,7 @@ def _apply(text: str, edit: Replacement, read: str | None = None) -> _Made:
     if (not places or stage in LOOSE) and (inner := unwrapped(edit.old, edit.new, text)):
         old, new, line = inner  # similar lines would take what is around them into the file
         return _apply(text, edit._replace(old=old, new=new, line=line or edit.line), read)
-    if read is not None and read != text and (not places or stage in LOOSE):
+    if read is not None and read != text and stage != "exact" and not edit.replace_all:
         source = origin(document, read, edit.old, edit.new)
         kept = carried(document, source) if source else None
         if kept:

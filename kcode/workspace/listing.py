@@ -37,9 +37,33 @@ def list_files(root: Path) -> list[str]:
     rules = Rules(root, SEARCH)
     rules.layers("")  # where git ignores all there is, too
     found = set(rules.visible(listed.files))
+    for repository in listed.repositories:
+        for folder in _with_hidden_rules(root, repository, listed.files):
+            rules.layers(folder)
     for repository in listed.repositories if rules.negated else ():
         found |= brought_back(root, repository, rules.negated, listed.trees, listed.repositories)
     return sorted(kept_out(root).visible(found))
+
+
+def _with_hidden_rules(root: Path, repository: str, files: Iterable[str]) -> Iterator[str]:
+    """Folders with rule files of ripgrep's that git ignores, where nothing that it lists need be. It is asked
+    only where a rule of its own hides such a file."""
+    prefix = f"{repository}/" if repository else ""
+    rules = rules_of(root, repository)
+    ruled = {
+        prefix,
+        *(path[: -len(GIT)] for path in files if path.endswith(f"/{GIT}") and path.startswith(prefix)),
+    }
+    its_own = Rules(root, (GIT,), rules.excludes, prefix)
+    if all(its_own.hiding(folder + name) is None for folder in ruled for name in SEARCH):
+        return
+    for path in sorted(prefix + entry for entry in _ignored(root / repository, [""])):
+        if path.endswith(tuple(f"/{name}" for name in SEARCH)):
+            yield path[: path.rfind("/") + 1]
+        elif path.endswith("/") and rules.hiding(path) is None:  # a folder in which git ignores all there is
+            for folder, _, names in os.walk(root / path):
+                if not set(SEARCH).isdisjoint(names):
+                    yield f"{Path(folder).relative_to(root).as_posix()}/"
 
 
 def brought_back(

@@ -104,3 +104,12 @@ def test_whatever_happened_to_near_copies_since_the_edit_is_made_in_its_own_or_n
 
 def told(blocks: list[list[str]]) -> str:
     return "\n\n".join("".join(line + "\n" for line in block) for block in blocks)
+
+
+def test_a_text_that_fits_another_place_but_for_blank_lines_is_meant_for_where_it_was_read() -> None:
+    read = "def a():\n    start()\n    one()\n    end()\n\n\ndef b():\n    begin()\n    one()\n\n    end()\n"
+    disk = read.replace("    start()\n    one()\n", "    start()\n    one_more()\n")
+    outcome = apply_edits(
+        disk, [("    one()\n    end()\n", "    one()\n    stop()\n    end()\n", False)], read
+    )
+    assert "begin()\n    one()\n\n    end()\n" in outcome.text

@@ -265,3 +265,17 @@ def test_what_git_tracks_although_its_rules_hide_it_is_told_anew_where_index_or_
     assert tracked_though_ignored(tmp_path, excluding=[mine]) == ["sub/c.py"]
     mine.write_text("a.log\n")
     assert tracked_though_ignored(tmp_path, excluding=[mine]) == ["a.log"]
+
+
+@pytest.mark.skipif(not ripgrep(), reason="ripgrep is not installed")
+def test_rule_files_that_git_itself_ignores_bring_back_too(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "x", "x/y.gen": "x", "x/.ignore": "!y.gen\n", "x/in/z.gen": "x"})
+    write(tmp_path, {"x/in/deep/.rgignore": "!z.gen\n", "x/in/deep/z.gen": "x", "out/.ignore": "!b.gen\n"})
+    write(tmp_path, {"out/b.gen": "x", "sub/.gitignore": ".rgignore\n", "sub/more/c.gen": "x"})
+    write(tmp_path, {"sub/more/.rgignore": "!*.gen\n", ".gitignore": ".ignore\n.rgignore\n*.gen\nout/\n"})
+    git(tmp_path, "init", "-q")
+    command = [str(ripgrep()), "--files", "--hidden", "--glob=!.git"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert list_files(tmp_path) == sorted(done.stdout.splitlines())
+    assert {"x/y.gen", "x/in/deep/z.gen", "sub/more/c.gen"} < set(list_files(tmp_path))
+    assert "out/b.gen" not in list_files(tmp_path)
