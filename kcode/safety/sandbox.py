@@ -39,6 +39,9 @@ _DENIED = re.compile(
     r"|error connecting to agent|connection to your authentication agent"
     r"|temporary failure resolving|\blookup \S+: (?:no such host|temporary failure)"
     r"|AccessDeniedException|access to the path .{1,300} is denied"
+    # what somebody put there outside
+    r"|(?<![\w.-])/(?:tmp|run)/[^\n]{1,300}no such file or directory"
+    r"|no such file or directory[^\n]{0,9}(?<![\w.-])/(?:tmp|run)/"
     # a service of the machine's own, which the loopback of a room does not have
     r"|(?:ECONNREFUSED|refused|connect).{0,80}\b(?:3306|5432|5672|6379|9092|9200|11211|27017)\b.{0,40}",
     re.IGNORECASE,

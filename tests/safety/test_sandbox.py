@@ -135,6 +135,8 @@ def test_status_tells_people_what_holds() -> None:
         "error: could not lock config file .git/config: Device or resource busy",
         "System.UnauthorizedAccessException: Access to the path '/srv/x' is denied.",
         "Temporary failure resolving 'deb.example.test'",
+        "touch: cannot touch '/tmp/made/x': No such file or directory",
+        "FileNotFoundError: [Errno 2] No such file or directory: '/run/postgresql/x'",
         "Error: connect ECONNREFUSED 127.0.0.1:5432",
         "could not connect to server: Connection refused (port 5432)",
         "redis.exceptions.ConnectionError: Error 111 connecting to localhost:6379. Connection refused.",
@@ -155,6 +157,7 @@ def test_a_denial_is_recognised(said: str) -> None:
         "error TS5432: x",
         "assert 5432 == 6379",
         "lookup table: no such row",
+        "cat: src/tmp/a: No such file or directory",
     ],
 )
 def test_an_ordinary_failure_is_no_denial(said: str) -> None:

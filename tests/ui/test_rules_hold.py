@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kcode.safety.sandbox import status
+from kcode.safety.sandbox import status, way_out
 from tests.k2sim import Simulator, call, say, use
 from tests.ui.sitting import KCODE, Sitting
 
@@ -251,3 +251,33 @@ def test_what_an_untrusted_project_would_run_is_named_and_not_run(
     assert not (repo / "owned").exists()
     assert not (repo / "made").exists()
     assert "this folder is not trusted: its settings tests.command are not used" in done.stderr
+
+
+FETCH = (
+    "import urllib.request as u\n"
+    "for path in 'ab':\n"
+    "    try: u.urlopen('http://shop.example.test/' + path)\n"
+    "    except u.HTTPError as p: print(p.code, p.read().decode())\n"
+)
+
+
+@pytest.mark.skipif(not way_out(), reason="no sandbox with a way to single hosts works here")
+def test_a_host_is_asked_about_while_the_command_runs_and_the_answer_holds(
+    sit: Callable[..., Sitting], k2sim: Sim, repo: Path, home: Path
+) -> None:
+    (repo / "fetch.py").write_text(FETCH)
+    run = call("run_command", command="python3 fetch.py")
+    sim = k2sim([use(run), say("First it is over."), use(run), say("Then it is over.")])
+    person = sit(sim, "--mode", "auto", rows=40)
+    person.see(r"auto mode · kimi")
+    person.type("go\r")
+    person.see(r"connect to shop\.example\.test:80")
+    person.see(r"Allow this\?")
+    person.settle(0.6)
+    person.type("n")
+    person.see("First it is over")
+    assert "shop.example.test (the user said no)" in told(sim)
+    person.type("again\r")
+    shown = person.see("Then it is over")
+    assert "shop.example.test (the user said no)" in told(sim)
+    assert shown.count("Allow this?") <= 1
