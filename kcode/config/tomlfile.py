@@ -45,6 +45,10 @@ def parse(text: str, path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"{path}:{line}: not valid TOML: {reason}", "mend that line, or move the file away"
         ) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits; lists in lists without end
+        raise ConfigError(
+            f"{path}: a value in it is too large, or nested too deeply", "mend the file, or move it away"
+        ) from None
 
 
 _HEADER = re.compile(r"^\s*\[\[?([^\]]+)\]")

@@ -99,7 +99,7 @@ def parse_records(data: bytes, name: str, *, upto_damage: bool = False) -> tuple
     header = Header(
         head["session"],
         str(head.get("root", "")),
-        float(head.get("created", 0)),
+        _moment(head.get("created")),
         written,
         str(head.get("parent", "")),
         str(head.get("errand", "")),
@@ -112,6 +112,10 @@ def parse_records(data: bytes, name: str, *, upto_damage: bool = False) -> tuple
         if not upto_damage:
             raise
     return header, records
+
+
+def _moment(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e15 else 0.0
 
 
 def _restore_of_epochs(record: dict[str, Any]) -> dict[str, Any]:
