@@ -60,7 +60,14 @@ class Sitting:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        os.close(self._master)
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the terminal, as when its window is closed or the connection is lost."""
+        self._ended = True
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
@@ -92,6 +99,10 @@ class Sitting:
         while self._read(0.1):
             pass
         return self.process.returncode
+
+    def settings(self) -> list[object]:
+        """The terminal's settings now, as ``termios.tcgetattr`` gives them."""
+        return list(termios.tcgetattr(self._master))
 
     def resize(self, columns: int, rows: int) -> None:
         self.terminal.screen.resize(rows, columns)
