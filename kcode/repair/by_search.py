@@ -19,8 +19,9 @@ from kcode.repair.failing import Choose
 from kcode.repair.judge import Judge, Verdict
 from kcode.repair.localise import Localisation, localise
 from kcode.repair.places import aim_within, of_repository
-from kcode.repair.present import diff_of, explain, warning_of
+from kcode.repair.present import diff_of, explain, others_left, warning_of
 from kcode.repair.rank import best_first
+from kcode.repair.reaching import Reaching
 from kcode.repair.reproduce import Reproduction, goal_of, only_slow, reproduce, trace
 from kcode.repair.result import RepairResult
 from kcode.repair.scratch import scratch_copy
@@ -32,6 +33,7 @@ from kcode.testrun.suites import choose
 from kcode.tools.base import FileEdit
 
 _SUITE_SHARE = 0.25  # of the budget: the longest that the unchanged suite may take
+_SUITE_PATIENCE = 2.5  # how much longer than before the suite may take with a patch, whatever is left
 _KEPT_ALTERNATIVES = 3
 
 
@@ -136,9 +138,9 @@ class _Repair:
             stage.text = _suspicion(suspicious)
         if not suspicious.suspects:
             return self._not_fixed(found, 0, "no line of the project runs in the failing tests")
-        search, patches = await self._search(judge, infiller, loading, suspicious, goal, until)
+        search, patches = await self._search(judge, scratch, infiller, loading, suspicious, goal, until)
         with Stage(self.tell, "verify", "the whole test suite, before and after") as stage:
-            left = max(10.0, until - time.monotonic())
+            left = max(10.0, until - time.monotonic(), _SUITE_PATIENCE * found.baseline.total_s)
             suite = None
             if patches:
                 suite = await suite_baseline(judge, found, max(10.0, self.budget_s * _SUITE_SHARE))
@@ -149,7 +151,11 @@ class _Repair:
                 reason = f"{_named(found.failing)} is slow, but passes when it gets enough time"
                 return RepairResult("nothing_fails", f"Nothing fails: {reason}.", tried=search.tried)
             return self._not_fixed(found, search.tried, _why_not(search, patches))
-        return _fixed(chosen, proof, patches, suspicious, goal, search.tried)
+        fixed = _fixed(chosen, proof, patches, suspicious, goal, search.tried)
+        left_over = [test for test in found.others if test in proof.after.failed] if not aim.targets else []
+        if left_over and not aim.sentence and not fixed.warning:
+            return replace(fixed, warning=others_left(left_over))
+        return fixed
 
     async def _reproduce(self, judge: Judge, aim: Aim) -> Reproduction:
         with Stage(self.tell, "reproduce", aim.told) as stage:
@@ -171,6 +177,7 @@ class _Repair:
     async def _search(
         self,
         judge: Judge,
+        scratch: Path,
         infiller: Infiller,
         loading: asyncio.Task[None],
         suspicious: Localisation,
@@ -178,7 +185,10 @@ class _Repair:
         until: float,
     ) -> tuple[Search, list[Candidate]]:
         with Stage(self.tell, "propose", "the model and small changes, judged by tests") as stage:
-            search = Search(judge, infiller, suspicious, goal, self.tell, loading.done)  # while it loads, too
+            # while the model loads, too
+            search = Search(
+                judge, infiller, suspicious, goal, self.tell, loading.done, Reaching(scratch).tests
+            )
             reserve = min(5.0, self.budget_s * 0.1)  # for the verification
             passing = await search.run(max(1.0, until - time.monotonic() - reserve))
             stage.text = f"{search.tried} candidates tried, {len(passing)} pass"
@@ -239,7 +249,7 @@ def _fixed(
         diff=diff_of(chosen, suspicious),
         explanation=explain(chosen, suspicious, goal.failures),
         proof=tuple(proof.lines()),
-        warning=warning_of(chosen, suspicious, goal.failures),
+        warning=warning_of(chosen, suspicious, goal.failures, patches),
         alternatives=tuple(others[:_KEPT_ALTERNATIVES]),
         tried=tried,
     )
@@ -272,8 +282,9 @@ def _suspicion(found: Localisation) -> str:
 
 
 def _why_not(search: Search, patches: list[Candidate]) -> str:
-    if patches:
-        return f"{len(patches)} of {search.tried} candidates passed them, but broke other tests"
+    broken = len(patches) + len(search.breaking)
+    if broken:
+        return f"{broken} of {search.tried} candidates passed them, but broke other tests"
     if search.imitating:
         line = "; ".join(line.strip() for line in search.imitating[0].new)
         return f"what passes would only imitate the test, such as `{line}`"
