@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kcode.agent.aside import ask_object, filled, room_for_text
+from kcode.agent.narrow import is_narrow
 from kcode.config.prompts import load_prompt
 from kcode.errors import NotAchieved
 from kcode.safety.placeholders import count
@@ -26,6 +27,7 @@ ANSWER_TOKENS = 3_000
 LARGEST_HUNK = 24_000  # characters of a conflict and what is around it
 _AROUND = 30  # lines before and behind a conflict that go with it
 _LOG = 1_500  # characters of a side's messages
+_BRIEF_LOG = 200  # for an embedded model
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -78,7 +80,7 @@ async def propose(
     sent or is too large, ProviderError, LimitReached.
     """
     hunk, before, after = _surroundings(conflict, number, chosen)
-    system, shared = load_prompt("resolve"), _shared(found, logs, conflict)
+    system, shared = load_prompt("resolve"), _shared(found, logs, conflict, brief=is_narrow(session))
     texts = {name: _text(part, conflict) for name, part in _sides(hunk).items()}
     held = session.workspace.withheld(conflict.path) or _secret(session, [*texts.values(), before, after])
     if held:
@@ -174,9 +176,10 @@ def _checked(
     return Proposal(content, why, bool(answer["sure"]), lost_lines(hunk, content, conflict.encoding), wrong)
 
 
-def _shared(found: Operation, logs: tuple[str, str], conflict: Conflict) -> str:
+def _shared(found: Operation, logs: tuple[str, str], conflict: Conflict, *, brief: bool = False) -> str:
     """The same for every hunk of a file, so that it is read from the cache."""
-    ours, theirs = (clean(log)[:_LOG].strip() or "(nothing is known)" for log in logs)
+    longest = _BRIEF_LOG if brief else _LOG
+    ours, theirs = (clean(log)[:longest].strip() or "(nothing is known)" for log in logs)
     return filled(
         load_prompt("resolve_file"),
         operation=found.name or "change of the work tree",
