@@ -120,7 +120,8 @@ def _summary(rows: list[Row]) -> int:
         print(f"\nlines changed: {lines}; repaired: {verdicts['repaired']} of {len(ours)} ({share:.0%})")
         print(f"  {told}; seconds: median {times[len(times) // 2]:.1f}, longest {times[-1]:.1f}")
         seen = Counter(row.note.partition(":")[0] for row in ours if row.verdict == "repaired")
-        print("  repaired as seen by: " + ", ".join(f"{how} {count}" for how, count in seen.items()))
+        if seen:
+            print("  repaired as seen by: " + ", ".join(f"{how} {count}" for how, count in seen.items()))
     return 0 if good else 1
 
 
