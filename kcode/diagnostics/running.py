@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _OUTPUT = 4_000_000  # bytes of a checker's output
 _AT_ONCE = 2  # checkers
+_LONGER = 10.0  # times the limit, on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ class Bench:
                 self._words(found, paths, more, text is not None),
                 cwd=at or found.folder,
                 env=self._room.environment(),
-                timeout_s=limit,
+                timeout_s=patience(limit),
                 input=None if text is None else text.encode("utf-8", "replace"),
                 max_output=_OUTPUT,
                 confine=self._room.confinement(),
@@ -259,6 +260,16 @@ class Bench:
             return None
         path = real.relative_to(root).as_posix()
         return Problem(path, problem.line, problem.column, problem.code, problem.message, problem.tool)
+
+
+def patience(limit_s: float) -> float:
+    """Seconds on the clock for ``limit_s`` seconds of work: on a machine with more to do than it has
+    processors, longer by as much, up to ten times: that is no reason to give a checker up."""
+    try:
+        waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
+    except (OSError, AttributeError):  # Windows does not tell
+        return limit_s
+    return limit_s * min(max(1.0, waiting), _LONGER)
 
 
 def _has_package(found: Found, file: Path) -> bool:

@@ -16,7 +16,7 @@ from kcode.config.paths import cache_dir
 from kcode.config.settings import Settings
 from kcode.diagnostics import mirror, room
 from kcode.diagnostics.checkers import KNOWN, applying, program_of
-from kcode.diagnostics.running import Report
+from kcode.diagnostics.running import Report, patience
 from kcode.diagnostics.watch import Diagnostics
 from kcode.safety.trust import distrust, trust
 from kcode.workspace.change import FileEdit
@@ -136,6 +136,14 @@ def test_a_checker_that_hangs_or_breaks_is_given_up_and_told_once(project: Proje
         "slow.sh took longer than 0.5 s and is not run after edits any more",
     ]
     assert project.edited("a", "2\n") == []
+
+
+@pytest.mark.skipif(not hasattr(os, "getloadavg"), reason="this system does not tell how busy it is")
+def test_a_busy_machine_gives_checkers_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    for load, limit in ((0.1, 30), (4.0, 30), (10.0, 75), (4000.0, 300)):
+        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, 0.0, 0.0))
+        assert patience(30) == limit
 
 
 def test_an_edit_is_not_held_up_and_a_second_one_is_checked_with_the_first(project: Project) -> None:
