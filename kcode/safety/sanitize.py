@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 _SUSPECT = re.compile(
@@ -42,6 +43,12 @@ def reveal(text: str) -> str:
     if not _HIDDEN.search(text):
         return text
     return _HIDDEN.sub(_revealed, text.replace("\r\n", "\n"))
+
+
+def inert(spelled: str) -> str:
+    """JSON text in which what a terminal would obey or not show is written as an escape: the same value for
+    a program, and harmless for a person who looks at it."""
+    return _HIDDEN.sub(lambda match: json.dumps(match.group())[1:-1], spelled)
 
 
 def _revealed(match: re.Match[str]) -> str:

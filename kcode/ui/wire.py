@@ -29,6 +29,7 @@ from kcode.agent.events import (
     WaitingToSend,
 )
 from kcode.conversation.cost import SessionCost, plain
+from kcode.safety.sanitize import inert
 
 _NOTHING: Mapping[str, Decimal] = MappingProxyType({})
 EVENT_SCHEMA = "kcode.event/1"
@@ -148,4 +149,4 @@ def result_object(
 
 def encode(data: Mapping[str, Any]) -> bytes:
     """One line of UTF-8 JSON. A lone surrogate, which UTF-8 cannot carry, becomes a question mark."""
-    return json.dumps(data, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+    return inert(json.dumps(data, ensure_ascii=False, default=str)).encode("utf-8", "replace") + b"\n"
