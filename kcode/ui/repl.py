@@ -43,7 +43,11 @@ def run_repl(
 
             typed += read_background(replies)
             sitting = Sitting(open_session, root, settings, seen(look, replies), attach, typed, replies)
-        return int(asyncio.run(sitting.run()))
+        code = int(asyncio.run(sitting.run()))
+    if sitting.ended_by is not None:  # the terminal is as it was: end as whoever sent the signal expects it
+        sys.stdout.flush()
+        os.kill(os.getpid(), sitting.ended_by)
+    return code
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shlex
 import signal
 import sys
@@ -19,6 +18,7 @@ from kcode.ui.look import figures
 from kcode.ui.look.terminal import Look
 from kcode.ui.look.theme import Theme, theme_of
 from kcode.ui.opening import Opening
+from kcode.ui.stage.jobcontrol import gone, write_nowhere
 
 if TYPE_CHECKING:
     from kcode.agent.session import Session
@@ -75,7 +75,7 @@ class Sitting:
         self._interrupts: list[Callable[[], object]] = []
         self._tasks: set[asyncio.Task[None]] = set()  # what runs beside the turns
         self._failure: BaseException | None = None
-        self._ended_by: signal.Signals | None = None
+        self.ended_by: signal.Signals | None = None
         self._opening = Opening(open_session, opened=self._opened, failed=self._failed, notice=self.notice)
         self.stage: Stage | PlainStage = staging.make_stage(self, self._opening.begin, typed, replies)
 
@@ -92,7 +92,8 @@ class Sitting:
         return theme_of(self.look)
 
     async def run(self) -> ExitCode:
-        """Until the user leaves. Raises what opening the session raised."""
+        """Until the user leaves; ``ended_by`` says if a signal or the loss of the terminal ended it. Raises
+        what opening the session raised."""
         main = asyncio.ensure_future(self.stage.run(self._serve))
         loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError):
@@ -102,14 +103,15 @@ class Sitting:
         try:
             await main
         except asyncio.CancelledError:
-            if self._ended_by is None:
+            if self.ended_by is None:
+                raise
+        except OSError:
+            if not gone(sys.stdin.fileno()):
                 raise
         finally:
+            self._notice_loss()
             await self._close()
-        if self._ended_by is not None:  # as whoever sent the signal expects it
-            loop.remove_signal_handler(self._ended_by)
-            os.kill(os.getpid(), self._ended_by)
-        if self._failure is not None:
+        if self._failure is not None and self.ended_by is None:
             raise self._failure
         return ExitCode.OK
 
@@ -365,10 +367,17 @@ class Sitting:
             self.interrupt()
 
     def _end_by(self, number: signal.Signals, main: asyncio.Task[None]) -> None:
-        self._ended_by = number
+        self.ended_by = number
         if number == signal.SIGHUP:
             self.stage.hang_up()
         main.cancel()
+
+    def _notice_loss(self) -> None:
+        """A terminal that is gone may be noticed by its end of input, or by what cannot be written, before
+        the signal that says so."""
+        if gone(sys.stdin.fileno()):
+            self.ended_by = self.ended_by or signal.SIGHUP
+            write_nowhere()
 
     async def _close(self) -> None:
         for task in self._tasks:
@@ -376,7 +385,7 @@ class Sitting:
         session = await self._opening.close()
         if session is None:
             return
-        if self._ended_by is None:
+        if self.ended_by is None:
             self._tell_what_ends(session)
         await (self.session or session).close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -70,7 +71,12 @@ class FrameOutput(Vt100_Output):
             return
         shown = SHOW_CURSOR if self._cursor_wanted else ""
         self._buffer.append(f"{FRAME_BEGIN}{HIDE_CURSOR}{text}{shown}{FRAME_END}")
-        super().flush()
+        try:
+            super().flush()
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            self.hang_up()
 
     def hang_up(self) -> None:
         """The terminal is gone: nothing is written from now on."""

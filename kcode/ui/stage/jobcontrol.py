@@ -1,9 +1,10 @@
-"""Ctrl-Z and ``fg``: stopping as a shell expects it, and finding the terminal again."""
+"""Ctrl-Z and ``fg``: stopping as a shell expects it, and finding the terminal again, or that it is gone."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -44,6 +45,28 @@ def stop_group(fd: int, stop: Callable[[], None], continued: Callable[[], None])
     finally:
         loop.add_signal_handler(signal.SIGTSTP, stop)
         loop.add_signal_handler(signal.SIGCONT, continued)
+
+
+def gone(fd: int) -> bool:
+    """Whether the terminal ``fd`` was closed, as with its window or its connection."""
+    if sys.platform == "win32":
+        return False
+    import termios
+
+    try:
+        termios.tcgetattr(fd)
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
+    return False
+
+
+def write_nowhere() -> None:
+    """What is still said to a terminal that is gone must not fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for fd in (sys.stdout.fileno(), sys.stderr.fileno()):
+        if gone(fd):
+            os.dup2(nowhere, fd)
+    os.close(nowhere)
 
 
 def taken_over(fd: int) -> bool:
