@@ -120,6 +120,7 @@ def test_comments_and_brackets_are_no_lines_to_change(tmp_path: Path) -> None:
         ("a.js", CART_JS, 10, "if (item.price <= 0 && limit) {"),
         ("a.js", CART_JS, 10, "if (item.price < 0 || limit) {"),
         ("a.js", CART_JS, 10, "if (!(item.price < 0 && limit)) {"),
+        ("a.js", CART_JS, 10, "if (item.price < 0 && !limit) {"),
         ("a.js", CART_JS, 10, "if (item.price < 1 && limit) {"),
         ("a.js", CART_JS, 10, "if (item.count < 0 && limit) {"),
         ("a.js", CART_JS, 8, "let sum = 1"),

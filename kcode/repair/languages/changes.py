@@ -114,6 +114,10 @@ def _binary(spot: Spot) -> Iterator[Edit]:
             kind = "comparison" if comparing else "boolean" if sign in _LOGIC else "operator"
             yield spot.instead(new, kind, 0.6 + 0.45 * number, operator)
     first, second = spot.text(left), spot.text(right)
+    if sign in _LOGIC and sign != "??":
+        for part, text, cost in ((right, second, 1.6), (left, first, 1.8)):
+            simple = part.type in _VALUES and part.type != "binary_expression"
+            yield spot.instead(f"!{text}" if simple else f"!({text})", "negate", cost, part)
     if not comparing:
         yield spot.instead(first, "drop", 1.7)
         yield spot.instead(second, "drop", 1.9)
