@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.k2sim import Chunking, Simulator, call, say, use
 from tests.ui.sitting import Sitting
@@ -61,3 +63,30 @@ def test_nothing_is_said_of_the_price_of_what_was_interrupted_at_once(sit: Sit, 
     person.type("\x1b")
     text = person.see(r"interrupted[\s\S]+❯ ?\n")
     assert not re.search("price unknown|0% cached", text)
+
+
+TOO_LATE = """
+from kcode.cli.entry import main
+from kcode.ui.sitting import Sitting
+
+send = Sitting.send
+
+def at_the_very_end(self, text):
+    # taken as typed into a turn, and run when the turn is over and the next message is waited for
+    self._beside(self._look(text)) if text == "/exit" else send(self, text)
+
+Sitting.send = at_the_very_end
+main()
+"""
+
+
+def test_exit_typed_at_the_very_end_of_a_turn_leaves(sit: Sit, k2sim: Sim, tmp_path: Path) -> None:
+    script = tmp_path / "late.py"
+    script.write_text(TOO_LATE)
+    person = sit(k2sim([say("Hello.")]), argv=[sys.executable, str(script)])
+    person.see("ask mode · kimi")
+    person.type("hello\r")
+    person.see(r"Hello\.[\s\S]+in, .* out")
+    person.settle(0.5)
+    person.type("/exit\r")
+    assert person.end() == 0
