@@ -84,7 +84,7 @@ class Scope:
         if self.whole or self.trees:
             return False
         files = listing.list_files(self.root)
-        folders = {path[: path.rfind("/") + 1] for path in files}
+        folders = listing.folders_of(files)
         others = Rules(self.root, (*SEARCH, KEPT_OUT))
         plain = not any(any(others.layers(folder)) for folder in folders)
         return plain and not any(folder and (self.root / folder / ".git").exists() for folder in folders)

@@ -187,7 +187,7 @@ def tracked_though_ignored(root: Path, path: str = ".", excluding: Iterable[Path
     if kept is not None and kept.state == _state(root, kept.folders, excluding):
         return kept.paths
     tracked = _names(root, "--", path)
-    folders = _folders(tracked or ())
+    folders = folders_of(tracked or ())
     before = _state(root, folders, excluding)
     paths = [name for name in _names(root, "-ci", "--exclude-standard", "--", path) or () if name]
     if tracked is not None:
@@ -214,7 +214,7 @@ _THOUGH_IGNORED: dict[tuple[Path, str], _Kept] = {}
 _ANSWERS_KEPT = 8
 
 
-def _folders(paths: Iterable[str]) -> tuple[str, ...]:
+def folders_of(paths: Iterable[str]) -> tuple[str, ...]:
     """Those that the paths lie in and all above them, with a slash at their ends; "" among them."""
     found = {""}
     for folder in {path[: path.rfind("/") + 1] for path in paths}:

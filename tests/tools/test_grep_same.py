@@ -185,3 +185,16 @@ def test_a_match_over_several_lines_names_all_of_them(tmp_path: Path, engine: st
     result = asyncio.run(search(Workspace.open(tmp_path), query))
     assert result is not None
     assert [(m.line, m.text) for m in result.matches] == [(2, "def f("), (3, "    x,"), (4, "):")]
+
+
+def test_a_repository_within_is_seen_where_only_its_folders_have_files() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder).resolve()
+        build(root, {("nested/in/", "a.py"): b"needle\n"}, {})
+        arranged(root, "nested", tracked=False)
+        answers = found(Workspace.open(root), Query("needle", ".", "", False, False, 100))
+        assert answers["python"] == [("nested/in/a.py", 1, "needle")]
+        assert {engine: answer for engine, answer in answers.items() if answer != answers["python"]} in (
+            {},
+            {"git grep": None},
+        )
