@@ -91,7 +91,7 @@ async def propose(
     around = max(0, room - sum(map(len, texts.values()))) // 2
     note = f"The user says: {wish}" if wish else ""
     proposal = Proposal(b"", "", False)
-    for _attempt in range(2):
+    for _attempt in range(1 if is_narrow(session) else 2):
         part = filled(
             load_prompt("resolve_hunk"),
             before=before[-around:] if around else "",
