@@ -99,10 +99,10 @@ def _report_os_error(error: OSError, debug: bool) -> int:
 def _report_defect(error: BaseException, debug: bool) -> int:
     from kcode.i18n import _
 
-    trace = "".join(traceback.format_exception(error))
+    trace, words = _without_secrets(error)
     kept = _keep(trace)
     print(
-        _("kcode: this is a defect of kcode: {kind}: {words}").format(kind=type(error).__name__, words=error),
+        _("kcode: this is a defect of kcode: {kind}: {words}").format(kind=type(error).__name__, words=words),
         file=sys.stderr,
     )
     if debug:
@@ -112,6 +112,17 @@ def _report_defect(error: BaseException, debug: bool) -> int:
     elif not debug:
         print(_("Run it again with --debug to see the stack trace."), file=sys.stderr)
     return int(ExitCode.INTERNAL)
+
+
+def _without_secrets(error: BaseException) -> tuple[str, str]:
+    """The stack trace and the error's own words, with keys masked: both are made to be shown to others."""
+    try:
+        from kcode.ui.exporting import redactor
+
+        masked = redactor(Path.cwd())
+        return masked("".join(traceback.format_exception(error))), masked(str(error))
+    except Exception:  # outer door: what is broken may be what masks, and places have no secrets
+        return "".join(traceback.format_tb(error.__traceback__)), ""
 
 
 def _keep(trace: str) -> str:

@@ -6,6 +6,7 @@ on macOS and Windows too, which is what people with dotfiles expect.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -45,7 +46,8 @@ def cache_dir() -> Path:
 def make_private(folder: Path) -> None:
     """Make ``folder`` and all that is missing above it, each for its owner alone. Raises OSError.
 
-    ``mkdir(parents=True, mode=…)`` gives the mode to the last folder only.
+    ``mkdir(parents=True, mode=…)`` gives the mode to the last folder only. One of kcode's own that is there
+    and open to others (made by hand, or unpacked from a backup) is closed.
     """
     try:
         folder.mkdir(mode=0o700)
@@ -55,6 +57,10 @@ def make_private(folder: Path) -> None:
     except OSError:
         if not folder.is_dir():
             raise
+        if any(folder.is_relative_to(own()) for own in (config_dir, state_dir, data_dir)):
+            with contextlib.suppress(OSError):  # another's: what is in it is mode 600 all the same
+                if folder.stat().st_mode & 0o077:
+                    folder.chmod(0o700)
 
 
 def user_config_file() -> Path:

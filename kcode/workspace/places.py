@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from kcode.config.paths import config_dir, data_dir, state_dir
@@ -10,6 +11,9 @@ from kcode.errors import UsageError
 from kcode.safety import sensitive
 from kcode.workspace.errors import NotThere, PathOutside, WorkspaceError
 from kcode.workspace.nearest import nearest_names
+
+_LONGEST = 4_096  # characters of a path: more, no system takes
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # surrogates that stand for no byte of a name
 
 
 class Places:
@@ -95,6 +99,8 @@ class Places:
     def _join(self, path: str) -> Path:
         if "\0" in path:
             raise WorkspaceError("the path has a NUL character")
+        if len(path) > _LONGEST or any(len(part) > 255 for part in path.split("/")) or _HALVES.search(path):
+            raise WorkspaceError(f"{path[:60]}… is no path that a file can have")
         if path.startswith("~"):
             raise PathOutside(f"{path}: give paths relative to the workspace, not to a home folder")
         try:
