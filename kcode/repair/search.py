@@ -293,7 +293,8 @@ class Search:
     async def _accept(self, candidate: Candidate) -> None:
         source = self.found.sources[candidate.path]
         special = special_case(source.text, candidate.text, self.goal.failures)
-        if special or source.singles_out(candidate.text):
+        hidden = any(self._holds(candidate, one) for one in self.imitating)  # beside a second change
+        if special or hidden or source.singles_out(candidate.text):
             self.imitating.append(candidate)
             return
         if await self._breaks(candidate):
@@ -314,6 +315,13 @@ class Search:
             grace = max(grace, _OTHERS_S, self._budget_s * _OTHERS_SHARE)
         if candidate.logprob is not None or not self._doubted:
             self._enough_at = min(self._enough_at, time.monotonic() + grace)
+
+    def _holds(self, candidate: Candidate, other: Candidate) -> bool:
+        """Whether lines that ``other`` brought are among those that ``candidate`` brings."""
+        old = set(self.found.sources[other.path].lines)
+        return not {line.strip() for line in other.new if line not in old}.isdisjoint(
+            line.strip() for line in candidate.new
+        )
 
     async def _breaks(self, candidate: Candidate) -> bool:
         """Whether a test of another file fails with it, and fails again."""
