@@ -42,7 +42,7 @@ def argv(
     words = [program(), "--unshare-user", "--cap-drop", "ALL", "--ro-bind", "/", "/", "--dev", "/dev"]
     words += ["--proc", "/proc", "--ro-bind-try", "/proc/sys", "/proc/sys"]
     words += ["--tmpfs", "/run"]
-    words += ["--bind", str(temporary), "/tmp"] if temporary else ["--tmpfs", "/tmp"]  # noqa: S108 - inside
+    words += ["--bind", str(temporary), "/tmp"] if temporary else ["--tmpfs", "/tmp"]  # noqa: S108 - its own, inside
     for name in _OF_THE_SYSTEM:
         words += ["--ro-bind-try", name, name]
     if os.path.ismount("/dev/shm"):  # noqa: S108 - looked at only

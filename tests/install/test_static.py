@@ -77,6 +77,7 @@ def test_processes_start_in_the_few_places_that_are_known() -> None:
         "repair/inside/kcode_judge.py",
         "safety/groups.py",
         "safety/process.py",
+        "safety/rooms.py",
         "safety/sandbox.py",
         "ui/editor.py",
     }
