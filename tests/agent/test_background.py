@@ -18,7 +18,7 @@ from kcode.conversation.ledger import ToolResult
 from kcode.safety.longrun import LongRun
 from tests.agent.conftest import Person, run_turn, tool_texts
 from tests.k2sim import TEST_KEY, call, say, use
-from tests.safety.test_process import alive
+from tests.safety.test_process import asleep, nap
 
 Open = Callable[..., Session]
 AUTO = {"agent": {"mode": "auto"}}
@@ -51,21 +51,28 @@ def turns(session: Session, *texts: str, pause: Callable[[], bool] = lambda: Tru
 def test_a_server_runs_on_while_other_calls_run_and_is_ended_with_the_session(
     k2sim: Any, open_session: Open, repo: Path
 ) -> None:
-    serve = "echo $$ > pid; echo listening; sleep 300 & echo $! > child; wait"
-    sim = k2sim(
-        [
-            use(in_background(serve)),
-            use(call("run_command", command="cat pid child")),
-            use(call("command_output", id="bg1")),
-            say("it runs"),
-        ]
-    )
+    here, child = nap(), nap()
+    serve = f"echo listening; {child} & {here}"
+    seen: list[bool] = []
+
+    def answer(request: Any) -> Any:
+        if request.step == 1:
+            return use(in_background(serve))
+        if request.step == 2:
+            seen.append(asleep(here) and asleep(child))
+            return use(call("run_command", command="echo meanwhile"))
+        return use(call("command_output", id="bg1")) if request.step == 3 else say("it runs")
+
+    sim = k2sim(answer)
     session = open_session(sim, **OPEN)
     turns(session, "serve it")
-    started, pids, news = tool_texts(session)
+    started, meanwhile, news = tool_texts(session)
+    assert meanwhile.startswith("meanwhile")
     assert started == "listening\n[bg1 runs in the background]"
     assert news == "(nothing new was printed)\n[bg1 runs in the background]"
-    assert not any(alive(int(pid)) for pid in pids.split()[:2])
+    assert seen == [True]
+    assert not asleep(here)
+    assert not asleep(child)
     assert all(step.extends for step in sim.prefix_report())
 
 
@@ -125,9 +132,10 @@ def test_the_end_is_waited_for_and_its_output_is_news_once(
 
 
 def test_stop_ends_it_and_what_it_started(k2sim: Any, open_session: Open, repo: Path) -> None:
+    child = nap()
     sim = k2sim(
         [
-            use(in_background("sleep 300 & echo $! > child; wait")),
+            use(in_background(f"{child} & touch made; wait")),
             use(call("command_output", id="bg1", stop=True)),
             say("stopped"),
         ]
@@ -137,7 +145,8 @@ def test_stop_ends_it_and_what_it_started(k2sim: Any, open_session: Open, repo: 
     async def go() -> None:
         async for _ in session.turn("serve it and stop it"):
             pass
-        assert not alive(int((repo / "child").read_text()))
+        assert (repo / "made").exists()
+        assert not asleep(child)
         assert [(task.id, task.running, task.code) for task in session.background] == [("bg1", False, 143)]
         await session.close()
 
@@ -195,12 +204,12 @@ def test_it_is_judged_and_shown_like_any_command(k2sim: Any, open_session: Open,
     assert person.asked[0].intent.command == "touch made"
 
 
-def test_it_stays_confined(k2sim: Any, open_session: Open, repo: Path, tmp_path: Path) -> None:
+def test_it_stays_confined(k2sim: Any, open_session: Open, repo: Path) -> None:
     from kcode.safety.sandbox import status
 
     if not status().holds:
         pytest.skip("no sandbox here")
-    outside = tmp_path / "outside"
+    outside = Path(sys.prefix) / f"touched-{os.getpid()}"  # a sandbox may have a /tmp of its own
     sim = k2sim([use(in_background(f"touch {outside}; echo $? > code")), say("ok")])
     session = open_session(sim, **AUTO)
     session.approver = Person()
@@ -210,7 +219,8 @@ def test_it_stays_confined(k2sim: Any, open_session: Open, repo: Path, tmp_path:
 
 
 def test_a_killed_kcode_leaves_none_behind(k2sim: Any, repo: Path) -> None:
-    serve = in_background("sleep 300 & echo $! > child; mv child pid; wait")
+    child = nap()
+    serve = in_background(f"{child} & touch made; wait")
     sim = k2sim([use(serve), use(call("run_command", command="sleep 300"))])
     environment = {
         **os.environ,
@@ -229,12 +239,13 @@ def test_a_killed_kcode_leaves_none_behind(k2sim: Any, repo: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while not (repo / "pid").exists() or len(sim.chats) < 2:
+    while not (repo / "made").exists() or len(sim.chats) < 2:
         time.sleep(0.02)
         assert running.poll() is None
+    assert asleep(child)
     running.kill()
     running.wait()
-    while alive(int((repo / "pid").read_text())):
+    while asleep(child):
         time.sleep(0.02)
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -21,6 +22,22 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return state not in "ZX"
+
+
+def nap() -> str:
+    """A command that sleeps, unlike every other one: its process is found even where a namespace gives it
+    another id."""
+    return f"sleep 300.{uuid4().int % 10**12:012}"
+
+
+def asleep(command: str) -> bool:
+    """Whether a :func:`nap` is still taken."""
+    wanted = "\0".join(command.split()).encode() + b"\0"
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if place.read_bytes() == wanted:
+                return True
+    return False
 
 
 def wait_gone(pid: int) -> bool:
