@@ -15,7 +15,7 @@ from kcode.safety.shell_builtins import Said, dangerous_name, declares, says_whe
 from kcode.safety.shell_words import Simple, Word, names
 
 _SYSTEM_FOLDERS = re.compile(r"/(usr/(local/)?)?s?bin/([^/]+)")
-_OWN_FOLDERS = re.compile(r"(?:\./)?(?:\.?venv/bin|node_modules/\.bin|vendor/bin|bin)/([^/]+)")
+_OWN_FOLDERS = re.compile(r"(?:\./)?(?:\.?venv/bin|node_modules/\.bin|vendor/bin|bin(?=/(?:rails|rake|rspec)$))/([^/]+)")
 _RUIN = re.compile(
     r"(/|/\*|~|~/|~/\*"
     r"|/(bin|boot|dev|etc|home|lib|lib64|opt|root|sbin|srv|sys|usr|var"

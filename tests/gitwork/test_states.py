@@ -134,7 +134,6 @@ FAILING = [
     (no_head, "commit", ExitCode.ENVIRONMENT, "git does not take for one"),
     (no_head, "explain HEAD", ExitCode.ENVIRONMENT, "git does not take for one"),
     (bare, "commit", ExitCode.USAGE, "this is a bare repository"),
-    (bare, "changelog", ExitCode.USAGE, "git worktree add"),
     (bare, "resolve", ExitCode.USAGE, "this is a bare repository"),
     (bare, "review", ExitCode.USAGE, "this is a bare repository"),
     (nothing, "commit", ExitCode.USAGE, "this folder is no git repository"),
