@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -193,3 +195,38 @@ def test_a_signal_in_a_script_ends_the_command_that_runs_and_keeps_a_true_histor
     wait_for(lambda: not alive(repo))
     the_session_is_whole(repo, "command")
     it_goes_on(sim, repo)
+
+
+STOPS = 40
+STARTING_AND_STOPPING = f"""
+import asyncio, os, subprocess, threading
+from kcode.ui.stage.jobcontrol import heeded, stop_group
+
+def starting():
+    while True:
+        subprocess.run(["true"])
+
+async def main():
+    terminal = os.openpty()[1]
+    with heeded(print, print):
+        for _ in range(2):
+            threading.Thread(target=starting, daemon=True).start()
+        for _ in range({STOPS}):
+            await asyncio.sleep(0.02)
+            stop_group(terminal, print, print)
+    os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+def test_ctrl_z_stops_it_also_while_it_starts_a_program() -> None:
+    stopping = subprocess.Popen([sys.executable, "-c", STARTING_AND_STOPPING], process_group=0)
+    try:
+        for _ in range(STOPS):
+            wait_for(lambda: os.WIFSTOPPED(os.waitpid(stopping.pid, os.WNOHANG | os.WUNTRACED)[1]))
+            os.killpg(stopping.pid, signal.SIGCONT)
+        assert stopping.wait(timeout=60) == 0
+    finally:
+        if stopping.poll() is None:
+            os.killpg(stopping.pid, signal.SIGKILL)

@@ -7,24 +7,37 @@ import contextlib
 import errno
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
 from kcode.ui.stage.keys import lines_and_echo
 
+_BY_VFORK = ("_USE_VFORK", "_USE_POSIX_SPAWN")  # the library's own switches, both documented
+
 
 @contextlib.contextmanager
 def heeded(stop: Callable[[], None], continued: Callable[[], None]) -> Iterator[None]:
-    """Within this block a SIGTSTP calls ``stop``, a SIGCONT ``continued``."""
+    """Within this block a SIGTSTP calls ``stop``, a SIGCONT ``continued``.
+
+    Programs are started by fork here: with vfork a thread waits until its child has become the other program,
+    which a child that is stopped with the group never does. kcode could then not be stopped either, and the
+    shell would wait for it for ever.
+    """
     if sys.platform == "win32":
         yield
         return
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTSTP, stop)
     loop.add_signal_handler(signal.SIGCONT, continued)
+    quick = {name: getattr(subprocess, name, False) for name in _BY_VFORK}
     try:
+        for name in quick:
+            setattr(subprocess, name, False)
         yield
     finally:
+        for name, value in quick.items():
+            setattr(subprocess, name, value)
         loop.remove_signal_handler(signal.SIGTSTP)
         loop.remove_signal_handler(signal.SIGCONT)
 
