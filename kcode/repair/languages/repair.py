@@ -197,13 +197,20 @@ class _Repair:
             diff=diff_of(chosen, suspicious),
             explanation=explain(chosen, suspicious, failures),
             proof=tuple(proof.lines()),
-            warning=doubt if value else warning_of(chosen, suspicious, ()),
+            warning=doubt if value else warning_of(chosen, suspicious, ()) or _open_question(len(others)),
             alternatives=tuple(others[:_KEPT_ALTERNATIVES]),
             tried=tried,
             reasons=len(found.reasons),
             suspicious=tuple(f"{one.path}:{one.line}" for one in suspicious.suspects[:8]),
             not_run=proof.not_run,
         )
+
+
+def _open_question(others: int) -> str:
+    """What is not known of a patch that no further inputs were tried with, as they are in Python."""
+    if others:
+        return "the tests leave open what is meant: other changes pass them too"
+    return "only the tests speak for it: it was not tried on further inputs, as a change of Python is"
 
 
 def _first_defect(found: Failing, aim: Aim) -> Failing:
