@@ -19,7 +19,7 @@ from kcode.repair.failing import Choose
 from kcode.repair.judge import Judge, Verdict
 from kcode.repair.localise import Localisation, localise
 from kcode.repair.places import aim_within, of_repository
-from kcode.repair.present import diff_of, explain, others_left, warning_of
+from kcode.repair.present import diff_of, explain, nothing_found, others_left, warning_of
 from kcode.repair.rank import best_first
 from kcode.repair.reaching import Reaching
 from kcode.repair.reproduce import Reproduction, goal_of, only_slow, reproduce, trace
@@ -285,12 +285,7 @@ def _why_not(search: Search, patches: list[Candidate]) -> str:
     broken = len(patches) + len(search.breaking)
     if broken:
         return f"{broken} of {search.tried} candidates passed them, but broke other tests"
-    if search.imitating:
-        line = "; ".join(line.strip() for line in search.imitating[0].new)
-        return f"what passes would only imitate the test, such as `{line}`"
-    if search.exhausted:
-        return f"{search.tried} different candidates were tried, none passes"
-    return f"the time was used up after {search.tried} different candidates"
+    return nothing_found(search)
 
 
 async def _warm(infiller: Infiller) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kcode.repair.candidates import Candidate
 from kcode.repair.judge import TracedFailure
@@ -11,6 +12,9 @@ from kcode.repair.localise import Localisation
 from kcode.repair.rank import rival, special_case
 from kcode.tools.base import FileEdit
 from kcode.workspace.diff import unified
+
+if TYPE_CHECKING:
+    from kcode.repair.search import Search
 
 _ODD_GAIN = -2.0  # nats: a changed line that the model finds so much less likely than the old one is named
 _SHOWN = 100  # characters of a value or a line
@@ -77,6 +81,16 @@ def others_left(tests: Sequence[str]) -> str:
     named = tests[0] if len(tests) == 1 else f"{len(tests)} other tests, such as {tests[0]},"
     fail = "fails" if len(tests) == 1 else "fail"
     return f"{named} still {fail}: another defect, or this patch is not the repair"
+
+
+def nothing_found(search: Search) -> str:
+    """Why a search in which no patch passes ended."""
+    if search.imitating:
+        line = "; ".join(line.strip() for line in search.imitating[0].new)
+        return f"what passes would only imitate the test, such as `{line}`"
+    if search.exhausted:
+        return f"{search.tried} different candidates were tried, none passes"
+    return f"the time was used up after {search.tried} different candidates"
 
 
 def warning_of(

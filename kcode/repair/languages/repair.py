@@ -27,7 +27,7 @@ from kcode.repair.languages.claims import failures_of, notes_of
 from kcode.repair.languages.judge import SuiteJudge, verdict_of
 from kcode.repair.languages.localising import where
 from kcode.repair.localise import Localisation
-from kcode.repair.present import diff_of, explain, warning_of
+from kcode.repair.present import diff_of, explain, nothing_found, warning_of
 from kcode.repair.project_copy import Lab, ProjectCopy, with_command
 from kcode.repair.rank import best_first
 from kcode.repair.result import RepairResult
@@ -277,12 +277,7 @@ def _suspicion(found: Localisation) -> str:
 def _why_not(search: Search, patches: Sequence[Candidate]) -> str:
     if patches:
         return f"{len(patches)} of {search.tried} candidates passed them, but not the proof"
-    if search.imitating:
-        line = "; ".join(line.strip() for line in search.imitating[0].new)
-        return f"what passes would only imitate the test, such as `{line}`"
-    if search.exhausted:
-        return f"{search.tried} different candidates were tried, none passes"
-    return f"the time was used up after {search.tried} different candidates"
+    return nothing_found(search)
 
 
 async def _warm(infiller: Infiller) -> None:
