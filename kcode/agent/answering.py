@@ -12,7 +12,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kcode.agent.accounting import record_usage
 from kcode.agent.circles import DIFFERENTLY
@@ -153,7 +153,8 @@ class Answering:
         await self._stream(request, hidden=True)
         piece, self._piece = self._piece, None
         assert piece is not None
-        complete = _completed(call.name, begun, piece)
+        others = ["".join(one.arguments) for at, one in whole.calls.items() if at != index]
+        complete = _completed(call.name, begun, piece, others)
         if complete:
             whole.calls[index].arguments = [complete]
             whole.finish = "tool_calls"
@@ -186,17 +187,29 @@ async def _generator(chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None
             await chunks.aclose()
 
 
-def _completed(name: str, begun: str, piece: Answer) -> str:
-    """The call's arguments, whole, or ``""``: continued as text or as a call, or the call sent again."""
+def _completed(name: str, begun: str, piece: Answer, others: list[str]) -> str:
+    """The call's arguments, whole, or ``""``: continued as text or as a call, or the call sent again.
+
+    A model that sends the whole answer again repeats ``others`` too, the answer's calls that were not cut:
+    none of them may run twice in the place of the cut one.
+    """
     candidates = [begun + piece.content]
     for call in piece.calls.values():
         again = "".join(call.arguments)
         candidates += [again, begun + again] if call.name in ("", name) else []
+    held = [_object(text)[0] for text in others]
     for text in candidates:
-        try:
-            value, end = json.JSONDecoder(strict=False).raw_decode(text.lstrip())
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            return text.lstrip()[:end]
+        value, whole = _object(text)
+        if value is not None and value not in held:
+            return whole
     return ""
+
+
+def _object(text: str) -> tuple[dict[str, Any] | None, str]:
+    """The object that ``text`` begins with, and its text."""
+    text = text.lstrip()
+    try:
+        value, end = json.JSONDecoder(strict=False).raw_decode(text)
+    except (ValueError, RecursionError):
+        return None, ""
+    return (value, text[:end]) if isinstance(value, dict) else (None, "")

@@ -99,6 +99,23 @@ def test_a_call_that_is_sent_again_whole_is_taken(k2sim: Any, open_session: Open
     assert (repo / "long.txt").read_text() == CONTENT
 
 
+@pytest.mark.parametrize("last", ["echo two >> ran.txt", "echo three >> ran.txt"])
+def test_of_an_answer_that_is_sent_again_whole_nothing_runs_twice(
+    k2sim: Any, open_session: Open, repo: Path, last: str
+) -> None:
+    first = call("run_command", command="echo one >> ran.txt")
+    cut = call("run_command", command=last)
+    sim = k2sim(
+        [
+            use(first, Call("run_command", cut.arguments[:20]), finish="length"),
+            use(first, cut),
+            say("done"),
+        ]
+    )
+    run_turn(open_session(sim, agent={"mode": "auto"}), "run both")
+    assert (repo / "ran.txt").read_text().split() == ["one", last.split()[1]]
+
+
 def test_a_call_that_cannot_be_completed_does_not_run_and_says_why(
     k2sim: Any, open_session: Open, repo: Path
 ) -> None:
