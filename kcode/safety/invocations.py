@@ -15,7 +15,9 @@ from kcode.safety.shell_builtins import Said, dangerous_name, declares, says_whe
 from kcode.safety.shell_words import Simple, Word, names
 
 _SYSTEM_FOLDERS = re.compile(r"/(usr/(local/)?)?s?bin/([^/]+)")
-_OWN_FOLDERS = re.compile(r"(?:\./)?(?:\.?venv/bin|node_modules/\.bin|vendor/bin|bin(?=/(?:rails|rake|rspec)$))/([^/]+)")
+_OWN_FOLDERS = re.compile(
+    r"(?:\./)?(?:\.?venv/bin|node_modules/\.bin|vendor/bin|bin(?=/(?:rails|rake|rspec)\Z))/([^/]+)"
+)
 _RUIN = re.compile(
     r"(/|/\*|~|~/|~/\*"
     r"|/(bin|boot|dev|etc|home|lib|lib64|opt|root|sbin|srv|sys|usr|var"
