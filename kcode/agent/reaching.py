@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class _Run:
     title: str
     said: frozenset[str]
     loop: asyncio.AbstractEventLoop
+    context: Context  # of the turn: the interface knows by it which application is on the terminal
     open: set[asyncio.Task[Answer]] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)  # host -> why
     declined: bool = False  # by a person: nobody is asked for more then
@@ -63,7 +65,7 @@ class Reaching:
 
         named = () if leave.allowed else hosts_in(leave.intent.command)
         said = frozenset(map(_plain, named)) - {""}
-        self._run = run = _Run(call.id, title, said, asyncio.get_running_loop())
+        self._run = run = _Run(call.id, title, said, asyncio.get_running_loop(), copy_context())
         try:
             outcome = await running
         finally:
@@ -127,7 +129,8 @@ class Reaching:
             return None
         self._waiting_since = time.monotonic()
         try:
-            answer = asyncio.run_coroutine_threadsafe(self._ask(run, host, port, why), run.loop).result()
+            question = self._ask(run, host, port, why)
+            answer = run.context.copy().run(asyncio.run_coroutine_threadsafe, question, run.loop).result()
         except (CancelledError, RuntimeError):  # the command has ended, or kcode does
             return None
         finally:

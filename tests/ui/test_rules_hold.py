@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -273,7 +274,9 @@ def test_a_host_is_asked_about_while_the_command_runs_and_the_answer_holds(
     person.type("go\r")
     person.see(r"connect to shop\.example\.test:80")
     person.see(r"Allow this\?")
-    person.settle(0.6)
+    shown = person.settle(0.6)
+    assert "% cached" not in shown  # the status line is not there while a question is
+    assert re.search(r"connect to shop\.example\.test:80, for: \$ python3 fetch\.py *\n", shown)
     person.type("n")
     person.see("First it is over")
     assert "shop.example.test (the user said no)" in told(sim)
