@@ -19,7 +19,7 @@ from kcode.repair.failing import Choose
 from kcode.repair.judge import Judge, Verdict
 from kcode.repair.localise import Localisation, localise
 from kcode.repair.places import aim_within, of_repository
-from kcode.repair.present import diff_of, explain, nothing_found, others_left, warning_of
+from kcode.repair.present import diff_of, explain, nothing_found, others_left, suspicion, warning_of
 from kcode.repair.rank import best_first
 from kcode.repair.reaching import Reaching
 from kcode.repair.reproduce import Reproduction, goal_of, only_slow, reproduce, trace
@@ -135,7 +135,7 @@ class _Repair:
             traced = await trace(judge, found)
             suspicious = localise(scratch, traced, found.failing, found.baseline.outcomes)
             goal = goal_of(found, traced)
-            stage.text = _suspicion(suspicious)
+            stage.text = suspicion(suspicious)
         if not suspicious.suspects:
             return self._not_fixed(found, 0, "no line of the project runs in the failing tests")
         search, patches = await self._search(judge, scratch, infiller, loading, suspicious, goal, until)
@@ -270,15 +270,6 @@ def _nothing_fails(found: Reproduction) -> RepairResult:
 
 def _named(tests: tuple[str, ...]) -> str:
     return tests[0] if len(tests) == 1 else f"{len(tests)} tests"
-
-
-def _suspicion(found: Localisation) -> str:
-    if not found.suspects:
-        return "no suspicious line"
-    first = found.suspects[0]
-    where = found.scope_of(first).name or first.path
-    lines = "1 suspicious line" if len(found.suspects) == 1 else f"{len(found.suspects)} suspicious lines"
-    return f"{lines}, first {where} ({first.path}:{first.line})"
 
 
 def _why_not(search: Search, patches: list[Candidate]) -> str:

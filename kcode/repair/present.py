@@ -83,6 +83,16 @@ def others_left(tests: Sequence[str]) -> str:
     return f"{named} still {fail}: another defect, or this patch is not the repair"
 
 
+def suspicion(found: Localisation) -> str:
+    """How many lines are suspected, and the first of them."""
+    if not found.suspects:
+        return "no suspicious line"
+    first = found.suspects[0]
+    where = found.scope_of(first).name or first.path
+    lines = "1 suspicious line" if len(found.suspects) == 1 else f"{len(found.suspects)} suspicious lines"
+    return f"{lines}, first {where} ({first.path}:{first.line})"
+
+
 def nothing_found(search: Search) -> str:
     """Why a search in which no patch passes ended."""
     if search.imitating:

@@ -27,7 +27,7 @@ from kcode.repair.languages.claims import failures_of, notes_of
 from kcode.repair.languages.judge import SuiteJudge, verdict_of
 from kcode.repair.languages.localising import where
 from kcode.repair.localise import Localisation
-from kcode.repair.present import diff_of, explain, nothing_found, warning_of
+from kcode.repair.present import diff_of, explain, nothing_found, suspicion, warning_of
 from kcode.repair.project_copy import Lab, ProjectCopy, with_command
 from kcode.repair.rank import best_first
 from kcode.repair.result import RepairResult
@@ -127,7 +127,7 @@ class _Repair:
             before = await self._before(judge, found)
             passing = sorted(before.passing())
             suspicious = await where(judge, found.cases, failures, passing, notes)
-            stage.text = _suspicion(suspicious)
+            stage.text = suspicion(suspicious)
         if not suspicious.suspects:
             return _not_fixed(found, 0, "no line of the project's own is known that the failing tests run")
         goal = _goal(found, before, failures)
@@ -263,15 +263,6 @@ def _not_fixed(found: Failing, tried: int, why: str) -> RepairResult:
         tried=tried,
         reasons=len(found.reasons),
     )
-
-
-def _suspicion(found: Localisation) -> str:
-    if not found.suspects:
-        return "no suspicious line"
-    first = found.suspects[0]
-    where = found.scope_of(first).name or first.path
-    lines = "1 suspicious line" if len(found.suspects) == 1 else f"{len(found.suspects)} suspicious lines"
-    return f"{lines}, first {where} ({first.path}:{first.line})"
 
 
 def _why_not(search: Search, patches: Sequence[Candidate]) -> str:
